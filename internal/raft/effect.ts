@@ -65,6 +65,13 @@ export interface ChangedEffect {
   readonly leaderId: ServerId | null;
 }
 
+/** A peer's message contradicts what the protocol allows; it was ignored. A bug or a lie on the other side. */
+export interface ObjectionEffect {
+  readonly kind: "objection";
+  readonly from: ServerId;
+  readonly reason: string;
+}
+
 export type Effect =
   | WriteEffect
   | SendEffect
@@ -72,4 +79,5 @@ export type Effect =
   | AcceptedEffect
   | RefusedEffect
   | ReadableEffect
-  | ChangedEffect;
+  | ChangedEffect
+  | ObjectionEffect;

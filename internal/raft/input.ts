@@ -15,7 +15,11 @@ export type Input =
   /** A peer's frame was decoded and found well formed. */
   | { readonly kind: "message"; readonly from: ServerId; readonly message: Message }
   /** Clients asked for changes: each payload becomes one entry, in this order. Answered by `accepted` or `refused`. */
-  | { readonly kind: "clientRequest"; readonly requestId: RequestId; readonly payloads: readonly Uint8Array[] }
+  | {
+    readonly kind: "clientRequest";
+    readonly requestId: RequestId;
+    readonly payloads: readonly Uint8Array[];
+  }
   /** Clients asked for linearizable reads. Answered by `readable` or `refused`. */
   | { readonly kind: "readRequest"; readonly requestId: RequestId }
   /** Every write up to this number is synced. */

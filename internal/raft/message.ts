@@ -4,7 +4,8 @@
  * Who sent a message is known from the connection, never from the message.
  *
  * Where this differs from the book: a response to AppendEntries says how far the logs agree, so a leader needs no memory of
- * the request; it echoes `prevLogIndex`, so that a refusal can be told from an older one (bug L8 of the catalogue), and
+ * the request; it echoes the request's term, so that the refusal of an old leader's message is no answer to what the same
+ * server asks as a new leader; `prevLogIndex`, so that a refusal can be told from an older one (bug L8 of the catalogue); and
  * `round`, so that a read is confirmed by this round and no older one (R3).
  *
  * @module
@@ -42,6 +43,8 @@ export interface AppendEntriesRequest {
 export interface AppendEntriesResponse {
   readonly kind: "appendEntriesResponse";
   readonly term: Term;
+  /** Echoed: the term of the request; lower than `term` where an old leader was refused. */
+  readonly requestTerm: Term;
   readonly success: boolean;
   /** Echoed from the request. */
   readonly prevLogIndex: LogIndex;

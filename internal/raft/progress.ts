@@ -1,0 +1,131 @@
+/**
+ * What the leader believes about one follower, and how fast it may send to it.
+ *
+ * Keeps true:
+ *  1. `nextIndex > matchIndex`; `matchIndex` never falls within a term (L7).
+ *  2. The counters of what is in flight equal the sum over the messages that are (L20): both live in one list, and
+ *     whoever empties one empties the other.
+ *
+ * Two moods. *Probe*: we do not know where the logs agree; one message is under way at a time and `nextIndex` waits for its
+ * answer. *Replicate*: they agree up to `nextIndex - 1` as soon as what is in flight arrives; messages follow one
+ * another without waiting, within a window of messages and bytes (dissertation 10.2.1).
+ *
+ * @module
+ */
+import { assert, must } from "../base/assert.ts";
+import type { LogIndex, Millis, Round } from "./types.ts";
+
+interface InFlight {
+  readonly lastIndex: LogIndex;
+  readonly bytes: number;
+}
+
+export class Progress {
+  #matchIndex: LogIndex = 0;
+  #nextIndex: LogIndex;
+  #mood: "probe" | "replicate" = "probe";
+  /** In probe: a message is under way and its answer decides what comes next. */
+  #probeSent = false;
+  readonly #inFlight: InFlight[] = [];
+  #inFlightBytes = 0;
+  /** The newest round of ours that this follower answered. */
+  round: Round = 0;
+  /** When it last answered anything in our term. */
+  lastHeardAt: Millis;
+
+  constructor(nextIndex: LogIndex, now: Millis) {
+    assert(nextIndex >= 1, "nextIndex begins at 1");
+    this.#nextIndex = nextIndex;
+    this.lastHeardAt = now;
+  }
+
+  /** The logs agree up to here and it is on the follower's disk. */
+  get matchIndex(): LogIndex {
+    return this.#matchIndex;
+  }
+
+  /** The first entry that was not sent yet (replicate), or that comes with the next probe. */
+  get nextIndex(): LogIndex {
+    return this.#nextIndex;
+  }
+
+  get mood(): "probe" | "replicate" {
+    return this.#mood;
+  }
+
+  get inFlightMessages(): number {
+    return this.#inFlight.length;
+  }
+
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
+
+  /** Whether a message with entries may go out now. */
+  maySend(messagesMax: number, bytesMax: number): boolean {
+    if (this.#mood === "probe") return !this.#probeSent;
+    return this.#inFlight.length < messagesMax && this.#inFlightBytes < bytesMax;
+  }
+
+  /** Entries up to `lastIndex` were sent. */
+  sent(lastIndex: LogIndex, bytes: number): void {
+    assert(lastIndex >= this.#nextIndex, "What was sent begins at nextIndex");
+    if (this.#mood === "probe") {
+      this.#probeSent = true;
+      return;
+    }
+    this.#inFlight.push({ lastIndex, bytes });
+    this.#inFlightBytes += bytes;
+    this.#nextIndex = lastIndex + 1;
+  }
+
+  /** The follower's log agrees with ours up to `matchIndex`. Tells whether that is news. */
+  matched(matchIndex: LogIndex): boolean {
+    if (this.#mood === "probe") {
+      this.#mood = "replicate";
+      this.#probeSent = false;
+      this.#nextIndex = Math.max(matchIndex, this.#matchIndex) + 1;
+    }
+    let freed = 0;
+    for (const message of this.#inFlight) {
+      if (message.lastIndex > matchIndex) break;
+      this.#inFlightBytes -= message.bytes;
+      freed++;
+    }
+    if (freed > 0) this.#inFlight.splice(0, freed);
+    if (this.#nextIndex <= matchIndex) this.#nextIndex = matchIndex + 1;
+    if (matchIndex <= this.#matchIndex) return false;
+    this.#matchIndex = matchIndex;
+    return true;
+  }
+
+  /**
+   * The follower refused a message that began after `prevLogIndex`. Tells whether that says anything: an answer to what is no
+   * longer the question is ignored (L8).
+   */
+  refused(prevLogIndex: LogIndex, agreeAtMost: LogIndex): boolean {
+    if (prevLogIndex <= this.#matchIndex) return false;
+    if (this.#mood === "probe" ? prevLogIndex !== this.#nextIndex - 1 : prevLogIndex >= this.#nextIndex) {
+      return false;
+    }
+    this.#mood = "probe";
+    this.#probeSent = false;
+    this.#inFlight.length = 0;
+    this.#inFlightBytes = 0;
+    this.#nextIndex = Math.max(Math.min(prevLogIndex, agreeAtMost + 1), this.#matchIndex + 1);
+    return true;
+  }
+
+  /** @throws {AssertionError} if one of the rules at the top is broken */
+  check(lastIndex: LogIndex): void {
+    assert(this.#nextIndex > this.#matchIndex, "nextIndex is beyond matchIndex");
+    assert(this.#nextIndex <= lastIndex + 1, "nextIndex is at most one beyond the log");
+    assert(this.#inFlightBytes >= 0, "Bytes in flight are never negative");
+    assert(this.#inFlight.length > 0 || this.#inFlightBytes === 0, "Nothing in flight weighs nothing");
+    assert(this.#mood === "replicate" || this.#inFlight.length === 0, "A probe has no window");
+    if (this.#inFlight.length > 0) {
+      const last = must(this.#inFlight.at(-1), "The list is not empty");
+      assert(last.lastIndex === this.#nextIndex - 1, "What is in flight ends before nextIndex");
+    }
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * The door to the algorithm: values in, values out (raft.tla `Receive`, `UpdateTerm`, `DropStaleResponse`, `Next`).
+ *
+ * All branching on the kind of an input and of a message is here; the handlers are in election.ts, replication.ts and
+ * reads.ts, one action of the specification each. No promise, no clock, no bytes: time arrives with every input, randomness
+ * is handed in, durability is told.
+ *
+ * Keeps true: the same recovered state, the same random stream and the same inputs give the same effects, on every engine;
+ * after every step the state is one that can be, reached by a step that can be taken (invariants.ts).
+ *
+ * @module
+ */
+import { assertNever } from "../base/assert.ts";
+import type { Random } from "../base/random.ts";
+import type { Configuration } from "./configuration.ts";
+import type { Effect } from "./effect.ts";
+import { countOwnVote, handleRequestVoteRequest, handleRequestVoteResponse, timeout } from "./election.ts";
+import type { Input } from "./input.ts";
+import { before, checkState, checkTransition } from "./invariants.ts";
+import type { Message } from "./message.ts";
+import { Outbox } from "./outbox.ts";
+import { sendAppendEntries, sendHeartbeat } from "./append_entries.ts";
+import { readRequest } from "./reads.ts";
+import {
+  advanceCommitIndex,
+  clientRequest,
+  handleAppendEntriesRequest,
+  handleAppendEntriesResponse,
+} from "./replication.ts";
+import { becomeFollower, resetElectionTimer } from "./role.ts";
+import { initialState, type Settings, type State } from "./state.ts";
+import type { LogIndex, Millis, Recovered, Role, ServerId, Term, WriteNumber } from "./types.ts";
+
+export interface RaftOptions {
+  readonly id: ServerId;
+  readonly settings: Settings;
+  readonly configuration: Configuration;
+  readonly recovered: Recovered;
+  /** The stream from which election timeouts are drawn. */
+  readonly random: Random;
+  readonly now: Millis;
+}
+
+/** A picture of a server for status, invariants and tests. */
+export interface StateView {
+  readonly id: ServerId;
+  readonly role: Role;
+  readonly currentTerm: Term;
+  readonly votedFor: ServerId | null;
+  readonly leaderId: ServerId | null;
+  readonly snapshotIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  readonly commitIndex: LogIndex;
+  readonly durableIndex: LogIndex;
+  /** On a leader: how far each follower's log agrees, on its disk. */
+  readonly matchIndexes: ReadonlyMap<ServerId, LogIndex>;
+}
+
+export class Raft {
+  readonly #state: State;
+
+  constructor(options: RaftOptions) {
+    this.#state = initialState(
+      options.id,
+      options.settings,
+      options.configuration,
+      options.recovered,
+      options.random,
+      options.now,
+    );
+    resetElectionTimer(this.#state);
+    checkState(this.#state);
+  }
+
+  /**
+   * Takes one input and says what is to be done, in order. Total: whatever a peer or a client says has an answer.
+   *
+   * @throws {AssertionError} if our own code is wrong; the process must stop before it answers anybody
+   */
+  step(now: Millis, input: Input): readonly Effect[] {
+    const state = this.#state;
+    state.now = Math.max(state.now, now);
+    const was = before(state);
+    const outbox = new Outbox(state);
+    this.#dispatch(input, outbox);
+    const effects = outbox.finish();
+    checkState(state);
+    checkTransition(was, state);
+    return effects;
+  }
+
+  /** The earliest moment at which time alone matters. */
+  get wakeAt(): Millis {
+    const state = this.#state;
+    if (state.role === "leader") return state.heartbeatDeadline;
+    return state.configuration.isVoter(state.id) ? state.electionDeadline : Infinity;
+  }
+
+  view(): StateView {
+    const state = this.#state;
+    return {
+      id: state.id,
+      role: state.role,
+      currentTerm: state.currentTerm,
+      votedFor: state.votedFor,
+      leaderId: state.leaderId,
+      snapshotIndex: state.log.snapshotIndex,
+      lastIndex: state.log.lastIndex,
+      lastTerm: state.log.lastTerm,
+      commitIndex: state.commitIndex,
+      durableIndex: state.durableIndex,
+      matchIndexes: new Map([...state.progress].map(([id, progress]) => [id, progress.matchIndex])),
+    };
+  }
+
+  /** The log, for checkers; never changed through this. */
+  get log(): Pick<State["log"], "snapshotIndex" | "lastIndex" | "termAt" | "entryAt"> {
+    return this.#state.log;
+  }
+
+  #dispatch(input: Input, outbox: Outbox): void {
+    const state = this.#state;
+    switch (input.kind) {
+      case "tick":
+        return this.#tick(outbox);
+      case "message":
+        return this.#receive(input.from, input.message, outbox);
+      case "clientRequest":
+        return clientRequest(state, input.requestId, input.payloads, outbox);
+      case "readRequest":
+        return readRequest(state, input.requestId, outbox);
+      case "stable":
+        return this.#stable(input.upTo, outbox);
+      default:
+        return assertNever(input, "An input has a known kind");
+    }
+  }
+
+  /** At most one action per tick, however late it comes (X14). */
+  #tick(outbox: Outbox): void {
+    const state = this.#state;
+    if (state.now < this.wakeAt) return;
+    if (state.role !== "leader") return timeout(state, outbox);
+    state.heartbeatDeadline = state.now + state.settings.heartbeatMs;
+    for (const peer of state.progress.keys()) {
+      sendHeartbeat(state, peer, outbox);
+      sendAppendEntries(state, peer, outbox);
+    }
+  }
+
+  /** Everything up to this write is on our disk: our own copies and our own vote count from now on. */
+  #stable(upTo: WriteNumber, outbox: Outbox): void {
+    const state = this.#state;
+    if (upTo <= state.stableWrite) return;
+    state.stableWrite = Math.min(upTo, state.lastWrite);
+    let done = 0;
+    for (const write of state.pendingWrites) {
+      if (write.number > upTo) break;
+      state.durableIndex = write.lastIndex;
+      done++;
+    }
+    state.pendingWrites.splice(0, done);
+    countOwnVote(state, outbox);
+    advanceCommitIndex(state);
+  }
+
+  #receive(from: ServerId, message: Message, outbox: Outbox): void {
+    const state = this.#state;
+    // UpdateTerm: whoever hears of a newer term follows in it (3.3).
+    if (message.term > state.currentTerm) becomeFollower(state, message.term, null, outbox);
+    switch (message.kind) {
+      case "requestVoteRequest":
+        return handleRequestVoteRequest(state, from, message, outbox);
+      case "requestVoteResponse":
+        // DropStaleResponse: an answer from an earlier term answers nothing we ask now (E1).
+        if (message.term < state.currentTerm) return;
+        return handleRequestVoteResponse(state, from, message, outbox);
+      case "appendEntriesRequest":
+        return handleAppendEntriesRequest(state, from, message, outbox);
+      case "appendEntriesResponse":
+        if (message.term < state.currentTerm) return;
+        return handleAppendEntriesResponse(state, from, message, outbox);
+      default:
+        return assertNever(message, "A message has a known kind");
+    }
+  }
+}

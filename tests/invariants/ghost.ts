@@ -1,0 +1,126 @@
+/**
+ * What an onlooker outside the servers remembers: the history against which every property is checked.
+ *
+ * The ghost sees each step of each server (`observe`), keeps a chained hash of every log prefix per server, and hands the
+ * step to each property. A chained hash makes "the same entry and the same prefix" one comparison, so a step costs
+ * in proportion to the entries it touched, not to the log (models: amortised O(1) per event).
+ *
+ * @module
+ */
+import type { Effect } from "../../internal/raft/effect.ts";
+import type { Raft, StateView } from "../../internal/raft/raft.ts";
+import type { Entry, LogIndex, ServerId } from "../../internal/raft/types.ts";
+
+/** A property that turned out false. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+/** One step of one server, as seen from outside. */
+export interface Observation {
+  readonly server: ServerId;
+  /** `null` for the first look at a server after its start. */
+  readonly was: StateView | null;
+  readonly is: StateView;
+  readonly effects: readonly Effect[];
+}
+
+/** A property; throws a `Violation` where an observation breaks it. Sees the ghost as it is after the step. */
+export interface Property {
+  /** Its name, and where it comes from. */
+  readonly name: string;
+  check(observation: Observation, ghost: Ghost): void;
+}
+
+/** Identifies an entry together with everything before it. */
+export type PrefixHash = number;
+
+export class Ghost {
+  readonly #properties: readonly Property[];
+  readonly #views = new Map<ServerId, StateView>();
+  readonly #prefixes = new Map<ServerId, PrefixHash[]>();
+  /** What was ever committed: the hash of the prefix that ends at each index. Only grows. */
+  readonly #committed: PrefixHash[] = [0];
+
+  constructor(properties: readonly Property[]) {
+    this.#properties = properties;
+  }
+
+  /** A server was born, or born again, with that state. */
+  started(server: ServerId, raft: Raft): void {
+    const prefix: PrefixHash[] = [0];
+    for (let index = 1; index <= raft.log.lastIndex; index++) this.#extend(prefix, raft.log.entryAt(index));
+    this.#prefixes.set(server, prefix);
+    this.#look({ server, was: null, is: raft.view(), effects: [] });
+  }
+
+  /** A server took a step. */
+  stepped(server: ServerId, raft: Raft, effects: readonly Effect[]): void {
+    const prefix = this.prefixOf(server);
+    for (const effect of effects) {
+      if (effect.kind !== "write") continue;
+      if (effect.truncateFrom !== null) prefix.length = effect.truncateFrom;
+      for (const entry of effect.append) this.#extend(prefix, entry);
+    }
+    this.#look({ server, was: this.#views.get(server) ?? null, is: raft.view(), effects });
+  }
+
+  /** The hashes of a server's log prefixes, by index. */
+  prefixOf(server: ServerId): PrefixHash[] {
+    const prefix = this.#prefixes.get(server);
+    if (prefix === undefined) throw new Error(`Cannot look up the log of ${server}: it never started`);
+    return prefix;
+  }
+
+  /** The highest index that any server ever knew to be committed. */
+  get committedIndex(): LogIndex {
+    return this.#committed.length - 1;
+  }
+
+  /** The hash of the prefix that was committed at `index`, if it was. */
+  committedHash(index: LogIndex): PrefixHash | undefined {
+    return this.#committed[index];
+  }
+
+  /** Notes that `index` was committed as `hash`; used by the property that watches it. */
+  commit(index: LogIndex, hash: PrefixHash): void {
+    if (index !== this.#committed.length) {
+      throw new Error(`Cannot commit ${index} after ${this.committedIndex}`);
+    }
+    this.#committed.push(hash);
+  }
+
+  /** Every server's latest picture. */
+  get views(): ReadonlyMap<ServerId, StateView> {
+    return this.#views;
+  }
+
+  #look(observation: Observation): void {
+    this.#views.set(observation.server, observation.is);
+    for (const property of this.#properties) property.check(observation, this);
+  }
+
+  #extend(prefix: PrefixHash[], entry: Entry): void {
+    if (entry.index !== prefix.length) {
+      throw new Violation(`Log gap: entry ${entry.index} follows ${prefix.length - 1}`);
+    }
+    prefix.push(chain(prefix[entry.index - 1] ?? 0, entry));
+  }
+}
+
+/** Folds an entry into the hash of what is before it; 52 bits, integer arithmetic only. */
+export function chain(before: PrefixHash, entry: Entry): PrefixHash {
+  let a = Math.imul((before >>> 0) ^ 0x9e3779b9, 0x85ebca6b);
+  let b = Math.imul(Math.floor(before / 2 ** 26) ^ 0xc2b2ae35, 0x27d4eb2f);
+  const mix = (value: number) => {
+    a = Math.imul(a ^ value, 0x01000193) ^ (b >>> 13);
+    b = Math.imul(b ^ value ^ (a >>> 15), 0x5bd1e995);
+  };
+  mix(entry.term);
+  mix(entry.index);
+  mix(entry.kind.charCodeAt(0));
+  for (const byte of entry.payload) mix(byte);
+  a ^= a >>> 16;
+  b ^= b >>> 15;
+  return (a >>> 6) * 2 ** 26 + (b >>> 6);
+}

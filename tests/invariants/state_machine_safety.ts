@@ -1,0 +1,43 @@
+/**
+ * State machine safety: if a server has applied an entry at a given index, no other server ever applies a different entry
+ * for the same index (Figure 3.2, 3.6.3; I5); and what is committed is so for ever (I6), in order and without gaps (I15).
+ *
+ * This property also writes down, for all others, what was committed.
+ *
+ * @module
+ */
+import type { LogIndex, ServerId } from "../../internal/raft/types.ts";
+import { type Ghost, type Observation, type Property, Violation } from "./ghost.ts";
+
+export class StateMachineSafety implements Property {
+  readonly name = "state machine safety";
+  readonly #applied = new Map<ServerId, LogIndex>();
+
+  check({ server, was, is, effects }: Observation, ghost: Ghost): void {
+    if (was === null) this.#applied.set(server, is.snapshotIndex);
+    const prefix = ghost.prefixOf(server);
+    for (let index = (was?.commitIndex ?? 0) + 1; index <= is.commitIndex; index++) {
+      const hash = prefix[index] ?? -1;
+      const known = ghost.committedHash(index);
+      if (known === undefined) ghost.commit(index, hash);
+      else if (known !== hash) {
+        throw new Violation(
+          `${server} takes another entry at ${index} for committed than was committed before`,
+        );
+      }
+    }
+    for (const effect of effects) {
+      if (effect.kind !== "apply") continue;
+      for (const entry of effect.entries) {
+        const applied = this.#applied.get(server) ?? 0;
+        if (entry.index !== applied + 1) {
+          throw new Violation(`${server} applies ${entry.index} after ${applied}`);
+        }
+        if (entry.index > is.commitIndex) {
+          throw new Violation(`${server} applies ${entry.index}, which is not committed`);
+        }
+        this.#applied.set(server, entry.index);
+      }
+    }
+  }
+}

@@ -1,0 +1,351 @@
+/**
+ * The bag: several cores, a bag of messages, a list of pending writes. Anything may happen next, exactly as in the
+ * specification's next-state relation: deliver, duplicate, drop, crash, sync, time out, ask.
+ *
+ * No shell, no bytes, no promises. The disk of a server is a list of writes in order; a crash keeps a prefix of those that
+ * were not synced. A message that waits for a write leaves only when that write is stable.
+ *
+ * Checks on its own, besides the properties it is given:
+ *  - I7: what a leader commits is durable on a quorum, with the leader's prefix;
+ *  - I10, I11: votes and acknowledgements leave only when what they promise is durable;
+ *  - I28 at the level of the log: a read's index covers everything that was committed when it was asked for.
+ *
+ * @module
+ */
+import { must } from "../../internal/base/assert.ts";
+import { type Random, SeededRandom } from "../../internal/base/random.ts";
+import { Configuration } from "../../internal/raft/configuration.ts";
+import type { Effect, SendEffect, WriteEffect } from "../../internal/raft/effect.ts";
+import type { Input, RequestId } from "../../internal/raft/input.ts";
+import type { Message } from "../../internal/raft/message.ts";
+import { Raft } from "../../internal/raft/raft.ts";
+import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
+import type {
+  Entry,
+  HardState,
+  LogIndex,
+  Recovered,
+  ServerId,
+  WriteNumber,
+} from "../../internal/raft/types.ts";
+import { chain, Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
+import { raftProperties } from "../invariants/properties.ts";
+
+/** What a crash leaves. */
+interface Disk {
+  hardState: HardState;
+  entries: Entry[];
+  /** Hashes of the prefixes of `entries`, by index. */
+  prefix: PrefixHash[];
+}
+
+/** A message that waits for a write, with the hash of the log prefix that it acknowledges, if it does. */
+interface Held {
+  readonly send: SendEffect;
+  readonly hash: PrefixHash | undefined;
+}
+
+interface Server {
+  readonly id: ServerId;
+  raft: Raft;
+  readonly disk: Disk;
+  pending: WriteEffect[];
+  held: Held[];
+  now: number;
+  lives: number;
+}
+
+/** How likely each kind of step is, by weight; and in percent, how disorderly the network is. */
+interface Odds {
+  readonly deliver: number;
+  readonly drop: number;
+  readonly sync: number;
+  readonly timeout: number;
+  readonly write: number;
+  readonly read: number;
+  readonly crash: number;
+  readonly total: number;
+  readonly disorder: number;
+  readonly duplicate: number;
+}
+
+export interface Envelope {
+  readonly from: ServerId;
+  readonly to: ServerId;
+  readonly message: Message;
+}
+
+export class Bag {
+  readonly servers = new Map<ServerId, Server>();
+  readonly ghost: Ghost;
+  /** Messages under way. */
+  envelopes: Envelope[] = [];
+  readonly #properties = raftProperties();
+  readonly #configuration: Configuration;
+  readonly #settings: Settings;
+  readonly #random: Random;
+  readonly #odds: Odds;
+  #requestId: RequestId = 0;
+  readonly #readFloors = new Map<RequestId, LogIndex>();
+  /** How often each thing happened, so that a run that tests nothing shows. */
+  readonly counts = { leaders: 0, committed: 0, truncations: 0, crashes: 0, reads: 0, objections: 0 };
+
+  constructor(size: number, seed: string, settings: Partial<Settings> = {}) {
+    this.ghost = new Ghost(this.#properties.all);
+    this.#settings = { ...defaultSettings, ...settings };
+    this.#random = new SeededRandom(seed);
+    const random = this.#random;
+    const odds = {
+      deliver: random.between(400, 900),
+      drop: random.between(0, 60),
+      sync: random.between(150, 500),
+      timeout: random.between(2, 30),
+      write: random.between(10, 100),
+      read: random.between(5, 50),
+      crash: random.between(0, 8),
+    };
+    this.#odds = {
+      ...odds,
+      total: Object.values(odds).reduce((sum, weight) => sum + weight, 0),
+      disorder: random.between(0, 60),
+      duplicate: random.between(0, 15),
+    };
+    const ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
+    this.#configuration = new Configuration(ids);
+    for (const id of ids) {
+      const disk: Disk = { hardState: { currentTerm: 0, votedFor: null }, entries: [], prefix: [0] };
+      this.servers.set(id, this.#born(id, disk, 0));
+    }
+  }
+
+  get ids(): readonly ServerId[] {
+    return [...this.servers.keys()];
+  }
+
+  server(id: ServerId): Server {
+    return must(this.servers.get(id), "The server is one of the bag's");
+  }
+
+  /** Hands one input to a server and does what it wants done, as far as it can be done at once. */
+  input(id: ServerId, input: Input): readonly Effect[] {
+    const server = this.server(id);
+    const effects = server.raft.step(server.now, input);
+    this.ghost.stepped(id, server.raft, effects);
+    const committedBefore = this.ghost.views.get(id)?.commitIndex ?? 0;
+    for (const effect of effects) this.#perform(server, effect);
+    if (server.raft.view().role === "leader" && committedBefore > 0) this.#checkCommitIsDurable(server);
+    return effects;
+  }
+
+  /** Time passes on that server until it wants to act. */
+  timeout(id: ServerId): void {
+    const server = this.server(id);
+    if (!Number.isFinite(server.raft.wakeAt)) return;
+    server.now = Math.max(server.now, server.raft.wakeAt);
+    this.input(id, { kind: "tick" });
+  }
+
+  /** Asks that server for a change. */
+  write(id: ServerId, payload: Uint8Array): RequestId {
+    const requestId = ++this.#requestId;
+    this.input(id, { kind: "clientRequest", requestId, payloads: [payload] });
+    return requestId;
+  }
+
+  /** Asks that server for a linearizable read. */
+  read(id: ServerId): RequestId {
+    const requestId = ++this.#requestId;
+    this.#readFloors.set(requestId, this.ghost.committedIndex);
+    this.input(id, { kind: "readRequest", requestId });
+    return requestId;
+  }
+
+  /** Syncs the oldest `count` pending writes of a server. */
+  sync(id: ServerId, count: number): void {
+    const server = this.server(id);
+    const done = server.pending.splice(0, count);
+    let upTo: WriteNumber = 0;
+    for (const write of done) {
+      applyWrite(server.disk, write);
+      upTo = write.number;
+    }
+    if (upTo === 0) return;
+    const ready = server.held.filter(({ send }) => (send.after ?? 0) <= upTo);
+    server.held = server.held.filter(({ send }) => (send.after ?? 0) > upTo);
+    for (const held of ready) this.#leave(server, held);
+    this.input(id, { kind: "stable", upTo });
+  }
+
+  /** Delivers the message at that place of the bag, and takes it out unless it is to be delivered again. */
+  deliver(place: number, again: boolean): void {
+    const envelope = must(this.envelopes[place], "There is a message at this place");
+    if (!again) this.envelopes.splice(place, 1);
+    this.input(envelope.to, { kind: "message", from: envelope.from, message: envelope.message });
+  }
+
+  /** Kills a server, keeps the first `kept` of its pending writes, and starts it again. */
+  crash(id: ServerId, kept: number): void {
+    const old = this.server(id);
+    for (const write of old.pending.slice(0, kept)) applyWrite(old.disk, write);
+    this.counts.crashes++;
+    this.servers.set(id, this.#born(id, old.disk, old.lives + 1));
+  }
+
+  /** Takes one step chosen by chance; how likely each kind is was drawn from the seed. */
+  randomStep(): void {
+    const random = this.#random;
+    const odds = this.#odds;
+    const id = this.#anyServer();
+    const { pending } = this.server(id);
+    let choice = random.below(odds.total);
+    const chosen = (weight: number) => (choice -= weight) < 0;
+    if (chosen(odds.deliver)) {
+      if (this.envelopes.length === 0) return;
+      const newest = random.chance(odds.disorder, 100)
+        ? this.envelopes.length
+        : Math.min(4, this.envelopes.length);
+      this.deliver(random.below(newest), random.chance(odds.duplicate, 100));
+    } else if (chosen(odds.drop)) {
+      if (this.envelopes.length > 0) this.envelopes.splice(random.below(this.envelopes.length), 1);
+    } else if (chosen(odds.sync)) {
+      if (pending.length > 0) this.sync(id, random.between(1, pending.length));
+    } else if (chosen(odds.timeout)) {
+      this.timeout(id);
+    } else if (chosen(odds.write)) {
+      this.write(
+        this.#likelyLeader(),
+        Uint8Array.of(random.below(256), random.below(256), random.below(256)),
+      );
+    } else if (chosen(odds.read)) {
+      this.read(this.#likelyLeader());
+    } else {
+      this.crash(id, random.between(0, pending.length));
+    }
+    if (this.envelopes.length > 300) this.envelopes.splice(random.below(150), 150);
+  }
+
+  #anyServer(): ServerId {
+    return must(this.ids[this.#random.below(this.ids.length)], "There is a server");
+  }
+
+  /** A server that takes itself for the leader, four times out of five if there is one; else any. */
+  #likelyLeader(): ServerId {
+    const leaders = this.ids.filter((id) => this.ghost.views.get(id)?.role === "leader");
+    const leader = leaders[this.#random.below(Math.max(1, leaders.length))];
+    return leader === undefined || this.#random.chance(1, 5) ? this.#anyServer() : leader;
+  }
+
+  #born(id: ServerId, disk: Disk, lives: number): Server {
+    const recovered: Recovered = {
+      hardState: disk.hardState,
+      snapshotIndex: 0,
+      snapshotTerm: 0,
+      entries: disk.entries.slice(),
+    };
+    const raft = new Raft({
+      id,
+      settings: this.#settings,
+      configuration: this.#configuration,
+      recovered,
+      random: this.#random.fork(`${id}/${lives}`),
+      now: 0,
+    });
+    const server: Server = { id, raft, disk, pending: [], held: [], now: 0, lives };
+    this.ghost.started(id, raft);
+    return server;
+  }
+
+  #perform(server: Server, effect: Effect): void {
+    switch (effect.kind) {
+      case "write":
+        server.pending.push(effect);
+        if (effect.truncateFrom !== null) this.counts.truncations++;
+        break;
+      case "send": {
+        const { message } = effect;
+        const acknowledged = message.kind === "appendEntriesResponse" && message.success
+          ? message.matchIndex
+          : -1;
+        const held = { send: effect, hash: this.ghost.prefixOf(server.id)[acknowledged] };
+        if (effect.after === null) this.#leave(server, held);
+        else server.held.push(held);
+        break;
+      }
+      case "readable": {
+        const floor = this.#readFloors.get(effect.requestId);
+        if (floor === undefined || effect.index < floor) {
+          throw new Violation(
+            `${server.id} releases a read at ${effect.index}; ${floor} was committed when it was asked`,
+          );
+        }
+        this.counts.reads++;
+        break;
+      }
+      case "apply":
+        this.counts.committed += effect.entries.length;
+        break;
+      case "changed":
+        if (effect.role === "leader") this.counts.leaders++;
+        break;
+      case "objection":
+        throw new Violation(`${server.id} objects to ${effect.from}, who told the truth: ${effect.reason}`);
+    }
+  }
+
+  #leave(server: Server, { send: { to, message }, hash }: Held): void {
+    this.#properties.monotonic.promised(server.id, to, message);
+    const { disk } = server;
+    const durable = disk.hardState;
+    const mustBe = (holds: boolean, what: string) => {
+      if (!holds) {
+        throw new Violation(
+          `${server.id} sends ${message.kind} of term ${message.term} before ${what} is durable`,
+        );
+      }
+    };
+    if (message.kind === "requestVoteRequest") {
+      mustBe(
+        durable.currentTerm > message.term ||
+          (durable.currentTerm === message.term && durable.votedFor === server.id),
+        "its own vote",
+      );
+    }
+    if (message.kind === "requestVoteResponse") {
+      mustBe(durable.currentTerm >= message.term, "its term");
+      if (message.voteGranted) {
+        mustBe(durable.currentTerm > message.term || durable.votedFor === to, "its vote");
+      }
+    }
+    if (message.kind === "appendEntriesResponse") {
+      mustBe(durable.currentTerm >= message.term, "its term");
+      if (message.success && durable.currentTerm === message.term) {
+        mustBe(hash !== undefined && disk.prefix[message.matchIndex] === hash, `index ${message.matchIndex}`);
+      }
+    }
+    this.envelopes.push({ from: server.id, to, message });
+  }
+
+  #checkCommitIsDurable(leader: Server): void {
+    const index = leader.raft.view().commitIndex;
+    const hash = this.ghost.committedHash(index);
+    let count = 0;
+    for (const { disk } of this.servers.values()) if (disk.prefix[index] === hash) count++;
+    if (count < this.#configuration.quorumSize) {
+      throw new Violation(
+        `${leader.id} takes ${index} for committed; it is durable on ${count} servers only`,
+      );
+    }
+  }
+}
+
+function applyWrite(disk: Disk, write: WriteEffect): void {
+  if (write.hardState !== null) disk.hardState = write.hardState;
+  if (write.truncateFrom !== null) {
+    disk.entries.length = write.truncateFrom - 1;
+    disk.prefix.length = write.truncateFrom;
+  }
+  for (const entry of write.append) {
+    disk.prefix.push(chain(disk.prefix[disk.entries.length] ?? 0, entry));
+    disk.entries.push(entry);
+  }
+}
