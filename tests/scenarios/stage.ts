@@ -1,0 +1,198 @@
+/**
+ * One core on a stage: a server with a log of our choice, to which a scenario says lines and from which it hears the effects.
+ *
+ * Notation, as in the bug catalogue: a log is written `1:1 2:1 3:2`, index and term. The server on the stage is A; the
+ * others are B, C, D, E and exist only as far as the scenario speaks for them.
+ *
+ * @module
+ */
+import { SeededRandom } from "../../internal/base/random.ts";
+import { Configuration } from "../../internal/raft/configuration.ts";
+import type { Effect } from "../../internal/raft/effect.ts";
+import type {
+  AppendEntriesRequest,
+  AppendEntriesResponse,
+  Message,
+  RequestVoteResponse,
+} from "../../internal/raft/message.ts";
+import { Raft, type StateView } from "../../internal/raft/raft.ts";
+import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
+import type { Entry, ServerId } from "../../internal/raft/types.ts";
+
+export interface Scene {
+  readonly servers?: string;
+  readonly term?: number;
+  readonly votedFor?: ServerId | null;
+  readonly log?: string;
+  readonly settings?: Partial<Settings>;
+}
+
+/** Entries from their notation; the payload says where an entry came from. */
+export function entriesOf(log: string): Entry[] {
+  return log.split(" ").filter((word) => word !== "").map((word) => {
+    const [index, term] = word.split(":").map(Number);
+    if (index === undefined || term === undefined) throw new Error(`Cannot read "${word}" as index:term`);
+    return { index, term, kind: "command", payload: Uint8Array.of(index, term), record: null };
+  });
+}
+
+export class Stage {
+  readonly raft: Raft;
+  now = 0;
+  /** Everything A wanted done, since the last `heard`. */
+  effects: Effect[] = [];
+  #lastWrite = 0;
+
+  constructor({ servers = "A B C", term = 0, votedFor = null, log = "", settings = {} }: Scene) {
+    this.raft = new Raft({
+      id: "A",
+      settings: { ...defaultSettings, ...settings },
+      configuration: new Configuration(servers.split(" ")),
+      recovered: {
+        hardState: { currentTerm: term, votedFor },
+        snapshotIndex: 0,
+        snapshotTerm: 0,
+        entries: entriesOf(log),
+      },
+      random: new SeededRandom("stage"),
+      now: 0,
+    });
+  }
+
+  get view(): StateView {
+    return this.raft.view();
+  }
+
+  /** The log of A in its notation. */
+  get log(): string {
+    const words: string[] = [];
+    for (let index = 1; index <= this.raft.log.lastIndex; index++) {
+      words.push(`${index}:${this.raft.log.termAt(index)}`);
+    }
+    return words.join(" ");
+  }
+
+  /** Takes what A wanted done so far. */
+  heard(): Effect[] {
+    const effects = this.effects;
+    this.effects = [];
+    return effects;
+  }
+
+  /** The messages among what A wanted done since the last look, with what they wait for. */
+  said(): { to: ServerId; message: Message; after: number | null }[] {
+    return this.heard().filter((effect) => effect.kind === "send");
+  }
+
+  timeout(): this {
+    this.now = Math.max(this.now, this.raft.wakeAt);
+    return this.#take({ kind: "tick" });
+  }
+
+  /** Everything A asked to write so far is synced, or everything up to a number. */
+  stable(upTo = this.#lastWrite): this {
+    return this.#take({ kind: "stable", upTo });
+  }
+
+  get lastWrite(): number {
+    return this.#lastWrite;
+  }
+
+  hears(from: ServerId, message: Message): this {
+    return this.#take({ kind: "message", from, message });
+  }
+
+  write(requestId = 1): this {
+    return this.#take({ kind: "clientRequest", requestId, payloads: [Uint8Array.of(1)] });
+  }
+
+  read(requestId: number): this {
+    return this.#take({ kind: "readRequest", requestId });
+  }
+
+  /** A campaigns and gets the votes it needs. */
+  elected(voters: readonly ServerId[]): this {
+    this.timeout().stable();
+    for (const voter of voters) this.hears(voter, vote(this.view.currentTerm, true));
+    return this;
+  }
+
+  #take(input: Parameters<Raft["step"]>[1]): this {
+    for (const effect of this.raft.step(this.now, input)) {
+      if (effect.kind === "write") this.#lastWrite = effect.number;
+      this.effects.push(effect);
+    }
+    return this;
+  }
+}
+
+export function askVote(term: number, lastLogIndex: number, lastLogTerm: number): Message {
+  return { kind: "requestVoteRequest", term, lastLogIndex, lastLogTerm };
+}
+
+export function vote(term: number, voteGranted: boolean): RequestVoteResponse {
+  return { kind: "requestVoteResponse", term, voteGranted };
+}
+
+/** An AppendEntries whose previous entry is written `index:term`. */
+export function append(
+  term: number,
+  previous: string,
+  log: string,
+  leaderCommit = 0,
+  round = 0,
+): AppendEntriesRequest {
+  const [prevLogIndex, prevLogTerm] = previous.split(":").map(Number);
+  if (prevLogIndex === undefined || prevLogTerm === undefined) throw new Error(`Cannot read "${previous}"`);
+  return {
+    kind: "appendEntriesRequest",
+    term,
+    prevLogIndex,
+    prevLogTerm,
+    entries: entriesOf(log),
+    leaderCommit,
+    round,
+  };
+}
+
+/** A follower agrees up to `matchIndex`. */
+export function agreed(
+  term: number,
+  matchIndex: number,
+  round = 0,
+  prevLogIndex = matchIndex,
+): AppendEntriesResponse {
+  return {
+    kind: "appendEntriesResponse",
+    term,
+    requestTerm: term,
+    success: true,
+    prevLogIndex,
+    round,
+    matchIndex,
+    hintIndex: 0,
+    hintTerm: 0,
+  };
+}
+
+/** A follower refuses what began after `prevLogIndex`. */
+export function refused(
+  term: number,
+  prevLogIndex: number,
+  hint: string,
+  { requestTerm = term, round = 0 } = {},
+): AppendEntriesResponse {
+  const [hintIndex, hintTerm] = hint.split(":").map(Number);
+  if (hintIndex === undefined || hintTerm === undefined) throw new Error(`Cannot read "${hint}"`);
+  return {
+    kind: "appendEntriesResponse",
+    term,
+    requestTerm,
+    success: false,
+    prevLogIndex,
+    round,
+    matchIndex: 0,
+    hintIndex,
+    hintTerm,
+  };
+}
