@@ -14,7 +14,8 @@ export const assert: (condition: unknown, message?: string) => asserts condition
 /** Throws unless the two values are deeply equal. */
 export const assertEquals: (actual: unknown, expected: unknown, message?: string) => void = std.assertEquals;
 /** Throws if the two values are deeply equal. */
-export const assertNotEquals: (actual: unknown, expected: unknown, message?: string) => void = std.assertNotEquals;
+export const assertNotEquals: (actual: unknown, expected: unknown, message?: string) => void =
+  std.assertNotEquals;
 /** Throws unless the two values are the same by `Object.is`. */
 export const assertStrictEquals: (actual: unknown, expected: unknown, message?: string) => void =
   std.assertStrictEquals;
@@ -33,8 +34,11 @@ export const assertLessOrEqual: (actual: number, expected: number, message?: str
 // deno-lint-ignore no-explicit-any -- a constructor with any parameters; the original's own type
 export type ErrorClass<E extends Error> = abstract new (...args: any[]) => E;
 /** Throws unless `run` throws an error of that class whose message includes the text; gives the error back. */
-export const assertThrows: <E extends Error>(run: () => unknown, errorClass: ErrorClass<E>, includes?: string) => E =
-  std.assertThrows;
+export const assertThrows: <E extends Error>(
+  run: () => unknown,
+  errorClass: ErrorClass<E>,
+  includes?: string,
+) => E = std.assertThrows;
 /** Throws unless `run` rejects with an error of that class whose message includes the text; gives the error back. */
 export const assertRejects: <E extends Error>(
   run: () => PromiseLike<unknown>,

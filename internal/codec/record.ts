@@ -1,0 +1,183 @@
+/**
+ * One record, the same bytes on disk and on the wire (DESIGN section 4).
+ *
+ * | offset | bytes | what, little-endian |
+ * | --- | --- | --- |
+ * | 0 | 4 | length of the whole record |
+ * | 4 | 4 | CRC32C of every other byte: the length, then all from offset 8 on |
+ * | 8 | 8 | term |
+ * | 16 | 8 | index |
+ * | 24 | 1 | kind: 1 noop, 2 command, 3 configuration; on disk only: 16 hard state, 17 truncate |
+ * | 25 | n | payload |
+ *
+ * A no-op of term 1 at index 1 is `19 00 00 00  crc  01 00 00 00 00 00 00 00  01 00 00 00 00 00 00 00  01`.
+ *
+ * Keeps true: every byte is under the checksum, the length too; nothing is allocated from a length that was not checked; an
+ * entry is encoded once (`Entry.record`), by the leader, and every other server keeps the bytes it received.
+ *
+ * A hard state has its term in the term field and its vote as payload: nothing for none, else UTF-8. A truncate record removes every entry
+ * from its index on; its term is that of the server at the time.
+ *
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
+import type { Entry, EntryKind, HardState, LogIndex } from "../raft/types.ts";
+import { crc32c } from "./crc32c.ts";
+
+export const RECORD_HEADER_BYTES = 25;
+
+/** The longest record that is ever written or accepted. */
+export const RECORD_BYTES_MAX = 64 * 1024 * 1024;
+
+const CODE_OF: Readonly<Record<EntryKind, number>> = { noop: 1, command: 2, configuration: 3 };
+const HARD_STATE = 16;
+const TRUNCATE = 17;
+
+/** What a record says. */
+export type LogRecord =
+  | { readonly kind: "entry"; readonly entry: Entry }
+  | { readonly kind: "hardState"; readonly hardState: HardState }
+  | { readonly kind: "truncate"; readonly from: LogIndex };
+
+/** A record that was found, and where the next one begins. */
+export interface FoundRecord {
+  readonly record: LogRecord;
+  readonly end: number;
+}
+
+/** How long the record of an entry is. */
+export function entryBytes(entry: Entry): number {
+  return RECORD_HEADER_BYTES + entry.payload.length;
+}
+
+/** Gives every entry its record, side by side in one allocation where they have none yet. */
+export function encodeEntries(entries: readonly Entry[]): void {
+  const fresh = entries.filter(({ record }) => record === null);
+  if (fresh.length === 0) return;
+  const bytes = new Uint8Array(fresh.reduce((sum, entry) => sum + entryBytes(entry), 0));
+  let at = 0;
+  for (const entry of fresh) {
+    const record = bytes.subarray(at, at + entryBytes(entry));
+    encodeRecord(record, CODE_OF[entry.kind], entry.term, entry.index, entry.payload);
+    entry.record = record;
+    at += record.length;
+  }
+}
+
+/** The record of an entry. */
+export function recordOf(entry: Entry): Uint8Array {
+  encodeEntries([entry]);
+  assert(entry.record !== null, "The entry was encoded");
+  return entry.record;
+}
+
+export function encodeHardState({ currentTerm, votedFor }: HardState): Uint8Array {
+  const payload = votedFor === null ? new Uint8Array(0) : new TextEncoder().encode(votedFor);
+  const record = new Uint8Array(RECORD_HEADER_BYTES + payload.length);
+  encodeRecord(record, HARD_STATE, currentTerm, 0, payload);
+  return record;
+}
+
+export function encodeTruncate(from: LogIndex, term: number): Uint8Array {
+  const record = new Uint8Array(RECORD_HEADER_BYTES);
+  encodeRecord(record, TRUNCATE, term, from, new Uint8Array(0));
+  return record;
+}
+
+function encodeRecord(
+  record: Uint8Array,
+  code: number,
+  term: number,
+  index: LogIndex,
+  payload: Uint8Array,
+): void {
+  assert(record.length <= RECORD_BYTES_MAX, "A record is no longer than the limit");
+  writeUint32(record, 0, record.length);
+  writeUint53(record, 8, term);
+  writeUint53(record, 16, index);
+  record[24] = code;
+  record.set(payload, RECORD_HEADER_BYTES);
+  writeUint32(record, 4, checksum(record));
+}
+
+function checksum(record: Uint8Array): number {
+  return crc32c(record.subarray(0, 4), record.subarray(8));
+}
+
+/** Reads the record that begins at `at`; or says why there is none. Entries keep views of `bytes`, nothing is copied. */
+export function decodeRecord(bytes: Uint8Array, at: number): FoundRecord | string {
+  const left = bytes.length - at;
+  if (left < RECORD_HEADER_BYTES) return `a record header has ${RECORD_HEADER_BYTES} bytes, ${left} are left`;
+  const length = readUint32(bytes, at);
+  if (length < RECORD_HEADER_BYTES || length > RECORD_BYTES_MAX) return `record length is ${length}`;
+  if (length > left) return `record length is ${length}, ${left} bytes are left`;
+  const record = bytes.subarray(at, at + length);
+  const [expected, found] = [readUint32(record, 4), checksum(record)];
+  if (expected !== found) return `record checksum is ${hex(expected)}, its bytes have ${hex(found)}`;
+  const term = readUint53(record, 8);
+  const index = readUint53(record, 16);
+  if (term === null || index === null) return "term or index is above 2^53 - 1";
+  const content = contentOf(record, term, index);
+  return typeof content === "string" ? content : { record: content, end: at + length };
+}
+
+function contentOf(record: Uint8Array, term: number, index: number): LogRecord | string {
+  const payload = record.subarray(RECORD_HEADER_BYTES);
+  const code = record[24];
+  switch (code) {
+    case CODE_OF.noop:
+      return entryOf("noop", record, payload, term, index);
+    case CODE_OF.command:
+      return entryOf("command", record, payload, term, index);
+    case CODE_OF.configuration:
+      return entryOf("configuration", record, payload, term, index);
+    case HARD_STATE:
+      return {
+        kind: "hardState",
+        hardState: { currentTerm: term, votedFor: payload.length === 0 ? null : utf8(payload) },
+      };
+    case TRUNCATE:
+      return index === 0 ? "a truncate record begins at index 0" : { kind: "truncate", from: index };
+    default:
+      return `record kind is ${code}`;
+  }
+}
+
+function entryOf(
+  kind: EntryKind,
+  record: Uint8Array,
+  payload: Uint8Array,
+  term: number,
+  index: number,
+): LogRecord | string {
+  if (index === 0 || term === 0) return `an entry has index ${index} and term ${term}`;
+  return { kind: "entry", entry: { index, term, kind, payload, record } };
+}
+
+/** The entries that stand one after another in these bytes, contiguous in index; or why they do not. */
+export function decodeEntries(bytes: Uint8Array): Entry[] | string {
+  const entries: Entry[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const found = decodeRecord(bytes, at);
+    if (typeof found === "string") return found;
+    if (found.record.kind !== "entry") return `a ${found.record.kind} record stands among entries`;
+    const { entry } = found.record;
+    const last = entries.at(-1);
+    if (last !== undefined && entry.index !== last.index + 1) {
+      return `index ${entry.index} follows ${last.index}`;
+    }
+    if (last !== undefined && entry.term < last.term) return `term ${entry.term} follows ${last.term}`;
+    entries.push(entry);
+    at = found.end;
+  }
+  return entries;
+}
+
+function utf8(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, "0");
+}

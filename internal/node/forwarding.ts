@@ -1,0 +1,211 @@
+/**
+ * Commands on their way from the server that a client speaks with to the one that leads.
+ *
+ * Keeps true:
+ *  1. A command is sent once. It is sent again only after the other side said for certain that it did not take it, and only
+ *     if its client has asked nothing since, so that no later command is overtaken.
+ *  2. It goes to the leader of one term, and is taken only while that term's leader still leads (L26).
+ *  3. What was sent to a server whose connection broke is in doubt.
+ *
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import type { ReplySlot } from "../clients/backend.ts";
+import type {
+  ForwardedCommand,
+  ForwardedReply,
+  ForwardResponse,
+  PeerMessage,
+} from "../codec/peer_message.ts";
+import { decodeReply, encodeReply, type Reply } from "../codec/reply.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { ServerId, Term } from "../raft/types.ts";
+import type { NodeLimits } from "./limits.ts";
+import type { Waiter } from "./waiter.ts";
+
+type Send = (to: ServerId, message: PeerMessage) => boolean;
+
+/** What becomes of a command whose answer arrived. */
+export interface ForwardOutcome {
+  answer(waiter: Waiter, reply: Reply): void;
+  /** It was certainly not taken, and may be tried again. */
+  again(waiter: Waiter): void;
+  /** The answer cannot be read. */
+  fail(waiter: Waiter, what: string): void;
+}
+
+interface Forwarded {
+  readonly waiter: Waiter;
+  readonly leaderId: ServerId;
+}
+
+/** The side that sends commands to the leader. */
+export class Forwarder {
+  readonly #limits: NodeLimits;
+  readonly #send: Send;
+  readonly #forwarded = new Map<number, Forwarded>();
+  #forwardId = 0;
+
+  constructor(limits: NodeLimits, send: Send) {
+    this.#limits = limits;
+    this.#send = send;
+  }
+
+  /** Sends these commands, in their order, to whoever leads that term. Gives back those that could not be sent. */
+  forward(leaderId: ServerId, term: Term, waiters: readonly Waiter[]): Waiter[] {
+    const { forwardCommandsMax, forwardBytesMax } = this.#limits;
+    let from = 0;
+    while (from < waiters.length) {
+      const requests: ForwardedCommand[] = [];
+      let bytes = 0;
+      let to = from;
+      for (; to < waiters.length && requests.length < forwardCommandsMax; to++) {
+        const waiter = waiters[to];
+        if (waiter === undefined || (to > from && bytes + waiter.command.length > forwardBytesMax)) break;
+        requests.push(this.#requestOf(waiter));
+        bytes += waiter.command.length;
+      }
+      const batch = waiters.slice(from, to);
+      if (!this.#send(leaderId, { kind: "forwardRequest", term, requests })) return waiters.slice(from);
+      for (const waiter of batch) {
+        waiter.stage = "forwarded";
+        this.#forwarded.set(waiter.forwardId, { waiter, leaderId });
+      }
+      from = to;
+    }
+    return [];
+  }
+
+  /** The leader answered. */
+  answered(from: ServerId, message: ForwardResponse, outcome: ForwardOutcome): void {
+    for (const { requestId, reply: bytes } of message.responses) {
+      const forwarded = this.#forwarded.get(requestId);
+      if (forwarded === undefined || forwarded.leaderId !== from) continue;
+      const { waiter } = forwarded;
+      const reply = decodeReply(bytes);
+      if (typeof reply === "string") outcome.fail(waiter, `the answer of ${from} cannot be read: ${reply}`);
+      else if (isCertainRefusal(reply) && waiter.order.newest === waiter) {
+        this.#forwarded.delete(requestId);
+        waiter.stage = "gathered";
+        outcome.again(waiter);
+      } else outcome.answer(waiter, reply);
+    }
+  }
+
+  /** Everything that was sent to this server and has no answer. */
+  lost(leaderId: ServerId): readonly Waiter[] {
+    return [...this.#forwarded.values()].filter((forwarded) => forwarded.leaderId === leaderId).map((
+      { waiter },
+    ) => waiter);
+  }
+
+  /** This one has its answer. */
+  forget(waiter: Waiter): void {
+    if (waiter.stage === "forwarded") this.#forwarded.delete(waiter.forwardId);
+  }
+
+  #requestOf(waiter: Waiter): ForwardedCommand {
+    waiter.forwardId = ++this.#forwardId;
+    const { access, command, after } = waiter;
+    // A write of this very batch has its number already, since it comes before the read.
+    const afterRequestId = after !== null && after.stage !== "answered" ? after.forwardId : 0;
+    return { requestId: waiter.forwardId, access, afterRequestId, command };
+  }
+}
+
+/** The leader of the moment said no, so it did not happen; nobody's data is wrong. */
+function isCertainRefusal(reply: Reply): boolean {
+  return reply.type === "error" && reply.text.startsWith("NOLEADER ");
+}
+
+/** Where the answer to a forwarded command goes: back to the server that sent it. */
+export class ForwardSlot implements ReplySlot {
+  readonly #to: ServerId;
+  readonly #requestId: number;
+  readonly #answered: (to: ServerId, requestId: number, reply: Reply) => void;
+
+  constructor(
+    to: ServerId,
+    requestId: number,
+    answered: (to: ServerId, requestId: number, reply: Reply) => void,
+  ) {
+    this.#to = to;
+    this.#requestId = requestId;
+    this.#answered = answered;
+  }
+
+  answer(reply: Reply): void {
+    this.#answered(this.#to, this.#requestId, reply);
+  }
+}
+
+/** The side that leads: remembers where answers go, and gathers those of one turn. */
+export class ForwardSlots {
+  readonly #limits: NodeLimits;
+  readonly #clock: Clock;
+  readonly #send: Send;
+  /** Writes that wait, by who sent them and under which number. */
+  readonly #writes = new Map<ServerId, Map<number, Waiter>>();
+  #replies = new Map<ServerId, ForwardedReply[]>();
+  #flushes = false;
+
+  constructor(limits: NodeLimits, clock: Clock, send: Send) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#send = send;
+  }
+
+  slot(from: ServerId, requestId: number): ForwardSlot {
+    return new ForwardSlot(from, requestId, (to, id, reply) => this.#answered(to, id, reply));
+  }
+
+  /** A write of that server's was taken; reads may name it until it is answered. */
+  took(from: ServerId, requestId: number, waiter: Waiter): void {
+    assert(waiter.access === "write", "Reads are named by nobody");
+    const writes = this.#writes.get(from) ?? new Map<number, Waiter>();
+    this.#writes.set(from, writes);
+    writes.set(requestId, waiter);
+  }
+
+  /** The write that a read names, if it still waits. */
+  waiterOf(from: ServerId, requestId: number): Waiter | null {
+    return this.#writes.get(from)?.get(requestId) ?? null;
+  }
+
+  /** Sends what was answered so far. */
+  flush(): void {
+    this.#flushes = false;
+    const { forwardCommandsMax, forwardBytesMax } = this.#limits;
+    const all = this.#replies;
+    this.#replies = new Map();
+    for (const [to, replies] of all) {
+      let batch: ForwardedReply[] = [];
+      let bytes = 0;
+      for (const reply of replies) {
+        if (
+          batch.length > 0 &&
+          (batch.length >= forwardCommandsMax || bytes + reply.reply.length > forwardBytesMax)
+        ) {
+          this.#send(to, { kind: "forwardResponse", responses: batch });
+          batch = [];
+          bytes = 0;
+        }
+        batch.push(reply);
+        bytes += reply.reply.length;
+      }
+      // Where the answer cannot be sent, the other side's deadline tells its client what is known there.
+      this.#send(to, { kind: "forwardResponse", responses: batch });
+    }
+  }
+
+  #answered(to: ServerId, requestId: number, reply: Reply): void {
+    this.#writes.get(to)?.delete(requestId);
+    const replies = this.#replies.get(to);
+    const one = { requestId, reply: encodeReply(reply) };
+    if (replies === undefined) this.#replies.set(to, [one]);
+    else replies.push(one);
+    if (this.#flushes) return;
+    this.#flushes = true;
+    this.#clock.soon(() => this.flush());
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * What arrived from clients in one turn of the loop, put into groups that the core can take as one write and one read.
+ *
+ * In a group the reads are asked for first, then the writes. So a read that follows a write of the same client opens the
+ * next group; everything else joins the last one. Clients that only write, or only read, never open a second group.
+ *
+ * Keeps true: for each client, the order in which it asked is the order in which the core is asked.
+ *
+ * @module
+ */
+import { must } from "../base/assert.ts";
+import type { Waiter } from "./waiter.ts";
+
+export interface Group {
+  readonly reads: Waiter[];
+  readonly writes: Waiter[];
+}
+
+/** Splits a turn's commands, in the order in which they arrived. */
+export function groupsOf(waiters: readonly Waiter[]): readonly Group[] {
+  const groups: Group[] = [{ reads: [], writes: [] }];
+  for (const waiter of waiters) {
+    waiter.group = groups.length;
+    if (
+      waiter.access === "read" && waiter.after?.stage === "gathered" && waiter.after.group === groups.length
+    ) {
+      groups.push({ reads: [], writes: [] });
+      waiter.group = groups.length;
+    }
+    const last = must(groups.at(-1), "There is a last group");
+    (waiter.access === "read" ? last.reads : last.writes).push(waiter);
+  }
+  return groups;
+}

@@ -1,0 +1,218 @@
+/**
+ * One file of the log: a header block, then batches of records (DESIGN section 5).
+ *
+ * The header fills the first 4,096 bytes: `raftline`, CRC32C of what follows it in the block (4 bytes), length of the
+ * CBOR value (4 bytes), then the value, then zeros. The value is an array: format version, cluster id, server id, serial of
+ * this segment, nonce (8 bytes), serial of the segment before (0 for none), where that one ended, chain, number of the last batch
+ * before this segment, current term, voted for. All numbers outside CBOR are little-endian.
+ *
+ * A batch begins at a multiple of 8:
+ *
+ * | offset | bytes | what |
+ * | --- | --- | --- |
+ * | 0 | 4 | `RLB1` |
+ * | 4 | 4 | CRC32C of the other 36 bytes of this header |
+ * | 8 | 8 | nonce of the segment |
+ * | 16 | 8 | number of this batch; counts on from segment to segment |
+ * | 24 | 4 | bytes of records that follow |
+ * | 28 | 4 | CRC32C of those records |
+ * | 32 | 4 | chain: the checksum of the batch header before this one |
+ * | 36 | 4 | zero |
+ * | 40 | n | records, then zeros to the next multiple of 8 |
+ *
+ * What follows the last batch is zero: a segment is filled with zeros before it gets its name, so that the sync of a batch
+ * moves no metadata and the end of the log can be told from damage.
+ *
+ * Keeps true: every byte is under a checksum or checked to be zero. The nonce is known to nobody outside, so no client can
+ * write a value that looks like a later batch of this segment.
+ *
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { isZero, readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
+import { decodeCbor, encodeCbor } from "../codec/cbor.ts";
+import { crc32c } from "../codec/crc32c.ts";
+import type { HardState } from "../raft/types.ts";
+
+export const FORMAT_VERSION = 1;
+export const SEGMENT_HEADER_BYTES = 4096;
+export const BATCH_HEADER_BYTES = 40;
+export const ALIGNMENT = 8;
+
+const SEGMENT_MAGIC = new TextEncoder().encode("raftline");
+const BATCH_MAGIC = 0x31424c52;
+const NONCE_BYTES = 8;
+
+export interface SegmentHeader {
+  readonly clusterId: string;
+  readonly serverId: string;
+  readonly serial: number;
+  readonly nonce: Uint8Array;
+  readonly previousSerial: number;
+  readonly previousEnd: number;
+  readonly chain: number;
+  readonly lastBatch: number;
+  readonly hardState: HardState;
+}
+
+export interface BatchHeader {
+  readonly number: number;
+  readonly recordBytes: number;
+  readonly recordChecksum: number;
+  readonly chain: number;
+  /** Its own checksum, which is the chain value of the next batch. */
+  readonly checksum: number;
+}
+
+/** The name of a segment in the log's directory. */
+export function segmentName(serial: number): string {
+  return `log-${String(serial).padStart(10, "0")}.seg`;
+}
+
+/** The serial in a name, or `null` where it is no segment's. */
+export function serialOf(name: string): number | null {
+  const match = /^log-(\d{10})\.seg$/.exec(name);
+  return match === null ? null : Number(match[1]);
+}
+
+export function align(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
+export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
+  const { clusterId, serverId, serial, nonce, previousSerial, previousEnd, chain, lastBatch, hardState } =
+    header;
+  const value = encodeCbor([
+    FORMAT_VERSION,
+    clusterId,
+    serverId,
+    serial,
+    nonce,
+    previousSerial,
+    previousEnd,
+    chain,
+    lastBatch,
+    hardState.currentTerm,
+    hardState.votedFor,
+  ]);
+  assert(16 + value.length <= SEGMENT_HEADER_BYTES, "The header fits into its block");
+  const block = new Uint8Array(SEGMENT_HEADER_BYTES);
+  block.set(SEGMENT_MAGIC);
+  writeUint32(block, 12, value.length);
+  block.set(value, 16);
+  writeUint32(block, 8, crc32c(block.subarray(12)));
+  return block;
+}
+
+/** The header, or why the block holds none. */
+export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
+  if (block.length < SEGMENT_HEADER_BYTES) {
+    return `the header block has ${SEGMENT_HEADER_BYTES} bytes, the file ${block.length}`;
+  }
+  for (let i = 0; i < SEGMENT_MAGIC.length; i++) {
+    if (block[i] !== SEGMENT_MAGIC[i]) return "the file does not begin as a segment of the log does";
+  }
+  const [expected, found] = [readUint32(block, 8), crc32c(block.subarray(12, SEGMENT_HEADER_BYTES))];
+  if (expected !== found) return `the header's checksum is ${expected}, its bytes have ${found}`;
+  const decoded = decodeCbor(block.subarray(16, 16 + readUint32(block, 12)));
+  if ("reason" in decoded) return `the header cannot be decoded: ${decoded.reason}`;
+  if (!Array.isArray(decoded.value)) return "the header is no array";
+  const fields: readonly unknown[] = decoded.value;
+  const [
+    version,
+    clusterId,
+    serverId,
+    serial,
+    nonce,
+    previousSerial,
+    previousEnd,
+    chain,
+    lastBatch,
+    term,
+    votedFor,
+  ] = fields;
+  if (version !== FORMAT_VERSION) {
+    return `the format version is ${version}, this program reads ${FORMAT_VERSION}`;
+  }
+  if (
+    typeof clusterId !== "string" || typeof serverId !== "string" || typeof serial !== "number" ||
+    !(nonce instanceof Uint8Array) || nonce.length !== NONCE_BYTES || typeof previousSerial !== "number" ||
+    typeof previousEnd !== "number" || typeof chain !== "number" || typeof lastBatch !== "number" ||
+    typeof term !== "number" || (votedFor !== null && typeof votedFor !== "string")
+  ) return "the header's fields are not what they should be";
+  return {
+    clusterId,
+    serverId,
+    serial,
+    nonce,
+    previousSerial,
+    previousEnd,
+    chain,
+    lastBatch,
+    hardState: { currentTerm: term, votedFor },
+  };
+}
+
+/** Puts records together into a batch, padding and all. */
+export function encodeBatch(
+  records: readonly Uint8Array[],
+  { number, nonce, chain }: { readonly number: number; readonly nonce: Uint8Array; readonly chain: number },
+): { readonly bytes: Uint8Array; readonly checksum: number } {
+  const recordBytes = records.reduce((sum, record) => sum + record.length, 0);
+  const bytes = new Uint8Array(align(BATCH_HEADER_BYTES + recordBytes));
+  let at = BATCH_HEADER_BYTES;
+  for (const record of records) {
+    bytes.set(record, at);
+    at += record.length;
+  }
+  writeUint32(bytes, 0, BATCH_MAGIC);
+  bytes.set(nonce, 8);
+  writeUint53(bytes, 16, number);
+  writeUint32(bytes, 24, recordBytes);
+  writeUint32(bytes, 28, crc32c(bytes.subarray(BATCH_HEADER_BYTES, BATCH_HEADER_BYTES + recordBytes)));
+  writeUint32(bytes, 32, chain);
+  const checksum = headerChecksum(bytes, 0);
+  writeUint32(bytes, 4, checksum);
+  return { bytes, checksum };
+}
+
+function headerChecksum(bytes: Uint8Array, at: number): number {
+  return crc32c(bytes.subarray(at, at + 4), bytes.subarray(at + 8, at + BATCH_HEADER_BYTES));
+}
+
+/** The batch header at `at`, whatever its number; or why there is none. */
+export function decodeBatchHeader(bytes: Uint8Array, at: number, nonce: Uint8Array): BatchHeader | string {
+  if (at + BATCH_HEADER_BYTES > bytes.length) return "the file ends within a batch header";
+  if (readUint32(bytes, at) !== BATCH_MAGIC) return "no batch begins here";
+  const checksum = readUint32(bytes, at + 4);
+  if (checksum !== headerChecksum(bytes, at)) return "the checksum of the batch header does not match";
+  for (let i = 0; i < NONCE_BYTES; i++) {
+    if (bytes[at + 8 + i] !== nonce[i]) return "the batch belongs to another segment";
+  }
+  const number = readUint53(bytes, at + 16);
+  if (number === null) return "the batch number is above 2^53 - 1";
+  if (!isZero(bytes, at + 36, at + BATCH_HEADER_BYTES)) return "the batch header's last bytes are not zero";
+  return {
+    number,
+    recordBytes: readUint32(bytes, at + 24),
+    recordChecksum: readUint32(bytes, at + 28),
+    chain: readUint32(bytes, at + 32),
+    checksum,
+  };
+}
+
+/** Where the records of a batch end and where the batch does; or why its body is not what its header says. */
+export function checkBatchBody(
+  bytes: Uint8Array,
+  at: number,
+  header: BatchHeader,
+): { readonly recordsEnd: number; readonly end: number } | string {
+  const recordsEnd = at + BATCH_HEADER_BYTES + header.recordBytes;
+  const end = at + align(BATCH_HEADER_BYTES + header.recordBytes);
+  if (end > bytes.length) return `the batch has ${header.recordBytes} bytes of records, the file ends before`;
+  if (crc32c(bytes.subarray(at + BATCH_HEADER_BYTES, recordsEnd)) !== header.recordChecksum) {
+    return "the checksum of the batch's records does not match";
+  }
+  if (!isZero(bytes, recordsEnd, end)) return "the padding of the batch is not zero";
+  return { recordsEnd, end };
+}

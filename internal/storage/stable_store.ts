@@ -1,0 +1,359 @@
+/**
+ * The face of the disk: takes the core's writes, says when they are durable.
+ *
+ * Keeps true:
+ *  1. Writes become durable in the order of their numbers; one batch is in flight at a time, and everything that arrives meanwhile
+ *     joins the next one. So the load itself decides how many writes share a sync.
+ *  2. `onStable` is said after the sync of the batch returned, never before.
+ *  3. A failed write or sync is final (fsync-failure is never retried, W1): it is said once, and nothing is stable any more.
+ *  4. A segment has its name only when its header and its zeros are durable, so a named segment always begins whole.
+ *
+ * A race, told: 1. Entry 8 is being synced. 2. A newer leader replaces 8: a truncate record and the new entry join the next batch. 3. The first
+ * sync returns. Recovery at any point gives the old 8, or the new one; the core knows which write made which index durable.
+ *
+ * The only asynchronous room of the house; one writer, sequential.
+ *
+ * @module
+ */
+import { assert, must } from "../base/assert.ts";
+import { describeError, ExitCode, Refusal } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import { encodeEntries, encodeHardState, encodeTruncate, recordOf } from "../codec/record.ts";
+import { FileError, type FileHandle, type FileSystem } from "../platform/file_system.ts";
+import type { Trace } from "../platform/trace.ts";
+import type { WriteEffect } from "../raft/effect.ts";
+import type { HardState, Recovered, WriteNumber } from "../raft/types.ts";
+import { type LogEnd, recoverLog } from "./recovery.ts";
+import {
+  BATCH_HEADER_BYTES,
+  encodeBatch,
+  encodeSegmentHeader,
+  SEGMENT_HEADER_BYTES,
+  segmentName,
+} from "./segment.ts";
+
+export const SEGMENT_BYTES_DEFAULT = 16 * 1024 * 1024;
+export const SEGMENT_BYTES_MIN = 16 * 1024;
+
+/** Records that share a batch, unless one write alone has more. */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Zeros are written in steps of this size, between batches. */
+const PREPARE_STEP_BYTES = 1024 * 1024;
+const NEXT_NAME = "next.tmp";
+
+export interface StoreOptions {
+  readonly fileSystem: FileSystem;
+  /** The log's own directory; it exists. */
+  readonly directory: string;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly clusterId: string;
+  readonly serverId: string;
+  readonly segmentBytes: number;
+}
+
+export interface StoreEvents {
+  onStable(upTo: WriteNumber): void;
+  onFailure(refusal: Refusal): void;
+}
+
+/** The segment that is being written. */
+interface OpenSegment {
+  readonly file: FileHandle;
+  readonly serial: number;
+  readonly nonce: Uint8Array;
+  readonly bytes: number;
+  offset: number;
+}
+
+/** The next segment, on its way to being all zeros. */
+interface PreparedSegment {
+  readonly file: FileHandle;
+  zeroed: number;
+}
+
+export class StableStore {
+  readonly #options: StoreOptions;
+  #segment: OpenSegment;
+  #prepared: PreparedSegment | null = null;
+  #chain: number;
+  #lastBatch: number;
+  #hardState: HardState;
+  #queue: WriteEffect[] = [];
+  #queuedBytes = 0;
+  #busy = false;
+  #working: Promise<void> = Promise.resolve();
+  #events: StoreEvents | null = null;
+  #closing = false;
+  #failed = false;
+
+  private constructor(
+    options: StoreOptions,
+    segment: OpenSegment,
+    end: Pick<LogEnd, "chain" | "lastBatch">,
+    hardState: HardState,
+  ) {
+    this.#options = options;
+    this.#segment = segment;
+    this.#chain = end.chain;
+    this.#lastBatch = end.lastBatch;
+    this.#hardState = hardState;
+  }
+
+  /** Makes the first segment of a new log. The log is born when its caller says so on disk (identity.ts). */
+  static async create(options: StoreOptions): Promise<void> {
+    const segment = await makeSegment(
+      options,
+      {
+        serial: 1,
+        previousSerial: 0,
+        previousEnd: 0,
+        chain: 0,
+        lastBatch: 0,
+        hardState: { currentTerm: 0, votedFor: null },
+      },
+      options.segmentBytes,
+      null,
+    );
+    await segment.file.close();
+  }
+
+  /**
+   * Reads the log and opens it for writing.
+   *
+   * @throws {CorruptLogError} where the log is damaged; nothing was changed then
+   * @throws {Refusal} where the disk fails
+   */
+  static async open(
+    options: StoreOptions,
+  ): Promise<{ readonly store: StableStore; readonly recovered: Recovered }> {
+    try {
+      const { fileSystem, directory, trace } = options;
+      const { hardState, entries, end } = await recoverLog(fileSystem, directory, options, trace);
+      for (const name of await fileSystem.readDirectory(directory)) {
+        if (name.endsWith(".tmp")) await fileSystem.remove(`${directory}/${name}`);
+      }
+      const segment = await reopen(options, end, hardState);
+      await fileSystem.syncDirectory(directory);
+      const store = new StableStore(options, segment, end, hardState);
+      return { store, recovered: { hardState, snapshotIndex: 0, snapshotTerm: 0, entries } };
+    } catch (error) {
+      throw error instanceof Refusal ? error : refusalOf("open the log", error);
+    }
+  }
+
+  /** Says who listens; once, before the first write. */
+  listen(events: StoreEvents): void {
+    assert(this.#events === null, "A store has one listener");
+    this.#events = events;
+  }
+
+  /** Bytes of records that were given and are not durable yet. */
+  get bytesPending(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Queues a write. */
+  write(effect: WriteEffect): void {
+    assert(!this.#closing, "Nothing is written to a store that is closing");
+    if (this.#failed) return;
+    encodeEntries(effect.append);
+    for (const entry of effect.append) this.#queuedBytes += recordOf(entry).length;
+    this.#queue.push(effect);
+    this.#work();
+  }
+
+  /** Makes durable what was queued, and gives the files back. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#working;
+    await this.#segment.file.close();
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    if (prepared !== null) await prepared.file.close();
+  }
+
+  #work(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#working = this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      // What else this very turn wants written joins the first batch.
+      await Promise.resolve();
+      while (this.#queue.length > 0 || this.#mustPrepare()) {
+        if (this.#queue.length > 0) await this.#writeBatch();
+        else await this.#prepare();
+      }
+      this.#busy = false;
+    } catch (error) {
+      this.#failed = true;
+      this.#busy = false;
+      this.#queue = [];
+      must(this.#events, "A store that writes has a listener").onFailure(refusalOf("write the log", error));
+    }
+  }
+
+  async #writeBatch(): Promise<void> {
+    const { records, effects } = this.#takeBatch();
+    const recordBytes = records.reduce((sum, record) => sum + record.length, 0);
+    if (this.#segment.offset + BATCH_HEADER_BYTES + recordBytes + 8 > this.#segment.bytes) {
+      await this.#roll(recordBytes);
+    }
+    const segment = this.#segment;
+    const number = this.#lastBatch + 1;
+    const { bytes, checksum } = encodeBatch(records, { number, nonce: segment.nonce, chain: this.#chain });
+    await segment.file.writeAt(segment.offset, bytes);
+    await segment.file.sync();
+    segment.offset += bytes.length;
+    this.#chain = checksum;
+    this.#lastBatch = number;
+    for (const { hardState, append } of effects) {
+      if (hardState !== null) this.#hardState = hardState;
+      for (const entry of append) this.#queuedBytes -= recordOf(entry).length;
+    }
+    const last = must(effects.at(-1), "A batch has a write");
+    must(this.#events, "A store that writes has a listener").onStable(last.number);
+  }
+
+  /** Everything that waits, up to the size of a batch. */
+  #takeBatch(): { readonly records: Uint8Array[]; readonly effects: readonly WriteEffect[] } {
+    const records: Uint8Array[] = [];
+    let bytes = 0;
+    let count = 0;
+    for (const { hardState, truncateFrom, append } of this.#queue) {
+      if (count > 0 && bytes > BATCH_BYTES_MAX) break;
+      const term = hardState?.currentTerm ?? this.#hardState.currentTerm;
+      if (hardState !== null) records.push(encodeHardState(hardState));
+      if (truncateFrom !== null) records.push(encodeTruncate(truncateFrom, term));
+      for (const entry of append) {
+        const record = recordOf(entry);
+        records.push(record);
+        bytes += record.length;
+      }
+      count++;
+    }
+    return { records, effects: this.#queue.splice(0, count) };
+  }
+
+  /* ---- segments ---- */
+
+  async #roll(recordBytes: number): Promise<void> {
+    const old = this.#segment;
+    const fileBytes = Math.max(
+      this.#options.segmentBytes,
+      SEGMENT_HEADER_BYTES + BATCH_HEADER_BYTES + recordBytes + 8,
+    );
+    while (this.#prepared !== null && this.#mustPrepare()) await this.#prepare();
+    const prepared = fileBytes === this.#options.segmentBytes ? this.#prepared : null;
+    if (prepared !== null) this.#prepared = null;
+    this.#segment = await makeSegment(
+      this.#options,
+      {
+        serial: old.serial + 1,
+        previousSerial: old.serial,
+        previousEnd: old.offset,
+        chain: this.#chain,
+        lastBatch: this.#lastBatch,
+        hardState: this.#hardState,
+      },
+      fileBytes,
+      prepared?.file ?? null,
+    );
+    await old.file.close();
+  }
+
+  /** Once half of a segment is used, the next one is prepared, a step at a time and never in front of a batch. */
+  #mustPrepare(): boolean {
+    if (this.#closing || this.#segment.offset * 2 < this.#segment.bytes) return false;
+    return this.#prepared === null || this.#prepared.zeroed < this.#options.segmentBytes;
+  }
+
+  async #prepare(): Promise<void> {
+    const { fileSystem, directory, segmentBytes } = this.#options;
+    this.#prepared ??= { file: await fileSystem.create(`${directory}/${NEXT_NAME}`), zeroed: 0 };
+    const prepared = this.#prepared;
+    const step = Math.min(PREPARE_STEP_BYTES, segmentBytes - prepared.zeroed);
+    await prepared.file.writeAt(prepared.zeroed, new Uint8Array(step));
+    prepared.zeroed += step;
+    if (prepared.zeroed >= segmentBytes) await prepared.file.sync();
+  }
+}
+
+type NewSegment = Omit<Parameters<typeof encodeSegmentHeader>[0], "clusterId" | "serverId" | "nonce">;
+
+/** Makes a segment, out of a prepared file where there is one: zeros, header, sync, name, directory sync. */
+async function makeSegment(
+  options: StoreOptions,
+  header: NewSegment,
+  fileBytes: number,
+  prepared: FileHandle | null,
+): Promise<OpenSegment> {
+  const { fileSystem, directory, clusterId, serverId, random } = options;
+  const nonce = new Uint8Array(8).map(() => random.below(256));
+  const temporary = prepared === null
+    ? `${directory}/${segmentName(header.serial)}.tmp`
+    : `${directory}/${NEXT_NAME}`;
+  const file = prepared ?? await fileSystem.create(temporary);
+  if (prepared === null) {
+    for (let at = 0; at < fileBytes; at += PREPARE_STEP_BYTES) {
+      await file.writeAt(at, new Uint8Array(Math.min(PREPARE_STEP_BYTES, fileBytes - at)));
+    }
+  }
+  await file.writeAt(0, encodeSegmentHeader({ ...header, clusterId, serverId, nonce }));
+  await file.sync();
+  await fileSystem.rename(temporary, `${directory}/${segmentName(header.serial)}`);
+  await fileSystem.syncDirectory(directory);
+  return { file, serial: header.serial, nonce, bytes: fileBytes, offset: SEGMENT_HEADER_BYTES };
+}
+
+/** Goes on where the log ended: in the same segment after a clean end, in a new one after a cut. */
+async function reopen(options: StoreOptions, end: LogEnd, hardState: HardState): Promise<OpenSegment> {
+  const file = await options.fileSystem.openForWriting(`${options.directory}/${segmentName(end.serial)}`);
+  // The last batch may be in the operating system's cache only: the process may have died before its sync, or the
+  // sync may have failed and the pages be marked clean since (D12). The same bytes are written again before anything rests on them.
+  if (end.lastBatchAt !== null) await file.writeAt(end.lastBatchAt.offset, end.lastBatchAt.bytes);
+  await file.sync();
+  if (end.clean) {
+    return { file, serial: end.serial, nonce: end.nonce, bytes: end.fileBytes, offset: end.offset };
+  }
+  await file.close();
+  return await makeSegment(
+    options,
+    {
+      serial: end.serial + 1,
+      previousSerial: end.serial,
+      previousEnd: end.offset,
+      chain: end.chain,
+      lastBatch: end.lastBatch,
+      hardState,
+    },
+    options.segmentBytes,
+    null,
+  );
+}
+
+/** What an operator reads when the disk failed. */
+export function refusalOf(action: string, error: unknown): Refusal {
+  const text = `cannot ${action}: ${
+    describeError(error)
+  }; what was acknowledged is safe on this and the other servers`;
+  if (error instanceof FileError) {
+    switch (error.code) {
+      case "ENOSPC":
+      case "EDQUOT":
+        return new Refusal(ExitCode.noSpace, `${text}; free space, then start again`, { cause: error });
+      case "EACCES":
+      case "EPERM":
+      case "EROFS":
+        return new Refusal(
+          ExitCode.permission,
+          `${text}; mend the permissions or the mount, then start again`,
+          { cause: error },
+        );
+    }
+  }
+  return new Refusal(ExitCode.diskIo, `${text}; look at the disk, then start again`, { cause: error });
+}

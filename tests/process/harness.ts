@@ -1,0 +1,284 @@
+/**
+ * Real servers for tests: the compiled binary, or the source on Deno, as processes of their own on loopback.
+ *
+ * Every process started here is ended here, by its pid; every directory made here is removed, unless a test fails and says
+ * so. Ports are asked of the operating system.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { TestClient } from "./client.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+
+/** How a server is run: its program and the arguments before the subcommand. */
+export interface Program {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/** The source, on the runtime that runs the tests. */
+export const fromSource: Program = {
+  name: "source on Deno",
+  command: process.execPath,
+  args: ["run", "-A", "--no-check", join(root, "main.ts")],
+};
+
+/** The compiled binary; `deno task build` makes it. */
+export const compiled: Program = {
+  name: "compiled binary",
+  command: join(root, "dist", "raftline"),
+  args: [],
+};
+
+/** Says why the compiled binary cannot be tested, or `null`. */
+export function missingBinary(): string | null {
+  return existsSync(compiled.command) ? null : "dist/raftline is not built (deno task build)";
+}
+
+/** Ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () =>
+      new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+        const server = createServer();
+        server.once("error", reject);
+        server.listen(0, "127.0.0.1", () => resolve(server));
+      })),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("Cannot learn which port was bound");
+    return address.port;
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A process, with what it said so far. */
+export class Running {
+  stdout = "";
+  stderr = "";
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  isOver = false;
+
+  constructor(
+    program: Program,
+    args: readonly string[],
+    options: { cwd?: string; stdin?: "pipe" | "ignore" } = {},
+  ) {
+    this.child = spawn(program.command, [...program.args, ...args], {
+      stdio: [options.stdin ?? "ignore", "pipe", "pipe"],
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+    this.child.stdout?.on("data", (chunk) => this.stdout += String(chunk));
+    this.child.stderr?.on("data", (chunk) => this.stderr += String(chunk));
+    this.ended = new Promise((resolve, reject) => {
+      this.child.once("error", reject);
+      this.child.once("close", (code, signal) => {
+        this.isOver = true;
+        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr });
+      });
+    });
+  }
+
+  signal(name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGINT"): void {
+    if (!this.isOver) this.child.kill(name);
+  }
+
+  async kill(): Promise<Ended> {
+    this.signal("SIGKILL");
+    return await this.ended;
+  }
+
+  /** Waits until it said something. */
+  async said(text: RegExp, withinMs: number): Promise<void> {
+    await eventually(`the process says ${text}`, withinMs, () => {
+      if (text.test(this.stdout) || text.test(this.stderr)) return Promise.resolve(true);
+      if (this.isOver) {
+        throw new Error(`the process ended without saying ${text}: ${this.stdout}${this.stderr}`);
+      }
+      return Promise.resolve(false);
+    });
+  }
+}
+
+/** Runs a command to its end. */
+export async function run(program: Program, args: readonly string[], withinMs = 20_000): Promise<Ended> {
+  const running = new Running(program, args);
+  const timer = setTimeout(() => running.signal("SIGKILL"), withinMs);
+  try {
+    return await running.ended;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Asks again every few milliseconds until it is so; errors count as "not yet". */
+export async function eventually(
+  what: string,
+  withinMs: number,
+  isSo: () => Promise<boolean>,
+): Promise<void> {
+  const until = performance.now() + withinMs;
+  let last: unknown = null;
+  while (performance.now() < until) {
+    try {
+      if (await isSo()) return;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`Not within ${withinMs} ms: ${what}`, { cause: last });
+}
+
+export interface ServerPlan {
+  readonly id: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly program: Program;
+}
+
+/** Timeouts of the LAN profile, which all clusters here use. */
+export const electionTimeoutMaxMs = 600;
+
+/** A cluster of processes. */
+export class Cluster {
+  readonly plans: readonly ServerPlan[];
+  readonly directory: string;
+  readonly running = new Map<string, Running>();
+
+  private constructor(plans: readonly ServerPlan[], directory: string) {
+    this.plans = plans;
+    this.directory = directory;
+  }
+
+  /** Starts one server per program and waits until one of them leads. */
+  static async start(programs: readonly Program[]): Promise<Cluster> {
+    const ports = await freePorts(programs.length * 2);
+    const plans = programs.map((program, i) => ({
+      id: `n${i + 1}`,
+      clientPort: ports[i] ?? 0,
+      peerPort: ports[programs.length + i] ?? 0,
+      program,
+    }));
+    const cluster = new Cluster(plans, await mkdtemp(join(tmpdir(), "raftline-test-")));
+    for (const { id } of plans) cluster.launch(id);
+    await cluster.leader();
+    return cluster;
+  }
+
+  plan(id: string): ServerPlan {
+    const plan = this.plans.find((candidate) => candidate.id === id);
+    if (plan === undefined) throw new Error(`There is no server ${id}`);
+    return plan;
+  }
+
+  /** Starts a server, for the first time or again. */
+  launch(id: string): Running {
+    const { clientPort, peerPort, program } = this.plan(id);
+    const members = this.plans.map((plan) => `${plan.id}=127.0.0.1:${plan.peerPort}`).join(",");
+    const running = new Running(program, [
+      "serve",
+      "--id",
+      id,
+      "--data",
+      join(this.directory, id),
+      "--client",
+      `127.0.0.1:${clientPort}`,
+      "--peer",
+      `127.0.0.1:${peerPort}`,
+      "--cluster",
+      members,
+      "--profile",
+      "lan",
+    ]);
+    this.running.set(id, running);
+    return running;
+  }
+
+  async client(id: string): Promise<TestClient> {
+    return await TestClient.connect(this.plan(id).clientPort);
+  }
+
+  /** A connection to a server that may only just have been started. */
+  async clientWhenUp(id: string, withinMs = 10_000): Promise<TestClient> {
+    let client: TestClient | null = null;
+    await eventually(`${id} accepts clients`, withinMs, async () => {
+      client = await this.client(id);
+      return true;
+    });
+    if (client === null) throw new Error("unreachable: eventually returned without a client");
+    return client;
+  }
+
+  /** What the servers that answer say of themselves. */
+  async infos(): Promise<Map<string, Map<string, string>>> {
+    const infos = new Map<string, Map<string, string>>();
+    for (const { id } of this.plans) {
+      if (this.running.get(id)?.isOver ?? true) continue;
+      try {
+        const client = await this.client(id);
+        try {
+          infos.set(id, parseInfo(await client.within(1000, client.text("INFO", "raft"))));
+        } finally {
+          client.close();
+        }
+      } catch {
+        // A server that is paused or only starting tells nothing; the caller asks again.
+        continue;
+      }
+    }
+    return infos;
+  }
+
+  /** The one that leads the newest term, once there is one; not one of `except`. */
+  async leader(except: readonly string[] = [], withinMs = 15_000): Promise<string> {
+    let leader: string | null = null;
+    await eventually("a server leads", withinMs, async () => {
+      let newest = -1;
+      for (const [id, info] of await this.infos()) {
+        const term = Number(info.get("raft_term"));
+        if (info.get("raft_role") !== "leader" || except.includes(id) || term <= newest) continue;
+        newest = term;
+        leader = id;
+      }
+      return leader !== null;
+    });
+    if (leader === null) throw new Error("unreachable: eventually returned without a leader");
+    return leader;
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all([...this.running.values()].map((running) => {
+      running.signal("SIGCONT");
+      return running.kill();
+    }));
+  }
+
+  /** Ends every process and removes the data. */
+  async stop(): Promise<void> {
+    await this.killAll();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+export function parseInfo(text: string): Map<string, string> {
+  const pairs = text.split(/\r?\n/).filter((line) => line.includes(":") && !line.startsWith("#"));
+  return new Map(pairs.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]));
+}
