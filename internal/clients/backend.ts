@@ -52,7 +52,7 @@ export interface Backend {
   /** A new order, for a new connection. */
   newOrder(): CommandOrder;
   /**
-   * Hands over one command for the state machine, in the encoding of machine/command.ts; it was checked there before.
+   * Hands over one command for the state machine, in the encoding of codec/command.ts; it was checked there before.
    * A write that is answered normally is durable on a majority; a read is linearizable.
    */
   submit(order: CommandOrder, access: "read" | "write", command: Uint8Array, slot: ReplySlot): void;

@@ -12,7 +12,7 @@ import { decode, encode } from "cborg";
 export type CborValue = number | string | boolean | null | Uint8Array | readonly CborValue[];
 
 const DEPTH_MAX = 8;
-const ITEMS_MAX = 65_536;
+const ITEMS_MAX = 1_048_576;
 
 export function encodeCbor(value: CborValue): Uint8Array {
   return encode(value);

@@ -1,0 +1,66 @@
+/**
+ * The commands of `raftline`, by name.
+ *
+ * @module
+ */
+import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import { bench, benchCommand } from "./bench.ts";
+import { cli, cliCommand } from "./cli.ts";
+import { demo, demoCommand } from "./demo.ts";
+import { type CommandLine, helpOf } from "./flags.ts";
+import { serve } from "./serve.ts";
+import { serveCommand } from "./serve_options.ts";
+import { status, statusCommand } from "./status.ts";
+import { runtimeName, version } from "./version.ts";
+
+interface Command {
+  readonly line: CommandLine;
+  /** Gives the exit code. */
+  run(args: readonly string[]): Promise<number>;
+}
+
+const COMMANDS: readonly Command[] = [
+  { line: serveCommand, run: serve },
+  { line: demoCommand, run: demo },
+  { line: cliCommand, run: cli },
+  { line: statusCommand, run: status },
+  { line: benchCommand, run: bench },
+];
+
+/** Runs the command that the words name. */
+export async function runCommand([name, ...args]: readonly string[]): Promise<number> {
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    console.log(overview());
+    return name === undefined ? ExitCode.usage : 0;
+  }
+  if (name === "--version" || name === "-V" || name === "version") {
+    console.log(`raftline ${version} (${runtimeName()})`);
+    return 0;
+  }
+  const command = COMMANDS.find(({ line }) => line.name === name);
+  if (command === undefined) {
+    throw new Refusal(ExitCode.usage, `unknown command ${name}; raftline --help lists the commands`);
+  }
+  const own = command.line.takesWords
+    ? args.slice(0, args.findIndex((arg) => !arg.startsWith("-")) + 1 || args.length)
+    : args;
+  if (own.includes("--help") || own.includes("-h")) {
+    console.log(helpOf(command.line));
+    return 0;
+  }
+  return await command.run(args);
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map(({ line }) => line.name.length)) + 2;
+  return [
+    `raftline ${version}: a replicated key-value store on Raft that speaks to netcat and to any Redis client`,
+    "",
+    "usage: raftline COMMAND [options]",
+    "",
+    ...COMMANDS.map(({ line }) => `  ${line.name.padEnd(width)}${line.summary}`),
+    "",
+    "raftline COMMAND --help says more; raftline --version says which this is.",
+    "",
+  ].join("\n");
+}

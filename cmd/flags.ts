@@ -1,0 +1,199 @@
+/**
+ * Options of the command line: declared once, read, checked, and shown by `--help`.
+ *
+ * Keeps true: an option that is not declared, a value that cannot be read and a word too many are each refused with one line and exit
+ * code 64; nothing is guessed.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import type { Address } from "../internal/platform/network.ts";
+
+/** One option, by its name without the dashes. */
+export interface Flag {
+  readonly name: string;
+  /** What stands behind it in the help; `null` for a switch. */
+  readonly value: string | null;
+  readonly help: string;
+  /** Shown in the help; the command itself knows what to do without the option. */
+  readonly default?: string;
+}
+
+/** A command, as far as its command line goes. */
+export interface CommandLine {
+  readonly name: string;
+  readonly summary: string;
+  readonly usage: string;
+  readonly flags: readonly Flag[];
+  readonly examples: readonly string[];
+  /** Whether words that are no options may follow; everything from the first of them on is theirs. */
+  readonly takesWords: boolean;
+}
+
+/** What was given. */
+export class Flags {
+  readonly #command: string;
+  readonly #values: ReadonlyMap<string, string>;
+  readonly #switches: ReadonlySet<string>;
+  readonly words: readonly string[];
+
+  constructor(
+    command: string,
+    values: ReadonlyMap<string, string>,
+    switches: ReadonlySet<string>,
+    words: readonly string[],
+  ) {
+    this.#command = command;
+    this.#values = values;
+    this.#switches = switches;
+    this.words = words;
+  }
+
+  has(name: string): boolean {
+    return this.#values.has(name) || this.#switches.has(name);
+  }
+
+  text(name: string): string | null {
+    return this.#values.get(name) ?? null;
+  }
+
+  /** A whole number within bounds, both included. */
+  integer(name: string, otherwise: number, min: number, max: number): number {
+    const text = this.#values.get(name);
+    if (text === undefined) return otherwise;
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= min && value <= max)) {
+      throw this.refuse(`--${name} is ${text}, it must be a whole number from ${min} to ${max}`);
+    }
+    return value;
+  }
+
+  /** One of a few words. */
+  choice<Word extends string>(name: string, otherwise: Word, words: readonly Word[]): Word {
+    const text = this.#values.get(name);
+    if (text === undefined) return otherwise;
+    const found = words.find((word) => word === text);
+    if (found === undefined) throw this.refuse(`--${name} is ${text}, it must be one of ${words.join(", ")}`);
+    return found;
+  }
+
+  address(name: string, otherwise: Address): Address {
+    const text = this.#values.get(name);
+    if (text === undefined) return otherwise;
+    const address = parseAddress(text);
+    if (address === null) throw this.refuse(`--${name} is ${text}, it must be HOST:PORT`);
+    return address;
+  }
+
+  addresses(name: string, otherwise: readonly Address[]): readonly Address[] {
+    const text = this.#values.get(name);
+    if (text === undefined) return otherwise;
+    return text.split(",").map((word) => {
+      const address = parseAddress(word);
+      if (address === null) {
+        throw this.refuse(`--${name} has ${word || "an empty word"}, it must be HOST:PORT,HOST:PORT,...`);
+      }
+      return address;
+    });
+  }
+
+  /** A refusal that says where help is. */
+  refuse(reason: string): Refusal {
+    return new Refusal(ExitCode.usage, `${reason}; raftline ${this.#command} --help lists the options`);
+  }
+}
+
+/** `host:port` or `[ipv6]:port`; `null` where it is neither. */
+export function parseAddress(text: string): Address | null {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host === undefined || !(port <= 65_535) ? null : { host, port };
+}
+
+export function showAddress({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * Reads the words behind a command's name.
+ *
+ * @throws {Refusal} with exit code 64
+ */
+export function readFlags(command: CommandLine, args: readonly string[]): Flags {
+  const named = command.flags.filter(({ value }) => value !== null).map(({ name }) => name);
+  const switches = command.flags.filter(({ value }) => value === null).map(({ name }) => name);
+  const refuse = (reason: string) =>
+    new Refusal(ExitCode.usage, `${reason}; raftline ${command.name} --help lists the options`);
+  const parsed = parseArgs(args, {
+    string: named,
+    boolean: switches,
+    collect: named,
+    stopEarly: command.takesWords,
+    unknown: (arg, key) => {
+      if (key === undefined) return true;
+      const known = nearest(arg.replace(/^-+/, "").split("=")[0] ?? "", [...named, ...switches]);
+      throw refuse(
+        `unknown option ${arg.split("=")[0]} for ${command.name}${
+          known === null ? "" : `, did you mean --${known}?`
+        }`,
+      );
+    },
+  });
+  const words = parsed._.map(String);
+  if (!command.takesWords && words.length > 0) throw refuse(`${command.name} takes no word ${words[0]}`);
+  const values = new Map<string, string>();
+  for (const name of named) {
+    const given = parsed[name];
+    if (!Array.isArray(given) || given.length === 0) continue;
+    if (given.length > 1) throw refuse(`--${name} is given ${given.length} times`);
+    const value: unknown = given[0];
+    if (typeof value !== "string" || value === "") throw refuse(`--${name} lacks its value`);
+    values.set(name, value);
+  }
+  return new Flags(command.name, values, new Set(switches.filter((name) => parsed[name] === true)), words);
+}
+
+/** The declared name that is at most two letters away. */
+function nearest(word: string, names: readonly string[]): string | null {
+  let best: string | null = null;
+  let bestDistance = 3;
+  for (const name of names) {
+    const distance = editDistance(word, name);
+    if (distance < bestDistance) [best, bestDistance] = [name, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + same));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** The help of one command. */
+export function helpOf({ name, summary, usage, flags, examples }: CommandLine): string {
+  const rows = flags.map(({ name, value, help, default: otherwise }) => ({
+    left: `  --${name}${value === null ? "" : ` ${value}`}`,
+    right: otherwise === undefined ? help : `${help} (default ${otherwise})`,
+  }));
+  const width = Math.max(0, ...rows.map(({ left }) => left.length)) + 2;
+  return [
+    `raftline ${name}: ${summary}`,
+    "",
+    `usage: raftline ${name} ${usage}`.trimEnd(),
+    ...(rows.length === 0
+      ? []
+      : ["", "options:", ...rows.map(({ left, right }) => left.padEnd(width) + right)]),
+    ...(examples.length === 0 ? [] : ["", "examples:", ...examples.map((example) => `  ${example}`)]),
+    "",
+  ].join("\n");
+}

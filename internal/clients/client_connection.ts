@@ -1,0 +1,239 @@
+/**
+ * One client.
+ *
+ * Keeps true:
+ *  1. Answers leave in the order of the requests; all answers of one turn leave in one write.
+ *  2. A client that does not read is not read from; one that lets its answers pile up is cut off, and harms nobody else.
+ *  3. What was received whole before the client ended its side is answered before we end ours.
+ *  4. A stream that is no protocol gets one error and is closed.
+ *
+ * @module
+ */
+import { errorReply, type Reply } from "../codec/reply.ts";
+import { ProtocolError, RequestDecoder } from "../codec/resp_request.ts";
+import { ReplyWriter } from "../codec/resp_reply.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Connection } from "../platform/network.ts";
+import type { Backend, CommandOrder, NodeStatus } from "./backend.ts";
+import type { CommandContext } from "./command_spec.ts";
+import { planOf } from "./commands.ts";
+import type { Cursors } from "./cursors.ts";
+import type { ClientLimits } from "./limits.ts";
+import { ReplyQueue } from "./reply_queue.ts";
+
+/** How long a client has to take the last answers. */
+const END_MS = 5000;
+
+/** What a connection needs of the room. */
+export interface ConnectionHome {
+  readonly clock: Clock;
+  readonly backend: Backend;
+  readonly limits: ClientLimits;
+  readonly cursors: Cursors;
+  info(sections: readonly string[]): string;
+  clientLines(): readonly string[];
+  /** A command was taken. */
+  counted(): void;
+  /** The connection is gone. */
+  closed(connection: ClientConnection): void;
+}
+
+export class ClientConnection implements CommandContext {
+  readonly id: number;
+  readonly remote: string;
+  name = "";
+  resp3 = false;
+  readonly #home: ConnectionHome;
+  readonly #connection: Connection;
+  readonly #decoder: RequestDecoder;
+  readonly #writer = new ReplyWriter();
+  readonly #replies: ReplyQueue;
+  readonly #order: CommandOrder;
+  /** Chunks that wait because too much is unanswered or untaken. */
+  #chunks: Uint8Array[] = [];
+  #paused = false;
+  #flushes = false;
+  /** The client ended its side; what it sent before is still read and answered. */
+  #peerEnded = false;
+  /** No more is read: everything was, or the client said QUIT, or sent nonsense. */
+  #ending = false;
+  #ended = false;
+  #closed = false;
+
+  constructor(id: number, connection: Connection, home: ConnectionHome) {
+    this.id = id;
+    this.remote = connection.remote;
+    this.#home = home;
+    this.#connection = connection;
+    this.#decoder = new RequestDecoder(home.limits);
+    this.#replies = new ReplyQueue((reply) => this.#give(reply));
+    this.#order = home.backend.newOrder();
+    connection.listen({
+      onOpen: () => {},
+      onData: (chunk) => this.#received(chunk),
+      onEnd: () => {
+        this.#peerEnded = true;
+        if (!this.#paused) this.#read();
+      },
+      onDrain: () => this.#goOn(),
+      onClose: () => {
+        this.#closed = true;
+        home.closed(this);
+      },
+    });
+  }
+
+  get limits(): ClientLimits {
+    return this.#home.limits;
+  }
+
+  get cursors(): Cursors {
+    return this.#home.cursors;
+  }
+
+  info(sections: readonly string[]): string {
+    return this.#home.info(sections);
+  }
+
+  status(): NodeStatus {
+    return this.#home.backend.status();
+  }
+
+  clientLines(): readonly string[] {
+    return this.#home.clientLines();
+  }
+
+  ownLine(): string {
+    return `id=${this.id} addr=${this.remote} name=${this.name} resp=${this.resp3 ? 3 : 2} ` +
+      `waiting=${this.#replies.waiting} obl=${this.#connection.bytesQueued}`;
+  }
+
+  /** Cuts the client off, with a last word. */
+  refuse(text: string): void {
+    this.#ending = true;
+    this.#give(errorReply(text));
+    this.#end();
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  #received(chunk: Uint8Array): void {
+    if (this.#ending || this.#closed) return;
+    if (this.#paused) this.#chunks.push(chunk);
+    else {
+      this.#decoder.push(chunk);
+      this.#read();
+    }
+  }
+
+  /** Takes commands until there are no more, or too many wait. */
+  #read(): void {
+    const { commandsWaitingMax } = this.#home.limits;
+    while (!this.#ending && !this.#closed) {
+      if (
+        this.#replies.waiting >= commandsWaitingMax || this.#outputBytes >= this.#home.limits.outputPauseBytes
+      ) {
+        return this.#pause();
+      }
+      const words = this.#decoder.next();
+      if (words === null) {
+        const chunk = this.#chunks.shift();
+        if (chunk === undefined) {
+          if (this.#peerEnded) this.#endWhenAnswered();
+          return;
+        }
+        this.#decoder.push(chunk);
+        continue;
+      }
+      if (words instanceof ProtocolError) {
+        this.#replies.answerNow(errorReply(`ERR ${words.text}`));
+        return this.#endWhenAnswered();
+      }
+      this.#take(words);
+    }
+  }
+
+  #take(words: readonly Uint8Array[]): void {
+    this.#home.counted();
+    const plan = planOf(words, this);
+    switch (plan.kind) {
+      case "answer":
+        return this.#replies.answerNow(plan.reply);
+      case "submit":
+        return this.#home.backend.submit(
+          this.#order,
+          plan.access,
+          plan.command,
+          this.#replies.slot(plan.translate),
+        );
+      case "close":
+        this.#replies.answerNow(plan.reply);
+        return this.#endWhenAnswered();
+    }
+  }
+
+  get #outputBytes(): number {
+    return this.#writer.length + this.#connection.bytesQueued;
+  }
+
+  #give(reply: Reply): void {
+    if (this.#closed) return;
+    this.#writer.write(reply, this.resp3);
+    if (this.#outputBytes > this.#home.limits.outputBytesMax) return this.close();
+    if (this.#flushes) return;
+    this.#flushes = true;
+    this.#home.clock.soon(() => {
+      this.#flush();
+      this.#goOn();
+    });
+  }
+
+  #flush(): void {
+    this.#flushes = false;
+    if (this.#closed || this.#writer.length === 0) return;
+    this.#connection.write(this.#writer.take());
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#connection.pause();
+  }
+
+  /** Something was answered, or taken by the client. */
+  #goOn(): void {
+    if (this.#closed) return;
+    if (this.#ending) {
+      if (this.#replies.waiting === 0) this.#end();
+      return;
+    }
+    const { commandsWaitingMax, outputPauseBytes } = this.#home.limits;
+    if (
+      !this.#paused || this.#replies.waiting > commandsWaitingMax / 2 ||
+      this.#outputBytes > outputPauseBytes / 2
+    ) return;
+    this.#paused = false;
+    this.#read();
+    if (!this.#paused) this.#connection.resume();
+  }
+
+  /** Reads no more; ends our side once everything that was read is answered. */
+  #endWhenAnswered(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#chunks = [];
+    this.#home.clock.soon(() => this.#goOn());
+  }
+
+  /** Sends what is left, and ends; whoever does not take it in time is cut off. */
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#flush();
+    this.#connection.end();
+    const { clock } = this.#home;
+    clock.wakeAt(clock.now() + END_MS, () => this.#connection.close());
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The port for clients: accepts them, up to a limit, and knows who is there.
+ *
+ * @module
+ */
+import type { Clock, Millis } from "../platform/clock.ts";
+import type { Address, Connection, Listener, Network } from "../platform/network.ts";
+import type { Trace } from "../platform/trace.ts";
+import type { Backend } from "./backend.ts";
+import { ClientConnection, type ConnectionHome } from "./client_connection.ts";
+import { Cursors } from "./cursors.ts";
+import { type ClientCounts, infoText, type ProcessInfo } from "./info.ts";
+import type { ClientLimits } from "./limits.ts";
+
+export interface ClientListenerOptions {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly backend: Backend;
+  readonly limits: ClientLimits;
+  readonly process: ProcessInfo;
+}
+
+export interface ClientListenerEvents {
+  onListening(address: Address): void;
+  onListenError(error: Error): void;
+}
+
+export class ClientListener {
+  readonly #options: ClientListenerOptions;
+  readonly #home: ConnectionHome;
+  readonly #connections = new Set<ClientConnection>();
+  readonly #counts: ClientCounts = {
+    connected: 0,
+    connectionsReceived: 0,
+    connectionsRefused: 0,
+    commandsProcessed: 0,
+  };
+  readonly #startedAt: Millis;
+  #listener: Listener | null = null;
+  #nextId = 0;
+
+  constructor(options: ClientListenerOptions) {
+    this.#options = options;
+    const { clock, backend, limits } = options;
+    this.#startedAt = clock.now();
+    this.#home = {
+      clock,
+      backend,
+      limits,
+      cursors: new Cursors(limits.cursorsMax),
+      info: (sections) => this.#info(sections),
+      clientLines: () => [...this.#connections].map((connection) => connection.ownLine()),
+      counted: () => this.#counts.commandsProcessed++,
+      closed: (connection) => {
+        this.#connections.delete(connection);
+        this.#counts.connected = this.#connections.size;
+      },
+    };
+  }
+
+  start(address: Address, events: ClientListenerEvents): void {
+    this.#listener = this.#options.network.listen(address, {
+      onListening: (bound) => events.onListening(bound),
+      onError: (error) => events.onListenError(error),
+      onConnection: (connection) => this.#accept(connection),
+    });
+  }
+
+  /** Accepts nobody any more. */
+  stopAccepting(): void {
+    this.#listener?.close();
+  }
+
+  /** Closes every connection. */
+  stop(): void {
+    this.stopAccepting();
+    for (const connection of [...this.#connections]) connection.close();
+  }
+
+  #accept(connection: Connection): void {
+    const { clientsMax } = this.#options.limits;
+    this.#counts.connectionsReceived++;
+    const client = new ClientConnection(++this.#nextId, connection, this.#home);
+    if (this.#connections.size >= clientsMax) {
+      this.#counts.connectionsRefused++;
+      this.#options.trace.event("warn", "refused a client", {
+        reason: `${clientsMax} clients are connected`,
+      });
+      return client.refuse("ERR max number of clients reached");
+    }
+    this.#connections.add(client);
+    this.#counts.connected = this.#connections.size;
+  }
+
+  #info(sections: readonly string[]): string {
+    const { backend, clock, process } = this.#options;
+    const uptimeSeconds = Math.floor((clock.now() - this.#startedAt) / 1000);
+    return infoText({ status: backend.status(), process, counts: this.#counts, uptimeSeconds }, sections);
+  }
+}

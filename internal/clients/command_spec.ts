@@ -1,0 +1,49 @@
+/**
+ * What a command is to this room, and what it may see of the connection it came on.
+ *
+ * @module
+ */
+import type { Reply } from "../codec/reply.ts";
+import type { NodeStatus } from "./backend.ts";
+import type { Cursors } from "./cursors.ts";
+import type { ClientLimits } from "./limits.ts";
+
+/** What a command becomes. */
+export type Plan =
+  /** Answered here. */
+  | { readonly kind: "answer"; readonly reply: Reply }
+  /** Handed to the cluster; `translate` changes its answer on the way out. */
+  | {
+    readonly kind: "submit";
+    readonly access: "read" | "write";
+    readonly command: Uint8Array;
+    readonly translate: ((reply: Reply) => Reply) | null;
+  }
+  /** Answered, then the connection closes. */
+  | { readonly kind: "close"; readonly reply: Reply };
+
+/** The connection that a command came on, and the server behind it. */
+export interface CommandContext {
+  readonly id: number;
+  readonly remote: string;
+  name: string;
+  resp3: boolean;
+  readonly cursors: Cursors;
+  readonly limits: ClientLimits;
+  info(sections: readonly string[]): string;
+  status(): NodeStatus;
+  /** One line per connection, as CLIENT LIST shows them. */
+  clientLines(): readonly string[];
+  ownLine(): string;
+}
+
+export interface CommandSpec {
+  /** In lower case. */
+  readonly name: string;
+  /** As in Redis: how many words, the name included; negative for "at least". */
+  readonly arity: number;
+  readonly access: "read" | "write" | "local";
+  /** Where keys stand among the words: first, last, step; zeros for none. */
+  readonly keys: readonly [first: number, last: number, step: number];
+  plan(args: readonly Uint8Array[], context: CommandContext): Plan;
+}

@@ -1,0 +1,99 @@
+/**
+ * A command for the state machine, as bytes: in log entries, and on the way to the leader.
+ *
+ * | bytes | what |
+ * | --- | --- |
+ * | 1 | operation: 1 to 63 change the state, 64 to 127 only look |
+ * | then, for each argument: 1 to 5 | its length, 7 bits a byte, lowest first, the high bit set on all but the last |
+ * | n | the argument |
+ *
+ * The numbers never change their meaning; a new operation takes a new number. 48 to 63 and 112 to 127 are kept for sessions and time.
+ *
+ * @module
+ */
+
+export const Operation = {
+  /** key, value, options as text: any of `N` (NX), `X` (XX), `G` (GET). */
+  set: 1,
+  /** keys. */
+  del: 2,
+  /** key, signed decimal. */
+  incrBy: 3,
+  /** key, bytes. */
+  append: 4,
+  /** key, value, key, value, ... */
+  mset: 5,
+  /** key, value: 1 where it was set, 0 where the key was there. */
+  setnx: 6,
+  /** key. */
+  getdel: 7,
+  /** nothing. */
+  flush: 8,
+  get: 64,
+  /** keys. */
+  exists: 65,
+  strlen: 66,
+  mget: 67,
+  dbsize: 68,
+  /** `0` to begin or `1` and the last key seen; how many keys to look at, in decimal; a pattern. */
+  scan: 69,
+  /** a pattern. */
+  keys: 70,
+  /** key, first and last index, in decimal. */
+  getrange: 71,
+} as const;
+
+export type Operation = (typeof Operation)[keyof typeof Operation];
+
+/** Puts a command together, in one allocation; the arguments are copied. */
+export function encodeCommand(operation: Operation, args: readonly Uint8Array[]): Uint8Array {
+  let total = 1;
+  for (const { length } of args) total += lengthBytes(length) + length;
+  const bytes = new Uint8Array(total);
+  bytes[0] = operation;
+  let at = 1;
+  for (const arg of args) {
+    let left = arg.length;
+    while (left > 127) {
+      bytes[at++] = (left & 127) | 128;
+      left >>>= 7;
+    }
+    bytes[at++] = left;
+    bytes.set(arg, at);
+    at += arg.length;
+  }
+  return bytes;
+}
+
+function lengthBytes(length: number): number {
+  return length < 128 ? 1 : length < 16_384 ? 2 : length < 2_097_152 ? 3 : length < 268_435_456 ? 4 : 5;
+}
+
+/** What a command's bytes say. */
+export interface DecodedCommand {
+  readonly operation: number;
+  readonly args: readonly Uint8Array[];
+}
+
+/** The operation and its arguments, as views; or why the bytes are no command. */
+export function decodeCommand(bytes: Uint8Array): DecodedCommand | string {
+  const operation = bytes[0];
+  if (operation === undefined) return "it is empty";
+  const args: Uint8Array[] = [];
+  let at = 1;
+  while (at < bytes.length) {
+    let length = 0;
+    let shift = 0;
+    while (true) {
+      const byte = bytes[at++];
+      if (byte === undefined || shift > 28) return "a length is cut short or too long";
+      length += (byte & 127) * 2 ** shift;
+      if (byte < 128) break;
+      shift += 7;
+    }
+    if (length > bytes.length - at) return `an argument has ${length} bytes, ${bytes.length - at} are left`;
+    args.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return { operation, args };
+}

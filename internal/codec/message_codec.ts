@@ -1,0 +1,253 @@
+/**
+ * What servers say to each other, as CBOR arrays: `[code, fields...]`.
+ *
+ * | code | message | fields |
+ * | --- | --- | --- |
+ * | 1 | RequestVote request | term, lastLogIndex, lastLogTerm |
+ * | 2 | RequestVote response | term, voteGranted |
+ * | 3 | AppendEntries request | term, prevLogIndex, prevLogTerm, leaderCommit, round, entries as one byte string of records |
+ * | 4 | AppendEntries response | term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm |
+ * | 16 | forward request | term, then an array of [requestId, isWrite, afterRequestId, command] |
+ * | 17 | forward response | an array of [requestId, reply] |
+ * | 18 | ping | number |
+ * | 19 | pong | number |
+ *
+ * Keeps true: whatever arrives becomes a message whose every field was checked, or a reason; never an exception. So the core's assertions
+ * speak about our own code only. Another kind of message is one more case in each of the two functions.
+ *
+ * @module
+ */
+import { assertNever } from "../base/assert.ts";
+import type { Entry } from "../raft/types.ts";
+import { type CborValue, decodeCbor, encodeCbor } from "./cbor.ts";
+import type { ForwardedCommand, ForwardedReply, PeerMessage } from "./peer_message.ts";
+import { decodeEntries, encodeEntries, recordOf } from "./record.ts";
+
+/** Shows that a connection is alive in both directions; answered by a pong with the same number. */
+export interface Ping {
+  readonly kind: "ping";
+  readonly number: number;
+}
+
+export interface Pong {
+  readonly kind: "pong";
+  readonly number: number;
+}
+
+/** Everything that travels in a frame after the greeting. */
+export type WireMessage = PeerMessage | Ping | Pong;
+
+export function encodeMessage(message: WireMessage): Uint8Array {
+  return encodeCbor(valueOf(message));
+}
+
+function valueOf(message: WireMessage): CborValue {
+  switch (message.kind) {
+    case "requestVoteRequest":
+      return [1, message.term, message.lastLogIndex, message.lastLogTerm];
+    case "requestVoteResponse":
+      return [2, message.term, message.voteGranted];
+    case "appendEntriesRequest": {
+      const { term, prevLogIndex, prevLogTerm, leaderCommit, round, entries } = message;
+      return [3, term, prevLogIndex, prevLogTerm, leaderCommit, round, joinRecords(entries)];
+    }
+    case "appendEntriesResponse": {
+      const { term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm } = message;
+      return [4, term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm];
+    }
+    case "forwardRequest":
+      return [
+        16,
+        message.term,
+        message.requests.map((r) => [r.requestId, r.access === "write", r.afterRequestId, r.command]),
+      ];
+    case "forwardResponse":
+      return [17, message.responses.map(({ requestId, reply }) => [requestId, reply])];
+    case "ping":
+      return [18, message.number];
+    case "pong":
+      return [19, message.number];
+    default:
+      return assertNever(message, "A message has a known kind");
+  }
+}
+
+function joinRecords(entries: readonly Entry[]): Uint8Array {
+  encodeEntries(entries);
+  const records = entries.map(recordOf);
+  const joined = new Uint8Array(records.reduce((sum, record) => sum + record.length, 0));
+  let at = 0;
+  for (const record of records) {
+    joined.set(record, at);
+    at += record.length;
+  }
+  return joined;
+}
+
+/** The message in a frame's body, or why there is none. */
+export function decodeMessage(body: Uint8Array): WireMessage | string {
+  const decoded = decodeCbor(body);
+  if ("reason" in decoded) return decoded.reason;
+  if (!Array.isArray(decoded.value)) return "a message is an array";
+  const fields: readonly CborValue[] = decoded.value;
+  const [code] = fields;
+  const counts: Readonly<Record<number, number>> = { 1: 4, 2: 3, 3: 7, 4: 9, 16: 3, 17: 2, 18: 2, 19: 2 };
+  const count = typeof code === "number" ? counts[code] : undefined;
+  if (count === undefined) return `message code is ${String(code)}`;
+  if (fields.length !== count) return `message ${String(code)} has ${fields.length} fields, not ${count}`;
+  const reader = new FieldReader(fields);
+  const message = messageOf(reader, Number(code));
+  return reader.reason ?? message;
+}
+
+/** Takes fields one by one; remembers the first that is not what it should be. */
+class FieldReader {
+  readonly #fields: readonly CborValue[];
+  #at = 1;
+  reason: string | null = null;
+
+  constructor(fields: readonly CborValue[]) {
+    this.#fields = fields;
+  }
+
+  number(name: string): number {
+    const field = this.#fields[this.#at++];
+    if (typeof field === "number") return field;
+    this.reason ??= `${name} is no number`;
+    return 0;
+  }
+
+  boolean(name: string): boolean {
+    const field = this.#fields[this.#at++];
+    if (typeof field === "boolean") return field;
+    this.reason ??= `${name} is neither true nor false`;
+    return false;
+  }
+
+  bytes(name: string): Uint8Array {
+    const field = this.#fields[this.#at++];
+    if (field instanceof Uint8Array) return field;
+    this.reason ??= `${name} is no byte string`;
+    return new Uint8Array(0);
+  }
+
+  /** An array of arrays of that many items each. */
+  rows<Row>(name: string, width: number, read: (row: FieldReader) => Row): Row[] {
+    const field = this.#fields[this.#at++];
+    if (!Array.isArray(field)) {
+      this.reason ??= `${name} is no array`;
+      return [];
+    }
+    const rows: Row[] = [];
+    for (const item of field) {
+      if (!Array.isArray(item) || item.length !== width) {
+        this.reason ??= `an item of ${name} is no array of ${width}`;
+        return rows;
+      }
+      const row = new FieldReader([0, ...item]);
+      rows.push(read(row));
+      this.reason ??= row.reason;
+    }
+    return rows;
+  }
+
+  refuse(reason: string): void {
+    this.reason ??= reason;
+  }
+}
+
+function messageOf(fields: FieldReader, code: number): WireMessage {
+  switch (code) {
+    case 1: {
+      const term = fields.number("term");
+      const lastLogIndex = fields.number("lastLogIndex");
+      const lastLogTerm = fields.number("lastLogTerm");
+      if (term === 0) fields.refuse("term is 0");
+      if (lastLogTerm >= term) fields.refuse(`lastLogTerm is ${lastLogTerm}, term is ${term}`);
+      return { kind: "requestVoteRequest", term, lastLogIndex, lastLogTerm };
+    }
+    case 2:
+      return {
+        kind: "requestVoteResponse",
+        term: fields.number("term"),
+        voteGranted: fields.boolean("voteGranted"),
+      };
+    case 3:
+      return appendEntriesOf(fields);
+    case 4: {
+      const term = fields.number("term");
+      const requestTerm = fields.number("requestTerm");
+      if (requestTerm > term) fields.refuse(`requestTerm is ${requestTerm}, term is ${term}`);
+      const success = fields.boolean("success");
+      if (success && requestTerm !== term) {
+        fields.refuse(`success is for term ${requestTerm}, term is ${term}`);
+      }
+      const prevLogIndex = fields.number("prevLogIndex");
+      const round = fields.number("round");
+      const matchIndex = fields.number("matchIndex");
+      if (success && matchIndex < prevLogIndex) {
+        fields.refuse(`matchIndex is ${matchIndex}, prevLogIndex is ${prevLogIndex}`);
+      }
+      const hintIndex = fields.number("hintIndex");
+      const hintTerm = fields.number("hintTerm");
+      return {
+        kind: "appendEntriesResponse",
+        term,
+        requestTerm,
+        success,
+        prevLogIndex,
+        round,
+        matchIndex,
+        hintIndex,
+        hintTerm,
+      };
+    }
+    case 16: {
+      const term = fields.number("term");
+      const requests = fields.rows("requests", 4, (row): ForwardedCommand => ({
+        requestId: row.number("requestId"),
+        access: row.boolean("isWrite") ? "write" : "read",
+        afterRequestId: row.number("afterRequestId"),
+        command: row.bytes("command"),
+      }));
+      return { kind: "forwardRequest", term, requests };
+    }
+    case 17: {
+      const responses = fields.rows("responses", 2, (row): ForwardedReply => ({
+        requestId: row.number("requestId"),
+        reply: row.bytes("reply"),
+      }));
+      return { kind: "forwardResponse", responses };
+    }
+    case 18:
+      return { kind: "ping", number: fields.number("number") };
+    default:
+      return { kind: "pong", number: fields.number("number") };
+  }
+}
+
+function appendEntriesOf(fields: FieldReader): WireMessage {
+  const term = fields.number("term");
+  const prevLogIndex = fields.number("prevLogIndex");
+  const prevLogTerm = fields.number("prevLogTerm");
+  const leaderCommit = fields.number("leaderCommit");
+  const round = fields.number("round");
+  const records = fields.bytes("entries");
+  if (term === 0) fields.refuse("term is 0");
+  if (prevLogTerm > term) fields.refuse(`prevLogTerm is ${prevLogTerm}, term is ${term}`);
+  if ((prevLogIndex === 0) !== (prevLogTerm === 0)) {
+    fields.refuse(`prevLogIndex is ${prevLogIndex} and prevLogTerm is ${prevLogTerm}`);
+  }
+  const decoded = fields.reason === null ? decodeEntries(records) : [];
+  const entries = typeof decoded === "string" ? [] : decoded;
+  if (typeof decoded === "string") fields.refuse(decoded);
+  const [first, last] = [entries[0], entries.at(-1)];
+  if (first !== undefined && last !== undefined) {
+    if (first.index !== prevLogIndex + 1) {
+      fields.refuse(`entry ${first.index} follows prevLogIndex ${prevLogIndex}`);
+    }
+    if (first.term < prevLogTerm) fields.refuse(`term ${first.term} follows prevLogTerm ${prevLogTerm}`);
+    if (last.term > term) fields.refuse(`an entry has term ${last.term}, term is ${term}`);
+  }
+  return { kind: "appendEntriesRequest", term, prevLogIndex, prevLogTerm, leaderCommit, round, entries };
+}

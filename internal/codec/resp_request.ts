@@ -1,0 +1,314 @@
+/**
+ * What clients send: inline lines or arrays of bulk strings, told apart by the first byte, as in Redis.
+ *
+ * Keeps true: how the bytes were cut into chunks changes nothing; time and memory grow with what arrived, never with what was announced;
+ * whatever arrives becomes commands, or one error after which nothing more is read. Arguments are views of the received bytes; whoever
+ * keeps one copies it.
+ *
+ * Source: the Redis serialization protocol specification; error texts are Redis's own where it has one.
+ *
+ * @module
+ */
+import { latin1Of } from "../base/latin1.ts";
+
+export interface RequestLimits {
+  /** A line: an inline command, or the header of an array or a bulk. */
+  readonly lineBytesMax: number;
+  /** One argument. */
+  readonly bulkBytesMax: number;
+  readonly argumentsMax: number;
+  /** All arguments of one command together. */
+  readonly commandBytesMax: number;
+}
+
+export const defaultRequestLimits: RequestLimits = {
+  lineBytesMax: 64 * 1024,
+  bulkBytesMax: 8 * 1024 * 1024,
+  argumentsMax: 1024 * 1024,
+  commandBytesMax: 12 * 1024 * 1024,
+};
+
+/** The stream is no stream of commands; the text goes to the client behind `-ERR `, then the connection closes. */
+export class ProtocolError {
+  constructor(readonly text: string) {}
+}
+
+const LF = 10;
+const CR = 13;
+const STAR = 42;
+const DOLLAR = 36;
+const TLS_HANDSHAKE = 22;
+
+export class RequestDecoder {
+  readonly #limits: RequestLimits;
+  #bytes: Uint8Array = new Uint8Array(0);
+  /** The next byte to look at, and the end of what arrived. */
+  #at = 0;
+  #end = 0;
+  /** Up to here there is no line end; saves looking twice. */
+  #scanned = 0;
+  /** Whether `#bytes` is ours to append to. */
+  #own = false;
+  #arguments: Uint8Array[] = [];
+  #argumentsLeft = 0;
+  #argumentBytes = 0;
+  /** The length of the bulk under way, -1 where its header comes next. */
+  #bulkLength = -1;
+  #error: ProtocolError | null = null;
+
+  constructor(limits: RequestLimits) {
+    this.#limits = limits;
+  }
+
+  /** Bytes that are kept because their command is not complete. */
+  get bytesKept(): number {
+    return this.#end - this.#at + this.#argumentBytes;
+  }
+
+  /** Takes a chunk; it belongs to the decoder from now on. Call `next` until it gives `null` before the next chunk. */
+  push(chunk: Uint8Array): void {
+    if (this.#error !== null) return;
+    const left = this.#end - this.#at;
+    if (left === 0) {
+      this.#bytes = chunk;
+      this.#at = 0;
+      this.#end = chunk.length;
+      this.#scanned = 0;
+      this.#own = false;
+      return;
+    }
+    if (!this.#own || this.#end + chunk.length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(2 * left, left + chunk.length));
+      grown.set(this.#bytes.subarray(this.#at, this.#end));
+      this.#scanned = Math.max(0, this.#scanned - this.#at);
+      this.#bytes = grown;
+      this.#at = 0;
+      this.#end = left;
+      this.#own = true;
+    }
+    this.#bytes.set(chunk, this.#end);
+    this.#end += chunk.length;
+  }
+
+  /** The next command; `null` where more bytes are needed. */
+  next(): Uint8Array[] | ProtocolError | null {
+    if (this.#error !== null) return this.#error;
+    while (this.#at < this.#end) {
+      if (this.#argumentsLeft > 0) {
+        const state = this.#readBulk();
+        if (state !== "argument") return state;
+        if (this.#argumentsLeft === 0) return this.#takeCommand();
+        continue;
+      }
+      const first = this.#bytes[this.#at];
+      const command = first === STAR ? this.#readArrayHeader() : this.#readInline(first);
+      if (command === "again") continue;
+      return command;
+    }
+    return null;
+  }
+
+  #fail(text: string): ProtocolError {
+    this.#error = new ProtocolError(text);
+    this.#bytes = new Uint8Array(0);
+    this.#at = this.#end = 0;
+    this.#arguments = [];
+    return this.#error;
+  }
+
+  #takeCommand(): Uint8Array[] {
+    const command = this.#arguments;
+    this.#arguments = [];
+    this.#argumentBytes = 0;
+    return command;
+  }
+
+  /** The place of the next line feed, or -1. */
+  #lineEnd(): number {
+    const found = this.#bytes.indexOf(LF, Math.max(this.#scanned, this.#at));
+    if (found >= 0 && found < this.#end) return found;
+    this.#scanned = this.#end;
+    return -1;
+  }
+
+  /** Takes a line out; leaves `#at` behind it. */
+  #takeLine(end: number): Uint8Array {
+    const stop = end > this.#at && this.#bytes[end - 1] === CR ? end - 1 : end;
+    const line = this.#bytes.subarray(this.#at, stop);
+    this.#at = end + 1;
+    this.#scanned = this.#at;
+    return line;
+  }
+
+  #readArrayHeader(): "again" | ProtocolError | null {
+    const end = this.#lineEnd();
+    if (end < 0) {
+      return this.#end - this.#at > this.#limits.lineBytesMax
+        ? this.#fail("Protocol error: too big mbulk count string")
+        : null;
+    }
+    const count = integerOf(this.#takeLine(end), 1);
+    if (count === null || count > this.#limits.argumentsMax) {
+      return this.#fail("Protocol error: invalid multibulk length");
+    }
+    if (count > 0) this.#argumentsLeft = count;
+    return "again";
+  }
+
+  #readBulk(): "argument" | ProtocolError | null {
+    if (this.#bulkLength < 0) {
+      const end = this.#lineEnd();
+      if (end < 0) {
+        return this.#end - this.#at > this.#limits.lineBytesMax
+          ? this.#fail("Protocol error: too big bulk count string")
+          : null;
+      }
+      const first = this.#bytes[this.#at] ?? 0;
+      if (first !== DOLLAR) return this.#fail(`Protocol error: expected '$', got '${printable(first)}'`);
+      const length = integerOf(this.#takeLine(end), 1);
+      if (length === null || length < 0) return this.#fail("Protocol error: invalid bulk length");
+      if (length > this.#limits.bulkBytesMax) {
+        return this.#fail(
+          `Protocol error: invalid bulk length, the limit is ${this.#limits.bulkBytesMax} bytes`,
+        );
+      }
+      if (this.#argumentBytes + length > this.#limits.commandBytesMax) {
+        return this.#fail(`Protocol error: a command has more than ${this.#limits.commandBytesMax} bytes`);
+      }
+      this.#bulkLength = length;
+    }
+    const stop = this.#at + this.#bulkLength;
+    if (stop + 2 > this.#end) return null;
+    if (this.#bytes[stop] !== CR || this.#bytes[stop + 1] !== LF) {
+      return this.#fail("Protocol error: a bulk string does not end with CRLF");
+    }
+    this.#arguments.push(this.#bytes.subarray(this.#at, stop));
+    this.#argumentBytes += this.#bulkLength;
+    this.#at = stop + 2;
+    this.#scanned = this.#at;
+    this.#bulkLength = -1;
+    this.#argumentsLeft--;
+    return "argument";
+  }
+
+  #readInline(first: number | undefined): Uint8Array[] | "again" | ProtocolError | null {
+    if (first === TLS_HANDSHAKE) return this.#fail("Protocol error: this port speaks no TLS");
+    const end = this.#lineEnd();
+    const length = (end < 0 ? this.#end : end) - this.#at;
+    if (length > this.#limits.lineBytesMax) {
+      return this.#fail(
+        `Protocol error: too big inline request, the limit is ${this.#limits.lineBytesMax} bytes`,
+      );
+    }
+    if (end < 0) return null;
+    const words = splitWords(this.#takeLine(end));
+    if (words === null) return this.#fail("Protocol error: unbalanced quotes in request");
+    const [name] = words;
+    if (name === undefined) return "again";
+    if (isHttp(words)) return this.#fail("Protocol error: this port speaks the Redis protocol, not HTTP");
+    return words;
+  }
+}
+
+/** A decimal number of at most 19 digits from `from` on; `null` where it is none. */
+function integerOf(line: Uint8Array, from: number): number | null {
+  let at = from;
+  const negative = line[at] === 45;
+  if (negative) at++;
+  if (at >= line.length || line.length - at > 15) return null;
+  let value = 0;
+  for (; at < line.length; at++) {
+    const digit = (line[at] ?? 0) - 48;
+    if (digit < 0 || digit > 9) return null;
+    value = value * 10 + digit;
+  }
+  return negative ? -value : value;
+}
+
+function printable(byte: number): string {
+  return byte >= 32 && byte < 127 ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+}
+
+/** Browsers and scanners; a cross-protocol request must not run one command of its body. */
+function isHttp(words: readonly Uint8Array[]): boolean {
+  const [name, last] = [words[0], words.at(-1)];
+  if (name === undefined || last === undefined) return false;
+  if (words.length === 3 && last.length === 8 && latin1Of(last).startsWith("HTTP/")) return true;
+  const word = name.length <= 5 ? latin1Of(name).toLowerCase() : "";
+  return word === "post" || word === "host:";
+}
+
+/** Splits an inline command as Redis does; `null` where quotes do not balance. */
+function splitWords(line: Uint8Array): Uint8Array[] | null {
+  const words: Uint8Array[] = [];
+  let at = 0;
+  while (true) {
+    while (at < line.length && isSpace(line[at] ?? 0)) at++;
+    if (at >= line.length) return words;
+    let stop = at;
+    while (stop < line.length && !isSpace(line[stop] ?? 0) && line[stop] !== 34 && line[stop] !== 39) stop++;
+    if (stop >= line.length || isSpace(line[stop] ?? 0)) {
+      words.push(line.subarray(at, stop));
+      at = stop;
+      continue;
+    }
+    const quoted = quotedWord(line, at);
+    if (quoted === null) return null;
+    words.push(quoted.word);
+    at = quoted.end;
+  }
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 32 || (byte >= 9 && byte <= 13) || byte === 0;
+}
+
+const ESCAPES: Readonly<Record<string, number>> = { n: 10, r: 13, t: 9, b: 8, a: 7 };
+
+/** A word with a quoted part: `"..."` knows escapes, `'...'` only `\'`; a closing quote ends the word. */
+function quotedWord(
+  line: Uint8Array,
+  from: number,
+): { readonly word: Uint8Array; readonly end: number } | null {
+  const bytes: number[] = [];
+  let at = from;
+  let quote = 0;
+  while (true) {
+    const byte = line[at];
+    if (byte === undefined) return quote === 0 ? { word: Uint8Array.from(bytes), end: at } : null;
+    if (quote === 0) {
+      if (isSpace(byte)) return { word: Uint8Array.from(bytes), end: at };
+      if (byte === 34 || byte === 39) quote = byte;
+      else bytes.push(byte);
+      at++;
+    } else if (byte === 92 && quote === 34) {
+      const hex = hexByte(line, at + 1);
+      const next = line[at + 1];
+      if (hex !== null) {
+        bytes.push(hex);
+        at += 4;
+      } else if (next === undefined) return null;
+      else {
+        bytes.push(ESCAPES[String.fromCharCode(next)] ?? next);
+        at += 2;
+      }
+    } else if (byte === 92 && quote === 39 && line[at + 1] === 39) {
+      bytes.push(39);
+      at += 2;
+    } else if (byte === quote) {
+      const next = line[at + 1];
+      if (next !== undefined && !isSpace(next)) return null;
+      return { word: Uint8Array.from(bytes), end: at + 1 };
+    } else {
+      bytes.push(byte);
+      at++;
+    }
+  }
+}
+
+/** The byte that `xHH` at this place stands for. */
+function hexByte(line: Uint8Array, at: number): number | null {
+  if (line[at] !== 120 || at + 2 >= line.length) return null;
+  const text = String.fromCharCode(line[at + 1] ?? 0, line[at + 2] ?? 0);
+  return /^[0-9a-fA-F]{2}$/.test(text) ? Number.parseInt(text, 16) : null;
+}

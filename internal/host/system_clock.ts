@@ -1,0 +1,33 @@
+/**
+ * Time as it passes on this machine: the monotonic clock of the runtime.
+ *
+ * @module
+ */
+import type { Alarm, Clock, Millis } from "../platform/clock.ts";
+
+/** The longest wait that a timer of the runtime can take, in milliseconds. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+export class SystemClock implements Clock {
+  now(): Millis {
+    return performance.now();
+  }
+
+  wakeAt(when: Millis, callback: () => void): Alarm {
+    let timer: ReturnType<typeof setTimeout>;
+    const arm = () => {
+      const waitMs = Math.min(Math.max(0, Math.ceil(when - performance.now())), TIMER_MS_MAX);
+      timer = setTimeout(() => {
+        // Timers of the runtime may ring a little early.
+        if (performance.now() < when) arm();
+        else callback();
+      }, waitMs);
+    };
+    arm();
+    return { cancel: () => clearTimeout(timer) };
+  }
+
+  soon(callback: () => void): void {
+    setImmediate(callback);
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * The replicated key-value store.
+ *
+ * Keys are byte strings, kept as strings of one character per byte in a B+tree, so that they have an order that is the same everywhere
+ * and a copy of the whole costs nothing (`sorted-btree`'s clone). Values are byte strings and never changed in place.
+ *
+ * Keeps true: see machine.ts. A value is copied when it is stored: nothing here holds on to a network buffer.
+ *
+ * @module
+ */
+import { BTree, type SortedTree } from "../../deps/sorted_btree.ts";
+import { bytesOfLatin1, latin1Of } from "../base/latin1.ts";
+import { errorReply, NULL, OK, type Reply } from "../codec/reply.ts";
+import { decodeCommand, Operation } from "../codec/command.ts";
+import { matchesGlob } from "../base/glob.ts";
+import { fitsInt64, parseInt64 } from "./integer.ts";
+import type { StateMachine } from "./machine.ts";
+
+/** The longest value, as in Redis; part of the format, not a setting: every server must come to the same answer. */
+export const VALUE_BYTES_MAX = 512 * 1024 * 1024;
+
+const NOT_AN_INTEGER = errorReply("ERR value is not an integer or out of range");
+
+function compareKeys(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function integer(value: bigint | number): Reply {
+  return { type: "integer", value };
+}
+
+function bulk(bytes: Uint8Array | undefined): Reply {
+  return bytes === undefined ? NULL : { type: "bulk", bytes };
+}
+
+export class KeyValueMachine implements StateMachine {
+  #tree: SortedTree<string, Uint8Array> = new BTree(undefined, compareKeys);
+
+  size(): number {
+    return this.#tree.size;
+  }
+
+  apply(command: Uint8Array): Reply {
+    const decoded = decodeCommand(command);
+    if (typeof decoded === "string") return errorReply(`ERR the command is malformed: ${decoded}`);
+    const { operation, args } = decoded;
+    const [first, second, third] = args;
+    switch (operation) {
+      case Operation.set:
+        if (first === undefined || second === undefined || third === undefined) break;
+        return this.#set(latin1Of(first), second, latin1Of(third));
+      case Operation.del:
+        return integer(args.reduce((count, key) => count + (this.#tree.delete(latin1Of(key)) ? 1 : 0), 0));
+      case Operation.incrBy:
+        if (first === undefined || second === undefined) break;
+        return this.#incrBy(latin1Of(first), second);
+      case Operation.append:
+        if (first === undefined || second === undefined) break;
+        return this.#append(latin1Of(first), second);
+      case Operation.mset:
+        if (args.length % 2 !== 0) break;
+        for (let i = 0; i < args.length; i += 2) {
+          const [key, value] = [args[i], args[i + 1]];
+          if (key !== undefined && value !== undefined) this.#tree.set(latin1Of(key), value.slice());
+        }
+        return OK;
+      case Operation.setnx: {
+        if (first === undefined || second === undefined) break;
+        const key = latin1Of(first);
+        if (this.#tree.has(key)) return integer(0);
+        this.#tree.set(key, second.slice());
+        return integer(1);
+      }
+      case Operation.getdel: {
+        if (first === undefined) break;
+        const key = latin1Of(first);
+        const old = bulk(this.#tree.get(key));
+        this.#tree.delete(key);
+        return old;
+      }
+      case Operation.flush:
+        this.#tree = new BTree(undefined, compareKeys);
+        return OK;
+    }
+    return errorReply(`ERR the command is malformed: operation ${operation} with ${args.length} arguments`);
+  }
+
+  read(command: Uint8Array): Reply {
+    const decoded = decodeCommand(command);
+    if (typeof decoded === "string") return errorReply(`ERR the command is malformed: ${decoded}`);
+    const { operation, args } = decoded;
+    const [first, second, third] = args;
+    switch (operation) {
+      case Operation.get:
+        if (first === undefined) break;
+        return bulk(this.#tree.get(latin1Of(first)));
+      case Operation.exists:
+        return integer(args.reduce((count, key) => count + (this.#tree.has(latin1Of(key)) ? 1 : 0), 0));
+      case Operation.strlen:
+        if (first === undefined) break;
+        return integer(this.#tree.get(latin1Of(first))?.length ?? 0);
+      case Operation.mget:
+        return { type: "array", items: args.map((key) => bulk(this.#tree.get(latin1Of(key)))) };
+      case Operation.dbsize:
+        return integer(this.#tree.size);
+      case Operation.scan:
+        if (first === undefined || second === undefined || third === undefined) break;
+        return this.#scan(first, Number(latin1Of(second)), third);
+      case Operation.keys:
+        if (first === undefined) break;
+        return this.#keys(first);
+      case Operation.getrange:
+        if (first === undefined || second === undefined || third === undefined) break;
+        return this.#getRange(latin1Of(first), second, third);
+    }
+    return errorReply(`ERR the command is malformed: operation ${operation} with ${args.length} arguments`);
+  }
+
+  #set(key: string, value: Uint8Array, options: string): Reply {
+    const wantsOld = options.includes("G");
+    const old = this.#tree.get(key);
+    const refused = options.includes("N")
+      ? old !== undefined
+      : options.includes("X")
+      ? old === undefined
+      : false;
+    if (!refused) this.#tree.set(key, value.slice());
+    if (wantsOld) return bulk(old);
+    return refused ? NULL : OK;
+  }
+
+  #incrBy(key: string, delta: Uint8Array): Reply {
+    const old = this.#tree.get(key);
+    const value = old === undefined ? 0n : parseInt64(old);
+    const by = parseInt64(delta);
+    if (value === null || by === null) return NOT_AN_INTEGER;
+    const sum = value + by;
+    if (!fitsInt64(sum)) return errorReply("ERR increment or decrement would overflow");
+    this.#tree.set(key, bytesOfLatin1(String(sum)));
+    return integer(sum);
+  }
+
+  #append(key: string, tail: Uint8Array): Reply {
+    const old = this.#tree.get(key) ?? new Uint8Array(0);
+    const length = old.length + tail.length;
+    if (length > VALUE_BYTES_MAX) {
+      return errorReply("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    }
+    const joined = new Uint8Array(length);
+    joined.set(old);
+    joined.set(tail, old.length);
+    this.#tree.set(key, joined);
+    return integer(length);
+  }
+
+  /** A page of keys in order: the key to go on behind, or null at the end; and those of the page that match. */
+  #scan(from: Uint8Array, count: number, pattern: Uint8Array): Reply {
+    const after = from[0] === 49 ? latin1Of(from.subarray(1)) : null;
+    const keys: Reply[] = [];
+    let looked = 0;
+    let last: string | null = null;
+    for (const [key] of this.#tree.entries(after ?? undefined)) {
+      if (key === after) continue;
+      if (looked >= count) {
+        return { type: "array", items: [bulk(bytesOfLatin1(last ?? "")), { type: "array", items: keys }] };
+      }
+      looked++;
+      last = key;
+      const bytes = bytesOfLatin1(key);
+      if (matchesGlob(pattern, bytes)) keys.push(bulk(bytes));
+    }
+    return { type: "array", items: [NULL, { type: "array", items: keys }] };
+  }
+
+  #keys(pattern: Uint8Array): Reply {
+    const items: Reply[] = [];
+    for (const key of this.#tree.keys()) {
+      const bytes = bytesOfLatin1(key);
+      if (matchesGlob(pattern, bytes)) items.push(bulk(bytes));
+    }
+    return { type: "array", items };
+  }
+
+  #getRange(key: string, first: Uint8Array, last: Uint8Array): Reply {
+    const [from, to] = [parseInt64(first), parseInt64(last)];
+    if (from === null || to === null) return NOT_AN_INTEGER;
+    const value = this.#tree.get(key) ?? new Uint8Array(0);
+    const length = BigInt(value.length);
+    if (from < 0n && to < 0n && from > to) return bulk(new Uint8Array(0));
+    const start = from < 0n ? (from + length < 0n ? 0n : from + length) : from;
+    const stop = to < 0n ? (to + length < 0n ? 0n : to + length) : to >= length ? length - 1n : to;
+    if (start > stop || length === 0n) return bulk(new Uint8Array(0));
+    return bulk(value.subarray(Number(start), Number(stop) + 1));
+  }
+}
