@@ -5,16 +5,11 @@
  * @module
  */
 
-const SHORT = 64;
 const CHUNK = 4096;
 
 export function latin1Of(bytes: Uint8Array): string {
-  if (bytes.length <= SHORT) {
-    let text = "";
-    for (const byte of bytes) text += String.fromCharCode(byte);
-    return text;
-  }
-  if (bytes.length <= CHUNK) return String.fromCharCode(...bytes);
+  // One call makes one flat string; adding up characters would make a chain that every later comparison has to walk.
+  if (bytes.length <= CHUNK) return Reflect.apply(String.fromCharCode, null, bytes);
   let text = "";
   for (let at = 0; at < bytes.length; at += CHUNK) text += latin1Of(bytes.subarray(at, at + CHUNK));
   return text;

@@ -9,6 +9,9 @@ import type { Alarm, Clock, Millis } from "../platform/clock.ts";
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export class SystemClock implements Clock {
+  /** What is to be called when this turn is over; one request to the runtime serves them all. */
+  #soon: (() => void)[] = [];
+
   now(): Millis {
     return performance.now();
   }
@@ -28,6 +31,13 @@ export class SystemClock implements Clock {
   }
 
   soon(callback: () => void): void {
-    setImmediate(callback);
+    this.#soon.push(callback);
+    if (this.#soon.length === 1) setImmediate(() => this.#turnEnds());
+  }
+
+  #turnEnds(): void {
+    const callbacks = this.#soon;
+    this.#soon = [];
+    for (const callback of callbacks) callback();
   }
 }

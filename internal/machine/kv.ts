@@ -1,8 +1,9 @@
 /**
  * The replicated key-value store.
  *
- * Keys are byte strings, kept as strings of one character per byte in a B+tree, so that they have an order that is the same everywhere
- * and a copy of the whole costs nothing (`sorted-btree`'s clone). Values are byte strings and never changed in place.
+ * Keys are byte strings, kept as strings of one character per byte. A hash map finds values; a B+tree keeps the keys in an order that is
+ * the same everywhere and is touched only when a key comes or goes, since comparing strings along a tree costs several times
+ * what all else does to a write. Values are byte strings and never changed in place.
  *
  * Keeps true: see machine.ts. A value is copied when it is stored: nothing here holds on to a network buffer.
  *
@@ -34,10 +35,12 @@ function bulk(bytes: Uint8Array | undefined): Reply {
 }
 
 export class KeyValueMachine implements StateMachine {
-  #tree: SortedTree<string, Uint8Array> = new BTree(undefined, compareKeys);
+  #values = new Map<string, Uint8Array>();
+  /** The keys of `#values`, in order. */
+  #keys: SortedTree<string, null> = new BTree(undefined, compareKeys);
 
   size(): number {
-    return this.#tree.size;
+    return this.#values.size;
   }
 
   apply(command: Uint8Array): Reply {
@@ -50,7 +53,7 @@ export class KeyValueMachine implements StateMachine {
         if (first === undefined || second === undefined || third === undefined) break;
         return this.#set(latin1Of(first), second, latin1Of(third));
       case Operation.del:
-        return integer(args.reduce((count, key) => count + (this.#tree.delete(latin1Of(key)) ? 1 : 0), 0));
+        return integer(args.reduce((count, key) => count + (this.#delete(latin1Of(key)) ? 1 : 0), 0));
       case Operation.incrBy:
         if (first === undefined || second === undefined) break;
         return this.#incrBy(latin1Of(first), second);
@@ -61,25 +64,26 @@ export class KeyValueMachine implements StateMachine {
         if (args.length % 2 !== 0) break;
         for (let i = 0; i < args.length; i += 2) {
           const [key, value] = [args[i], args[i + 1]];
-          if (key !== undefined && value !== undefined) this.#tree.set(latin1Of(key), value.slice());
+          if (key !== undefined && value !== undefined) this.#put(latin1Of(key), value.slice());
         }
         return OK;
       case Operation.setnx: {
         if (first === undefined || second === undefined) break;
         const key = latin1Of(first);
-        if (this.#tree.has(key)) return integer(0);
-        this.#tree.set(key, second.slice());
+        if (this.#values.has(key)) return integer(0);
+        this.#put(key, second.slice());
         return integer(1);
       }
       case Operation.getdel: {
         if (first === undefined) break;
         const key = latin1Of(first);
-        const old = bulk(this.#tree.get(key));
-        this.#tree.delete(key);
+        const old = bulk(this.#values.get(key));
+        this.#delete(key);
         return old;
       }
       case Operation.flush:
-        this.#tree = new BTree(undefined, compareKeys);
+        this.#values = new Map();
+        this.#keys = new BTree(undefined, compareKeys);
         return OK;
     }
     return errorReply(`ERR the command is malformed: operation ${operation} with ${args.length} arguments`);
@@ -93,22 +97,22 @@ export class KeyValueMachine implements StateMachine {
     switch (operation) {
       case Operation.get:
         if (first === undefined) break;
-        return bulk(this.#tree.get(latin1Of(first)));
+        return bulk(this.#values.get(latin1Of(first)));
       case Operation.exists:
-        return integer(args.reduce((count, key) => count + (this.#tree.has(latin1Of(key)) ? 1 : 0), 0));
+        return integer(args.reduce((count, key) => count + (this.#values.has(latin1Of(key)) ? 1 : 0), 0));
       case Operation.strlen:
         if (first === undefined) break;
-        return integer(this.#tree.get(latin1Of(first))?.length ?? 0);
+        return integer(this.#values.get(latin1Of(first))?.length ?? 0);
       case Operation.mget:
-        return { type: "array", items: args.map((key) => bulk(this.#tree.get(latin1Of(key)))) };
+        return { type: "array", items: args.map((key) => bulk(this.#values.get(latin1Of(key)))) };
       case Operation.dbsize:
-        return integer(this.#tree.size);
+        return integer(this.#values.size);
       case Operation.scan:
         if (first === undefined || second === undefined || third === undefined) break;
         return this.#scan(first, Number(latin1Of(second)), third);
       case Operation.keys:
         if (first === undefined) break;
-        return this.#keys(first);
+        return this.#matching(first);
       case Operation.getrange:
         if (first === undefined || second === undefined || third === undefined) break;
         return this.#getRange(latin1Of(first), second, third);
@@ -116,32 +120,44 @@ export class KeyValueMachine implements StateMachine {
     return errorReply(`ERR the command is malformed: operation ${operation} with ${args.length} arguments`);
   }
 
+  #put(key: string, value: Uint8Array): void {
+    const before = this.#values.size;
+    this.#values.set(key, value);
+    if (this.#values.size !== before) this.#keys.set(key, null);
+  }
+
+  #delete(key: string): boolean {
+    if (!this.#values.delete(key)) return false;
+    this.#keys.delete(key);
+    return true;
+  }
+
   #set(key: string, value: Uint8Array, options: string): Reply {
     const wantsOld = options.includes("G");
-    const old = this.#tree.get(key);
+    const old = this.#values.get(key);
     const refused = options.includes("N")
       ? old !== undefined
       : options.includes("X")
       ? old === undefined
       : false;
-    if (!refused) this.#tree.set(key, value.slice());
+    if (!refused) this.#put(key, value.slice());
     if (wantsOld) return bulk(old);
     return refused ? NULL : OK;
   }
 
   #incrBy(key: string, delta: Uint8Array): Reply {
-    const old = this.#tree.get(key);
+    const old = this.#values.get(key);
     const value = old === undefined ? 0n : parseInt64(old);
     const by = parseInt64(delta);
     if (value === null || by === null) return NOT_AN_INTEGER;
     const sum = value + by;
     if (!fitsInt64(sum)) return errorReply("ERR increment or decrement would overflow");
-    this.#tree.set(key, bytesOfLatin1(String(sum)));
+    this.#put(key, bytesOfLatin1(String(sum)));
     return integer(sum);
   }
 
   #append(key: string, tail: Uint8Array): Reply {
-    const old = this.#tree.get(key) ?? new Uint8Array(0);
+    const old = this.#values.get(key) ?? new Uint8Array(0);
     const length = old.length + tail.length;
     if (length > VALUE_BYTES_MAX) {
       return errorReply("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
@@ -149,7 +165,7 @@ export class KeyValueMachine implements StateMachine {
     const joined = new Uint8Array(length);
     joined.set(old);
     joined.set(tail, old.length);
-    this.#tree.set(key, joined);
+    this.#put(key, joined);
     return integer(length);
   }
 
@@ -159,7 +175,7 @@ export class KeyValueMachine implements StateMachine {
     const keys: Reply[] = [];
     let looked = 0;
     let last: string | null = null;
-    for (const [key] of this.#tree.entries(after ?? undefined)) {
+    for (const key of this.#keys.keys(after ?? undefined)) {
       if (key === after) continue;
       if (looked >= count) {
         return { type: "array", items: [bulk(bytesOfLatin1(last ?? "")), { type: "array", items: keys }] };
@@ -172,9 +188,9 @@ export class KeyValueMachine implements StateMachine {
     return { type: "array", items: [NULL, { type: "array", items: keys }] };
   }
 
-  #keys(pattern: Uint8Array): Reply {
+  #matching(pattern: Uint8Array): Reply {
     const items: Reply[] = [];
-    for (const key of this.#tree.keys()) {
+    for (const key of this.#keys.keys()) {
       const bytes = bytesOfLatin1(key);
       if (matchesGlob(pattern, bytes)) items.push(bulk(bytes));
     }
@@ -184,7 +200,7 @@ export class KeyValueMachine implements StateMachine {
   #getRange(key: string, first: Uint8Array, last: Uint8Array): Reply {
     const [from, to] = [parseInt64(first), parseInt64(last)];
     if (from === null || to === null) return NOT_AN_INTEGER;
-    const value = this.#tree.get(key) ?? new Uint8Array(0);
+    const value = this.#values.get(key) ?? new Uint8Array(0);
     const length = BigInt(value.length);
     if (from < 0n && to < 0n && from > to) return bulk(new Uint8Array(0));
     const start = from < 0n ? (from + length < 0n ? 0n : from + length) : from;
