@@ -1,12 +1,227 @@
-import type { CommandLine } from "./flags.ts";
+/**
+ * `raftline demo`: a cluster of real processes on this machine.
+ *
+ * Keeps true: the children end when the demo does, however it ends: asked to, they are; if the demo is killed, their standard input
+ * ends and they stop by themselves.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import { type CommandLine, readFlags } from "./flags.ts";
+import { askStatus } from "./raft_status.ts";
+import { RespClient } from "./resp_client.ts";
+
+/** How long the children have to stop by themselves. */
+const STOP_MS = 6000;
+const READY_MS = 15_000;
+
 export const demoCommand: CommandLine = {
   name: "demo",
-  summary: "",
-  usage: "",
+  summary: "run a cluster of real processes on this machine, until Ctrl-C",
+  usage: "[options]",
   takesWords: false,
-  flags: [],
-  examples: [],
+  flags: [
+    { name: "nodes", value: "COUNT", help: "servers", default: "3" },
+    {
+      name: "base-port",
+      value: "PORT",
+      help: "server i serves clients on this port + i - 1, peers 100 above",
+      default: "7001",
+    },
+    {
+      name: "data",
+      value: "DIR",
+      help: "their data directories, one below it each",
+      default: "./raftline-data/demo",
+    },
+    { name: "profile", value: "wan|lan", help: "timeouts, as for serve", default: "lan" },
+    { name: "verbose", value: null, help: "show what the servers log, not only warnings" },
+  ],
+  examples: ["raftline demo", "raftline demo --nodes 5 --base-port 8001 --data /tmp/demo"],
 };
-export function demo(_args: readonly string[]): Promise<number> {
-  return Promise.resolve(1);
+
+/** One server of the demo. */
+export interface DemoServer {
+  readonly id: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly data: string;
+  readonly args: readonly string[];
+}
+
+/** The servers of a demo, and what each is told. */
+export function demoServers(
+  nodes: number,
+  basePort: number,
+  data: string,
+  profile: string,
+  logLevel: string,
+): readonly DemoServer[] {
+  const numbers = Array.from({ length: nodes }, (_, i) => i);
+  const cluster = numbers.map((i) => `n${i + 1}=127.0.0.1:${basePort + 100 + i}`).join(",");
+  return numbers.map((i) => {
+    const id = `n${i + 1}`;
+    const [clientPort, peerPort, directory] = [basePort + i, basePort + 100 + i, `${data}/${id}`];
+    const options = {
+      id,
+      data: directory,
+      client: `127.0.0.1:${clientPort}`,
+      peer: `127.0.0.1:${peerPort}`,
+      cluster,
+      profile,
+      "log-level": logLevel,
+    };
+    const args = [
+      "serve",
+      ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
+      "--exit-with-parent",
+    ];
+    return { id, clientPort, peerPort, data: directory, args };
+  });
+}
+
+export async function demo(args: readonly string[]): Promise<number> {
+  const flags = readFlags(demoCommand, args);
+  const nodes = flags.integer("nodes", 3, 1, 9);
+  const basePort = flags.integer("base-port", 7001, 1, 65_435 - nodes);
+  const servers = demoServers(
+    nodes,
+    basePort,
+    flags.text("data") ?? "./raftline-data/demo",
+    flags.choice("profile", "lan", ["wan", "lan"]),
+    flags.has("verbose") ? "info" : "warn",
+  );
+  const asked = new Promise<"asked">((resolve) => {
+    process.on("SIGINT", () => resolve("asked"));
+    process.on("SIGTERM", () => resolve("asked"));
+  });
+  const children = servers.map((server) => new Child(server));
+  console.log(tableOf(children));
+  const ready = leaderKnown(servers);
+  const first = await Promise.race([asked, ready, ...children.map(({ ended }) => ended)]);
+  if (typeof first === "number") return await failed(children);
+  if (first !== "asked") {
+    console.log(`ready: ${first} leads; paste this into another terminal:\n`);
+    console.log(`  printf 'SET greeting hello\\r\\nGET greeting\\r\\n' | nc -q1 127.0.0.1 ${basePort}\n`);
+    console.log("Ctrl-C stops all of it; starting again finds the data.");
+    for (const child of children) child.isUp = true;
+    await asked;
+  }
+  console.log("stopping");
+  await stopAll(children);
+  return 0;
+}
+
+async function failed(children: readonly Child[]): Promise<number> {
+  await stopAll(children);
+  const bad = children.find(({ firstToFail }) => firstToFail) ?? children[0];
+  throw new Refusal(
+    ExitCode.configuration,
+    `server ${bad?.server.id} did not start: ${bad?.lastWords ?? "it said nothing"}`,
+  );
+}
+
+class Child {
+  readonly server: DemoServer;
+  readonly ended: Promise<number>;
+  readonly #process: ChildProcess;
+  isUp = false;
+  isOver = false;
+  #asked = false;
+  firstToFail = false;
+  lastWords: string | null = null;
+
+  constructor(server: DemoServer) {
+    this.server = server;
+    const { command, before } = ownProgram();
+    // A group of its own, so that Ctrl-C reaches the demo alone and the demo stops its children in order.
+    this.#process = spawn(command, [...before, ...server.args], {
+      stdio: ["pipe", "ignore", "pipe"],
+      detached: true,
+    });
+    const stderr = this.#process.stderr;
+    if (stderr !== null) {
+      createInterface({ input: stderr }).on("line", (line) => {
+        if (line.startsWith("raftline: ")) this.lastWords = line.slice("raftline: ".length);
+        console.log(`${server.id} | ${line}`);
+      });
+    }
+    this.#process.stdin?.on("error", () => {});
+    this.ended = new Promise((resolve) => {
+      const over = (code: number) => {
+        this.isOver = true;
+        if (!this.#asked) {
+          this.firstToFail = true;
+          if (this.isUp) console.log(`${server.id} ended by itself with exit code ${code}; the others go on`);
+        }
+        resolve(code);
+      };
+      this.#process.on("error", () => over(1));
+      this.#process.on("close", (code) => over(code ?? 1));
+    });
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  async stop(): Promise<void> {
+    if (this.isOver) return;
+    this.#asked = true;
+    this.#process.kill("SIGTERM");
+    const timer = setTimeout(() => this.#process.kill("SIGKILL"), STOP_MS);
+    await this.ended;
+    clearTimeout(timer);
+  }
+}
+
+async function stopAll(children: readonly Child[]): Promise<void> {
+  await Promise.all(children.map((child) => child.stop()));
+}
+
+/** How this very program was started. */
+function ownProgram(): { readonly command: string; readonly before: readonly string[] } {
+  const [, script] = process.argv;
+  if (process.versions["deno"] !== undefined) {
+    return { command: process.execPath, before: ["run", "-A", "--no-check", script ?? "main.ts"] };
+  }
+  // A compiled binary has no script on any disk; its second word is a name inside itself.
+  const compiled = script === undefined || script.startsWith("/$bunfs/") || script.startsWith("B:\\~BUN\\");
+  return { command: process.execPath, before: compiled ? [] : [script] };
+}
+
+function tableOf(children: readonly Child[]): string {
+  const rows = children.map(({ server, pid }) =>
+    `  ${server.id}  clients 127.0.0.1:${server.clientPort}  peers 127.0.0.1:${server.peerPort}  data ${server.data}  pid ${pid}`
+  );
+  return [`starting ${children.length} servers`, ...rows].join("\n");
+}
+
+/** Who leads, once somebody does. */
+async function leaderKnown(servers: readonly DemoServer[]): Promise<string> {
+  const until = performance.now() + READY_MS;
+  while (performance.now() < until) {
+    for (const { clientPort } of servers) {
+      const leader = await leaderAt(clientPort);
+      if (leader !== null) return leader;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return "nobody yet";
+}
+
+async function leaderAt(port: number): Promise<string | null> {
+  let client: RespClient | null = null;
+  try {
+    client = await RespClient.connect({ host: "127.0.0.1", port }, 500);
+    return (await askStatus(client)).leader;
+  } catch {
+    // Not up yet; asked again in a moment.
+    return null;
+  } finally {
+    client?.close();
+  }
 }

@@ -11,6 +11,8 @@ export const ExitCode = {
   usage: 64,
   damagedData: 65,
   identityMismatch: 69,
+  /** Nobody answers there (EX_UNAVAILABLE). */
+  unavailable: 69,
   brokenInvariant: 70,
   dataDirectoryLocked: 73,
   diskIo: 74,
