@@ -7,7 +7,7 @@
  * | 2 | RequestVote response | term, voteGranted |
  * | 3 | AppendEntries request | term, prevLogIndex, prevLogTerm, leaderCommit, round, entries as one byte string of records |
  * | 4 | AppendEntries response | term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm |
- * | 16 | forward request | term, then an array of [requestId, isWrite, afterRequestId, command] |
+ * | 16 | forward request | term, life, then an array of [requestId, isWrite, afterRequestId, command] |
  * | 17 | forward response | an array of [requestId, reply] |
  * | 18 | ping | number |
  * | 19 | pong | number |
@@ -59,6 +59,7 @@ function valueOf(message: WireMessage): CborValue {
       return [
         16,
         message.term,
+        message.life,
         message.requests.map((r) => [r.requestId, r.access === "write", r.afterRequestId, r.command]),
       ];
     case "forwardResponse":
@@ -91,7 +92,7 @@ export function decodeMessage(body: Uint8Array): WireMessage | string {
   if (!Array.isArray(decoded.value)) return "a message is an array";
   const fields: readonly CborValue[] = decoded.value;
   const [code] = fields;
-  const counts: Readonly<Record<number, number>> = { 1: 4, 2: 3, 3: 7, 4: 9, 16: 3, 17: 2, 18: 2, 19: 2 };
+  const counts: Readonly<Record<number, number>> = { 1: 4, 2: 3, 3: 7, 4: 9, 16: 4, 17: 2, 18: 2, 19: 2 };
   const count = typeof code === "number" ? counts[code] : undefined;
   if (count === undefined) return `message code is ${String(code)}`;
   if (fields.length !== count) return `message ${String(code)} has ${fields.length} fields, not ${count}`;
@@ -204,13 +205,14 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
     }
     case 16: {
       const term = fields.number("term");
+      const life = fields.number("life");
       const requests = fields.rows("requests", 4, (row): ForwardedCommand => ({
         requestId: row.number("requestId"),
         access: row.boolean("isWrite") ? "write" : "read",
         afterRequestId: row.number("afterRequestId"),
         command: row.bytes("command"),
       }));
-      return { kind: "forwardRequest", term, requests };
+      return { kind: "forwardRequest", term, life, requests };
     }
     case 17: {
       const responses = fields.rows("responses", 2, (row): ForwardedReply => ({

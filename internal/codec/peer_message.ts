@@ -9,7 +9,7 @@ import type { Term } from "../raft/types.ts";
 
 /** One client command on its way to the leader. */
 export interface ForwardedCommand {
-  /** Names the command between these two servers; the answer carries it. At least 1. */
+  /** Names the command between these two servers; the answer carries it. At least 1, and counts up in one life. */
   readonly requestId: number;
   readonly access: "read" | "write";
   /** An earlier write of the same client, sent before, that this read must see; 0 for none. */
@@ -21,6 +21,8 @@ export interface ForwardedCommand {
 export interface ForwardRequest {
   readonly kind: "forwardRequest";
   readonly term: Term;
+  /** Drawn by the sender at its start: its request ids count up within it. */
+  readonly life: number;
   readonly requests: readonly ForwardedCommand[];
 }
 

@@ -6,6 +6,8 @@
  *     if its client has asked nothing since, so that no later command is overtaken.
  *  2. It goes to the leader of one term, and is taken only while that term's leader still leads (L26).
  *  3. What was sent to a server whose connection broke is in doubt.
+ *  4. A frame that arrives twice, or late, is taken once (N4): in one life of its sender request ids only count up, and a life that
+ *     another one followed is over.
  *
  * @module
  */
@@ -42,12 +44,14 @@ interface Forwarded {
 /** The side that sends commands to the leader. */
 export class Forwarder {
   readonly #limits: NodeLimits;
+  readonly #life: number;
   readonly #send: Send;
   readonly #forwarded = new Map<number, Forwarded>();
   #forwardId = 0;
 
-  constructor(limits: NodeLimits, send: Send) {
+  constructor(limits: NodeLimits, life: number, send: Send) {
     this.#limits = limits;
+    this.#life = life;
     this.#send = send;
   }
 
@@ -66,7 +70,9 @@ export class Forwarder {
         bytes += waiter.command.length;
       }
       const batch = waiters.slice(from, to);
-      if (!this.#send(leaderId, { kind: "forwardRequest", term, requests })) return waiters.slice(from);
+      if (!this.#send(leaderId, { kind: "forwardRequest", term, life: this.#life, requests })) {
+        return waiters.slice(from);
+      }
       for (const waiter of batch) {
         waiter.stage = "forwarded";
         this.#forwarded.set(waiter.forwardId, { waiter, leaderId });
@@ -146,6 +152,8 @@ export class ForwardSlots {
   readonly #send: Send;
   /** Writes that wait, by who sent them and under which number. */
   readonly #writes = new Map<ServerId, Map<number, Waiter>>();
+  /** For each sender: its life, the highest request id taken in it, and the lives that are over. */
+  readonly #senders = new Map<ServerId, { life: number; highest: number; readonly over: Set<number> }>();
   #replies = new Map<ServerId, ForwardedReply[]>();
   #flushes = false;
 
@@ -153,6 +161,26 @@ export class ForwardSlots {
     this.#limits = limits;
     this.#clock = clock;
     this.#send = send;
+  }
+
+  /** Whether this request was not seen before; remembers that it is now. */
+  isNew(from: ServerId, life: number, requestId: number): boolean {
+    const sender = this.#senders.get(from) ?? { life, highest: 0, over: new Set<number>() };
+    this.#senders.set(from, sender);
+    if (sender.over.has(life)) return false;
+    if (sender.life !== life) {
+      sender.over.add(sender.life);
+      sender.life = life;
+      sender.highest = 0;
+    }
+    if (requestId <= sender.highest) return false;
+    sender.highest = requestId;
+    return true;
+  }
+
+  /** A new term: what was forwarded in an earlier one is refused by its term, so the lives that are over may be forgotten. */
+  newTerm(): void {
+    for (const { over } of this.#senders.values()) over.clear();
   }
 
   slot(from: ServerId, requestId: number): ForwardSlot {

@@ -132,7 +132,11 @@ export class Node implements Backend {
     this.#term = view.currentTerm;
     this.#leaderId = view.leaderId;
     this.#applier = new Applier(options.machine, options.recovered.snapshotIndex);
-    this.#forwarder = new Forwarder(options.limits, (to, message) => options.peers.send(to, message));
+    this.#forwarder = new Forwarder(
+      options.limits,
+      options.random.fork("life").uint32(),
+      (to, message) => options.peers.send(to, message),
+    );
     this.#forwardSlots = new ForwardSlots(
       options.limits,
       options.clock,
@@ -306,6 +310,8 @@ export class Node implements Backend {
         );
         continue;
       }
+      // Only what is meant for this term says anything about its sender's life.
+      if (!this.#forwardSlots.isNew(from, message.life, requestId)) continue;
       const order = new Order();
       order.newestWrite = this.#forwardSlots.waiterOf(from, afterRequestId);
       const waiter = this.#take(order, access, command, slot);
@@ -441,6 +447,7 @@ export class Node implements Backend {
 
   #changed(role: Role, term: Term, leaderId: ServerId | null): void {
     const led = this.#role === "leader";
+    if (term !== this.#term) this.#forwardSlots.newTerm();
     this.#role = role;
     this.#term = term;
     this.#leaderId = leaderId;

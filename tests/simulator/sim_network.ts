@@ -1,0 +1,274 @@
+/**
+ * A simulated network: ordered byte streams between servers, over virtual time.
+ *
+ * Fault model. Each write takes a latency drawn at random and arrives whole or in pieces, in the order of its stream; streams overtake each
+ * other. A link between two servers can be cut in one direction or both: what is written meanwhile arrives when it is healed, if both ends still
+ * want it, as TCP does it; a dial gets no answer. A connection can break at any moment, in the middle of a frame too. To model what a
+ * lossy or replaying path does to messages, a write may also vanish whole or arrive twice; writes are whole frames, so framing holds.
+ *
+ * @module
+ */
+import type { Random } from "../../internal/base/random.ts";
+import type {
+  Address,
+  Connection,
+  ConnectionEvents,
+  Listener,
+  ListenerEvents,
+  Network,
+} from "../../internal/platform/network.ts";
+import type { LifeClock, VirtualTime } from "./virtual_time.ts";
+
+export interface NetworkFaults {
+  /** Latency in milliseconds: drawn from [min, max]. */
+  readonly latencyMs: readonly [number, number];
+  /** Of a thousand writes, how many vanish, arrive twice, or break their connection. */
+  readonly lossPermille: number;
+  readonly duplicatePermille: number;
+  readonly breakPermille: number;
+}
+
+interface Port {
+  readonly server: string;
+  readonly clock: LifeClock;
+  readonly events: ListenerEvents;
+}
+
+export class SimNetwork {
+  readonly #time: VirtualTime;
+  readonly #random: Random;
+  readonly #ports = new Map<string, Port>();
+  readonly #cut = new Set<string>();
+  readonly #ends = new Set<End>();
+  faults: NetworkFaults;
+  readonly counts = { lost: 0, duplicated: 0, broken: 0 };
+
+  constructor(time: VirtualTime, random: Random, faults: NetworkFaults) {
+    this.#time = time;
+    this.#random = random;
+    this.faults = faults;
+  }
+
+  /** The network as one life of one server sees it. */
+  bodyFor(server: string, clock: LifeClock): Network {
+    return {
+      listen: (address, events) => this.#listen(server, clock, address, events),
+      connect: (address) => this.#connect(server, clock, address),
+    };
+  }
+
+  /** Nothing gets from one server to another any more, until healed. */
+  cut(from: string, to: string): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+
+  heal(): void {
+    this.#cut.clear();
+    for (const end of this.#ends) end.flush();
+  }
+
+  isCut(from: string, to: string): boolean {
+    return this.#cut.has(`${from}>${to}`);
+  }
+
+  /** A process died: its ports are free, its connections break. */
+  died(server: string): void {
+    for (const [key, port] of this.#ports) if (port.server === server) this.#ports.delete(key);
+    for (const end of [...this.#ends]) if (end.server === server) end.close();
+  }
+
+  latency(): number {
+    const [min, max] = this.faults.latencyMs;
+    return min + this.#random.below(1000) * (max - min) / 1000;
+  }
+
+  chance(permille: number): boolean {
+    return permille > 0 && this.#random.below(1000) < permille;
+  }
+
+  cutPoint(length: number): number {
+    return this.#random.below(length + 1);
+  }
+
+  get time(): VirtualTime {
+    return this.#time;
+  }
+
+  forget(end: End): void {
+    this.#ends.delete(end);
+  }
+
+  #listen(server: string, clock: LifeClock, { host, port }: Address, events: ListenerEvents): Listener {
+    const key = `${host}:${port}`;
+    this.#time.at(this.#time.now, () =>
+      clock.run(() => {
+        if (this.#ports.has(key)) {
+          return events.onError(new Error(`cannot listen on ${key}: the port is in use`));
+        }
+        this.#ports.set(key, { server, clock, events });
+        events.onListening({ host, port });
+      }));
+    return { close: () => void this.#ports.delete(key) };
+  }
+
+  #connect(server: string, clock: LifeClock, { host, port }: Address): Connection {
+    const near = new End(this, server, clock, `${host}:${port}`);
+    this.#ends.add(near);
+    this.#time.at(this.#time.now + this.latency(), () => this.#arrive(near, `${host}:${port}`));
+    return near;
+  }
+
+  /** A dial arrives at the other side, if it can. */
+  #arrive(near: End, key: string): void {
+    if (near.isClosed) return;
+    const port = this.#ports.get(key);
+    if (port === undefined || port.clock.isDead) return near.broke("connection refused");
+    // A cut path swallows the dial; the dialer gives up by itself.
+    if (this.isCut(near.server, port.server) || this.isCut(port.server, near.server)) return;
+    const far = new End(this, port.server, port.clock, `${near.server}:0`);
+    this.#ends.add(far);
+    near.peer = far;
+    far.peer = near;
+    port.clock.run(() => {
+      port.events.onConnection(far);
+      far.opened(false);
+    });
+    this.#time.at(this.#time.now + this.latency(), () => near.opened(true));
+  }
+}
+
+/** One end of a connection. */
+class End implements Connection {
+  readonly server: string;
+  readonly remote: string;
+  readonly #network: SimNetwork;
+  readonly #clock: LifeClock;
+  #events: ConnectionEvents | null = null;
+  peer: End | null = null;
+  isClosed = false;
+  #isOpen = false;
+  #paused = false;
+  /** What arrived and was not taken yet: chunks, and the end. */
+  #inbox: (Uint8Array | "end")[] = [];
+  /** What was written while the path was cut. */
+  #held: { readonly bytes: Uint8Array | "end" }[] = [];
+  #lastArrival = 0;
+  #writes = 0;
+
+  constructor(network: SimNetwork, server: string, clock: LifeClock, remote: string) {
+    this.#network = network;
+    this.server = server;
+    this.#clock = clock;
+    this.remote = remote;
+  }
+
+  get bytesQueued(): number {
+    return this.#held.reduce((sum, { bytes }) => sum + (bytes === "end" ? 0 : bytes.length), 0);
+  }
+
+  listen(events: ConnectionEvents): void {
+    this.#events = events;
+  }
+
+  opened(tell: boolean): void {
+    if (this.isClosed || this.#isOpen) return;
+    this.#isOpen = true;
+    if (tell) this.#clock.run(() => this.isClosed || this.#events?.onOpen());
+    this.#deliver();
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.isClosed) return;
+    const network = this.#network;
+    const { lossPermille, duplicatePermille, breakPermille } = network.faults;
+    const isGreeting = this.#writes++ === 0;
+    if (!isGreeting && network.chance(lossPermille)) {
+      network.counts.lost++;
+      return;
+    }
+    if (network.chance(breakPermille)) {
+      network.counts.broken++;
+      this.#transmit(bytes.slice(0, network.cutPoint(bytes.length)));
+      return this.close();
+    }
+    this.#transmit(bytes);
+    if (!isGreeting && network.chance(duplicatePermille)) {
+      network.counts.duplicated++;
+      this.#transmit(bytes.slice());
+    }
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#network.time.at(this.#network.time.now, () => this.#deliver());
+  }
+
+  end(): void {
+    if (!this.isClosed) this.#transmit("end");
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#network.forget(this);
+    const { peer } = this;
+    const { time } = this.#network;
+    time.at(time.now, () => this.#clock.run(() => this.#events?.onClose("we closed the connection")));
+    // Bytes that are under way arrive before the close does.
+    if (peer !== null) {
+      time.at(Math.max(this.#lastArrival, time.now + this.#network.latency()), () => {
+        if (!this.#network.isCut(this.server, peer.server)) peer.broke("connection reset");
+      });
+    }
+  }
+
+  /** The other side is gone. */
+  broke(reason: string): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#network.forget(this);
+    this.#clock.run(() => this.#events?.onClose(reason));
+  }
+
+  /** The path is whole again: what was held goes on its way. */
+  flush(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const { bytes } of held) this.#transmit(bytes);
+    // An other side that closed meanwhile is noticed now.
+    if (this.peer?.isClosed === true) this.broke("connection reset");
+  }
+
+  #transmit(bytes: Uint8Array | "end"): void {
+    const { peer } = this;
+    const network = this.#network;
+    if (peer === null || network.isCut(this.server, peer.server) || this.#held.length > 0) {
+      this.#held.push({ bytes });
+      return;
+    }
+    const at = Math.max(this.#lastArrival, network.time.now + network.latency());
+    this.#lastArrival = at;
+    network.time.at(at, () => peer.#arrived(bytes));
+  }
+
+  #arrived(bytes: Uint8Array | "end"): void {
+    if (this.isClosed) return;
+    this.#inbox.push(bytes);
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    this.#clock.run(() => {
+      while (!this.isClosed && this.#isOpen && !this.#paused) {
+        const next = this.#inbox.shift();
+        if (next === undefined) return;
+        if (next === "end") this.#events?.onEnd();
+        else if (next.length > 0) this.#events?.onData(next);
+      }
+    });
+  }
+}
