@@ -9,7 +9,7 @@
  */
 import type { Effect } from "../../internal/raft/effect.ts";
 import type { Raft, StateView } from "../../internal/raft/raft.ts";
-import type { Entry, LogIndex, ServerId } from "../../internal/raft/types.ts";
+import type { Entry, LogIndex, ServerId, Term } from "../../internal/raft/types.ts";
 
 /** A property that turned out false. */
 export class Violation extends Error {
@@ -41,6 +41,8 @@ export class Ghost {
   readonly #prefixes = new Map<ServerId, PrefixHash[]>();
   /** What was ever committed: the hash of the prefix that ends at each index. Only grows. */
   readonly #committed: PrefixHash[] = [0];
+  /** In which term each index was first known to be committed; never falls along the log. */
+  readonly #committedIn: Term[] = [0];
 
   constructor(properties: readonly Property[]) {
     this.#properties = properties;
@@ -82,12 +84,20 @@ export class Ghost {
     return this.#committed[index];
   }
 
-  /** Notes that `index` was committed as `hash`; used by the property that watches it. */
-  commit(index: LogIndex, hash: PrefixHash): void {
+  /** The highest index that was known to be committed in a term before `term`. */
+  committedBefore(term: Term): LogIndex {
+    let index = this.committedIndex;
+    while ((this.#committedIn[index] ?? 0) >= term && index > 0) index--;
+    return index;
+  }
+
+  /** Notes that `index` was committed as `hash`, first seen in `term`; used by the property that watches it. */
+  commit(index: LogIndex, hash: PrefixHash, term: Term): void {
     if (index !== this.#committed.length) {
       throw new Error(`Cannot commit ${index} after ${this.committedIndex}`);
     }
     this.#committed.push(hash);
+    this.#committedIn.push(term);
   }
 
   /** Every server's latest picture. */

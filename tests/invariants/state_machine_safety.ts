@@ -19,7 +19,7 @@ export class StateMachineSafety implements Property {
     for (let index = (was?.commitIndex ?? 0) + 1; index <= is.commitIndex; index++) {
       const hash = prefix[index] ?? -1;
       const known = ghost.committedHash(index);
-      if (known === undefined) ghost.commit(index, hash);
+      if (known === undefined) ghost.commit(index, hash, is.currentTerm);
       else if (known !== hash) {
         throw new Violation(
           `${server} takes another entry at ${index} for committed than was committed before`,
