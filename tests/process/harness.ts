@@ -12,6 +12,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { TestClient } from "./client.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -97,7 +98,8 @@ export class Running {
   }
 
   signal(name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGINT"): void {
-    if (!this.isOver) this.child.kill(name);
+    // Not `child.kill`: after any signal sent that way, Deno never tells of the end of the process.
+    if (!this.isOver && this.child.pid !== undefined) process.kill(this.child.pid, name);
   }
 
   async kill(): Promise<Ended> {

@@ -77,7 +77,7 @@ export async function missingOn(cluster: Cluster, id: string, { acknowledged }: 
     const entries = [...acknowledged];
     for (let from = 0; from < entries.length; from += 500) {
       const batch = entries.slice(from, from + 500);
-      const values = await client.send("MGET", ...batch.map(([key]) => key));
+      const values = await client.within(10_000, client.send("MGET", ...batch.map(([key]) => key)));
       if (!Array.isArray(values)) {
         throw new Error(`MGET answered ${values instanceof ErrorAnswer ? values.text : values}`);
       }
