@@ -10,6 +10,7 @@
  * @module
  */
 import * as fs from "node:fs";
+import { dirname, resolve } from "node:path";
 import process from "node:process";
 import {
   type DirectoryLock,
@@ -117,11 +118,19 @@ class DiskFile implements FileHandle {
 
 export class DiskFileSystem implements FileSystem {
   async makeDirectory(path: string): Promise<void> {
-    await attempt<unknown>(
+    const first = await attempt<string | undefined>(
       "make directory",
       path,
       (done) => fs.mkdir(path, { recursive: true, mode: 0o700 }, done),
     );
+    if (first === undefined) return;
+    // The new directories' own names are in the directories above them.
+    const above = dirname(resolve(first));
+    let directory = resolve(path);
+    do {
+      directory = dirname(directory);
+      await this.syncDirectory(directory);
+    } while (directory !== above && directory !== dirname(directory));
   }
 
   async readDirectory(path: string): Promise<string[]> {

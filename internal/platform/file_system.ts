@@ -54,7 +54,7 @@ export interface DirectoryLock {
 
 /** What an operation rejects with is always a {@link FileError}. Paths are absolute or relative to the process. */
 export interface FileSystem {
-  /** Makes the directory and those above it; harmless if it is there. Mode 0700. */
+  /** Makes the directory and those above it, and returns when their names are on the disk; harmless if it is there. Mode 0700. */
   makeDirectory(path: string): Promise<void>;
   /** The names in a directory, in no order. */
   readDirectory(path: string): Promise<string[]>;

@@ -105,6 +105,8 @@ async function openIdentity(options: DataDirectoryOptions): Promise<Identity> {
   const { fileSystem, directory, wanted } = options;
   const names = await fileSystem.readDirectory(directory);
   if (!names.includes(NAME)) return await giveBirth(options, names);
+  // A process that was killed right after the birth may have left the identity's name in the operating system's cache only.
+  await fileSystem.syncDirectory(directory);
   const identity = await readIdentity(fileSystem, `${directory}/${NAME}`);
   if (identity.serverId !== wanted.serverId) {
     throw new Refusal(

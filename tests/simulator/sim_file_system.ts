@@ -249,7 +249,8 @@ class Mount implements FileSystem {
   run<T>(operation: Operation, path: string, ms: number, begin: () => void, complete: () => T): Promise<T> {
     const disk = this.#disk;
     disk.onAsync();
-    const code = disk.fault?.(operation, path, disk.operations++) ?? null;
+    const number = disk.operations++;
+    const code = disk.fault?.(operation, path, number) ?? null;
     return new Promise((resolve, reject) => {
       let failure: unknown = code === null ? null : new FileError(code, `${operation} ${path}: ${code}`);
       if (failure === null) {
