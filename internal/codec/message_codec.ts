@@ -8,7 +8,7 @@
  * | 3 | AppendEntries request | term, prevLogIndex, prevLogTerm, leaderCommit, round, entries as one byte string of records |
  * | 4 | AppendEntries response | term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm |
  * | 16 | forward request | term, life, then an array of [requestId, isWrite, afterRequestId, command] |
- * | 17 | forward response | an array of [requestId, reply] |
+ * | 17 | forward response | life, then an array of [requestId, reply] |
  * | 18 | ping | number |
  * | 19 | pong | number |
  *
@@ -63,7 +63,7 @@ function valueOf(message: WireMessage): CborValue {
         message.requests.map((r) => [r.requestId, r.access === "write", r.afterRequestId, r.command]),
       ];
     case "forwardResponse":
-      return [17, message.responses.map(({ requestId, reply }) => [requestId, reply])];
+      return [17, message.life, message.responses.map(({ requestId, reply }) => [requestId, reply])];
     case "ping":
       return [18, message.number];
     case "pong":
@@ -92,7 +92,7 @@ export function decodeMessage(body: Uint8Array): WireMessage | string {
   if (!Array.isArray(decoded.value)) return "a message is an array";
   const fields: readonly CborValue[] = decoded.value;
   const [code] = fields;
-  const counts: Readonly<Record<number, number>> = { 1: 4, 2: 3, 3: 7, 4: 9, 16: 4, 17: 2, 18: 2, 19: 2 };
+  const counts: Readonly<Record<number, number>> = { 1: 4, 2: 3, 3: 7, 4: 9, 16: 4, 17: 3, 18: 2, 19: 2 };
   const count = typeof code === "number" ? counts[code] : undefined;
   if (count === undefined) return `message code is ${String(code)}`;
   if (fields.length !== count) return `message ${String(code)} has ${fields.length} fields, not ${count}`;
@@ -215,11 +215,12 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
       return { kind: "forwardRequest", term, life, requests };
     }
     case 17: {
+      const life = fields.number("life");
       const responses = fields.rows("responses", 2, (row): ForwardedReply => ({
         requestId: row.number("requestId"),
         reply: row.bytes("reply"),
       }));
-      return { kind: "forwardResponse", responses };
+      return { kind: "forwardResponse", life, responses };
     }
     case 18:
       return { kind: "ping", number: fields.number("number") };

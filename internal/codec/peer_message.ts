@@ -35,6 +35,8 @@ export interface ForwardedReply {
 /** The leader's answers. */
 export interface ForwardResponse {
   readonly kind: "forwardResponse";
+  /** The life of the requests: another life of the same server counts its requests from 1 again. */
+  readonly life: number;
   readonly responses: readonly ForwardedReply[];
 }
 

@@ -7,7 +7,8 @@
  *  2. It goes to the leader of one term, and is taken only while that term's leader still leads (L26).
  *  3. What was sent to a server whose connection broke is in doubt.
  *  4. A frame that arrives twice, or late, is taken once (N4): in one life of its sender request ids only count up, and a life that
- *     another one followed is over.
+ *     another one followed is over. Nor is it refused for certain by a server that may have taken it before.
+ *  5. An answer is for the life that asked: the next life of a server counts its requests from 1 again.
  *
  * @module
  */
@@ -84,6 +85,7 @@ export class Forwarder {
 
   /** The leader answered. */
   answered(from: ServerId, message: ForwardResponse, outcome: ForwardOutcome): void {
+    if (message.life !== this.#life) return;
     for (const { requestId, reply: bytes } of message.responses) {
       const forwarded = this.#forwarded.get(requestId);
       if (forwarded === undefined || forwarded.leaderId !== from) continue;
@@ -126,23 +128,44 @@ function isCertainRefusal(reply: Reply): boolean {
 
 /** Where the answer to a forwarded command goes: back to the server that sent it. */
 export class ForwardSlot implements ReplySlot {
-  readonly #to: ServerId;
-  readonly #requestId: number;
-  readonly #answered: (to: ServerId, requestId: number, reply: Reply) => void;
+  readonly to: ServerId;
+  readonly life: number;
+  readonly requestId: number;
+  readonly #answered: (slot: ForwardSlot, reply: Reply) => void;
 
   constructor(
     to: ServerId,
+    life: number,
     requestId: number,
-    answered: (to: ServerId, requestId: number, reply: Reply) => void,
+    answered: (slot: ForwardSlot, reply: Reply) => void,
   ) {
-    this.#to = to;
-    this.#requestId = requestId;
+    this.to = to;
+    this.life = life;
+    this.requestId = requestId;
     this.#answered = answered;
   }
 
   answer(reply: Reply): void {
-    this.#answered(this.#to, this.#requestId, reply);
+    this.#answered(this, reply);
   }
+}
+
+/** What the leading side knows of one sender. */
+interface Sender {
+  life: number;
+  /** The highest request id taken in that life. */
+  highest: number;
+  /** Lives that are over. */
+  readonly over: Set<number>;
+  /** Writes of that life that wait, by request id. */
+  readonly writes: Map<number, Waiter>;
+}
+
+/** Replies on their way to one life of one server. */
+interface Outgoing {
+  readonly to: ServerId;
+  readonly life: number;
+  readonly replies: ForwardedReply[];
 }
 
 /** The side that leads: remembers where answers go, and gathers those of one turn. */
@@ -150,11 +173,8 @@ export class ForwardSlots {
   readonly #limits: NodeLimits;
   readonly #clock: Clock;
   readonly #send: Send;
-  /** Writes that wait, by who sent them and under which number. */
-  readonly #writes = new Map<ServerId, Map<number, Waiter>>();
-  /** For each sender: its life, the highest request id taken in it, and the lives that are over. */
-  readonly #senders = new Map<ServerId, { life: number; highest: number; readonly over: Set<number> }>();
-  #replies = new Map<ServerId, ForwardedReply[]>();
+  readonly #senders = new Map<ServerId, Sender>();
+  #outgoing: Outgoing[] = [];
   #flushes = false;
 
   constructor(limits: NodeLimits, clock: Clock, send: Send) {
@@ -165,17 +185,26 @@ export class ForwardSlots {
 
   /** Whether this request was not seen before; remembers that it is now. */
   isNew(from: ServerId, life: number, requestId: number): boolean {
-    const sender = this.#senders.get(from) ?? { life, highest: 0, over: new Set<number>() };
+    const sender = this.#senders.get(from) ?? { life, highest: 0, over: new Set(), writes: new Map() };
     this.#senders.set(from, sender);
     if (sender.over.has(life)) return false;
     if (sender.life !== life) {
       sender.over.add(sender.life);
       sender.life = life;
       sender.highest = 0;
+      sender.writes.clear();
     }
     if (requestId <= sender.highest) return false;
     sender.highest = requestId;
     return true;
+  }
+
+  /** Whether this request may have been taken before; changes nothing. */
+  mayHaveTaken(from: ServerId, life: number, requestId: number): "no" | "yes" | "unclear" {
+    const sender = this.#senders.get(from);
+    if (sender === undefined) return "no";
+    if (sender.life === life) return requestId <= sender.highest ? "yes" : "no";
+    return sender.over.has(life) ? "yes" : "unclear";
   }
 
   /** A new term: what was forwarded in an earlier one is refused by its term, so the lives that are over may be forgotten. */
@@ -183,30 +212,28 @@ export class ForwardSlots {
     for (const { over } of this.#senders.values()) over.clear();
   }
 
-  slot(from: ServerId, requestId: number): ForwardSlot {
-    return new ForwardSlot(from, requestId, (to, id, reply) => this.#answered(to, id, reply));
+  slot(from: ServerId, life: number, requestId: number): ForwardSlot {
+    return new ForwardSlot(from, life, requestId, (slot, reply) => this.#answered(slot, reply));
   }
 
   /** A write of that server's was taken; reads may name it until it is answered. */
   took(from: ServerId, requestId: number, waiter: Waiter): void {
     assert(waiter.access === "write", "Reads are named by nobody");
-    const writes = this.#writes.get(from) ?? new Map<number, Waiter>();
-    this.#writes.set(from, writes);
-    writes.set(requestId, waiter);
+    this.#senders.get(from)?.writes.set(requestId, waiter);
   }
 
   /** The write that a read names, if it still waits. */
   waiterOf(from: ServerId, requestId: number): Waiter | null {
-    return this.#writes.get(from)?.get(requestId) ?? null;
+    return this.#senders.get(from)?.writes.get(requestId) ?? null;
   }
 
   /** Sends what was answered so far. */
   flush(): void {
     this.#flushes = false;
     const { forwardCommandsMax, forwardBytesMax } = this.#limits;
-    const all = this.#replies;
-    this.#replies = new Map();
-    for (const [to, replies] of all) {
+    const all = this.#outgoing;
+    this.#outgoing = [];
+    for (const { to, life, replies } of all) {
       let batch: ForwardedReply[] = [];
       let bytes = 0;
       for (const reply of replies) {
@@ -214,7 +241,7 @@ export class ForwardSlots {
           batch.length > 0 &&
           (batch.length >= forwardCommandsMax || bytes + reply.reply.length > forwardBytesMax)
         ) {
-          this.#send(to, { kind: "forwardResponse", responses: batch });
+          this.#send(to, { kind: "forwardResponse", life, responses: batch });
           batch = [];
           bytes = 0;
         }
@@ -222,16 +249,17 @@ export class ForwardSlots {
         bytes += reply.reply.length;
       }
       // Where the answer cannot be sent, the other side's deadline tells its client what is known there.
-      this.#send(to, { kind: "forwardResponse", responses: batch });
+      this.#send(to, { kind: "forwardResponse", life, responses: batch });
     }
   }
 
-  #answered(to: ServerId, requestId: number, reply: Reply): void {
-    this.#writes.get(to)?.delete(requestId);
-    const replies = this.#replies.get(to);
+  #answered({ to, life, requestId }: ForwardSlot, reply: Reply): void {
+    const sender = this.#senders.get(to);
+    if (sender?.life === life) sender.writes.delete(requestId);
     const one = { requestId, reply: encodeReply(reply) };
-    if (replies === undefined) this.#replies.set(to, [one]);
-    else replies.push(one);
+    const outgoing = this.#outgoing.find((other) => other.to === to && other.life === life);
+    if (outgoing === undefined) this.#outgoing.push({ to, life, replies: [one] });
+    else outgoing.replies.push(one);
     if (this.#flushes) return;
     this.#flushes = true;
     this.#clock.soon(() => this.flush());

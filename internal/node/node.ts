@@ -32,13 +32,18 @@ import { Raft } from "../raft/raft.ts";
 import type { Settings } from "../raft/state.ts";
 import type { Entry, LogIndex, Recovered, Role, ServerId, Term, WriteNumber } from "../raft/types.ts";
 import { Applier } from "./applier.ts";
-import { Forwarder, ForwardSlots } from "./forwarding.ts";
+import { Forwarder, type ForwardSlot, ForwardSlots } from "./forwarding.ts";
 import { HeldMessages } from "./held_messages.ts";
 import type { NodeLimits } from "./limits.ts";
 import type { PeerRoom, Store } from "./ports.ts";
 import { statusOf } from "./status.ts";
 import { groupsOf } from "./turn.ts";
 import { Order, Waiter } from "./waiter.ts";
+
+/** Tells the lives of a server apart: 52 random bits. */
+function lifeOf(random: Random): number {
+  return random.below(2 ** 20) * 2 ** 32 + random.uint32();
+}
 
 /** How often what waits too long is looked for, and what found no leader is tried again. */
 const SWEEP_MS = 50;
@@ -92,6 +97,8 @@ export class Node implements Backend {
   #role: Role;
   #term: Term;
   #leaderId: ServerId | null;
+  /** The newest term that this life led. */
+  #ledUpTo: Term = 0;
 
   readonly #inputs: Input[] = [];
   #stepping = false;
@@ -134,7 +141,7 @@ export class Node implements Backend {
     this.#applier = new Applier(options.machine, options.recovered.snapshotIndex);
     this.#forwarder = new Forwarder(
       options.limits,
-      options.random.fork("life").uint32(),
+      lifeOf(options.random.fork("life")),
       (to, message) => options.peers.send(to, message),
     );
     this.#forwardSlots = new ForwardSlots(
@@ -301,13 +308,9 @@ export class Node implements Backend {
   #onForwardRequest(from: ServerId, message: ForwardRequest): void {
     const leads = this.#role === "leader" && message.term === this.#term;
     for (const { requestId, access, afterRequestId, command } of message.requests) {
-      const slot = this.#forwardSlots.slot(from, requestId);
+      const slot = this.#forwardSlots.slot(from, message.life, requestId);
       if (!leads) {
-        slot.answer(
-          errorReply(
-            `NOLEADER ${this.#options.id} does not lead term ${message.term}; it did not happen, try again`,
-          ),
-        );
+        this.#refuseForwarded(from, message, access, slot);
         continue;
       }
       // Only what is meant for this term says anything about its sender's life.
@@ -316,6 +319,29 @@ export class Node implements Backend {
       order.newestWrite = this.#forwardSlots.waiterOf(from, afterRequestId);
       const waiter = this.#take(order, access, command, slot);
       if (waiter !== null && access === "write") this.#forwardSlots.took(from, requestId, waiter);
+    }
+  }
+
+  /** Says that a forwarded command was not taken, if that is certain. */
+  #refuseForwarded(
+    from: ServerId,
+    { term, life }: ForwardRequest,
+    access: "read" | "write",
+    slot: ForwardSlot,
+  ): void {
+    const { id } = this.#options;
+    // The same frame may have come before, while we led (N4); a connection ends with this life, so an earlier life did not see it.
+    const taken = access === "read" || term > this.#ledUpTo
+      ? "no"
+      : this.#forwardSlots.mayHaveTaken(from, life, slot.requestId);
+    if (taken === "no") {
+      slot.answer(errorReply(`NOLEADER ${id} does not lead term ${term}; it did not happen, try again`));
+    } else if (taken !== "yes") {
+      slot.answer(
+        errorReply(
+          `UNKNOWN ${id} does not lead term ${term} any more; the write may or may not have happened`,
+        ),
+      );
     }
   }
 
@@ -452,6 +478,7 @@ export class Node implements Backend {
     this.#term = term;
     this.#leaderId = leaderId;
     this.#trace.event("info", role === "leader" ? "became leader" : `is ${role}`, { term, leader: leaderId });
+    if (role === "leader") this.#ledUpTo = term;
     if (led && role !== "leader") this.#lostLeadership();
     if (leaderId !== null) this.#retryParked();
   }

@@ -1,0 +1,160 @@
+/**
+ * One node of three between hands: its disk and its peers are lists that a test looks at and answers by hand.
+ *
+ * @module
+ */
+import { SeededRandom } from "../../internal/base/random.ts";
+import { encodeCommand, Operation } from "../../internal/codec/command.ts";
+import type { PeerMessage } from "../../internal/codec/peer_message.ts";
+import type { Reply } from "../../internal/codec/reply.ts";
+import { KeyValueMachine } from "../../internal/machine/kv.ts";
+import { defaultLimits, type NodeLimits } from "../../internal/node/limits.ts";
+import { Node } from "../../internal/node/node.ts";
+import type { PeerRoomEvents, StoreEvents } from "../../internal/node/ports.ts";
+import type { WriteEffect } from "../../internal/raft/effect.ts";
+import { defaultSettings } from "../../internal/raft/state.ts";
+import type { Term } from "../../internal/raft/types.ts";
+import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
+
+export interface Sent {
+  readonly to: string;
+  readonly message: PeerMessage;
+}
+
+export class NodeStage {
+  readonly time = new VirtualTime();
+  readonly sent: Sent[] = [];
+  readonly writes: WriteEffect[] = [];
+  readonly node: Node;
+  /** Whether messages find a connection. */
+  connected = true;
+  fatal: Error | null = null;
+  #store: StoreEvents | null = null;
+  #peers: PeerRoomEvents | null = null;
+  #durable = 0;
+
+  constructor(limits: Partial<NodeLimits> = {}, seed = "node") {
+    const random = new SeededRandom(seed);
+    this.node = new Node({
+      id: "n1",
+      clusterId: "test",
+      members: ["n1", "n2", "n3"].map((id) => ({ id, peerAddress: `${id}:1` })),
+      clientAddress: "n1:7001",
+      settings: { ...defaultSettings, heartbeatMs: 50, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 },
+      limits: { ...defaultLimits, ...limits },
+      recovered: {
+        hardState: { currentTerm: 0, votedFor: null },
+        snapshotIndex: 0,
+        snapshotTerm: 0,
+        entries: [],
+      },
+      clock: new LifeClock(this.time),
+      random,
+      trace: { event: () => {} },
+      store: { listen: (events) => this.#store = events, write: (effect) => this.writes.push(effect) },
+      peers: {
+        start: (events) => this.#peers = events,
+        send: (to, message) => {
+          if (this.connected) this.sent.push({ to, message });
+          return this.connected;
+        },
+        isConnected: () => this.connected,
+        clientAddressOf: () => null,
+        stop: () => {},
+      },
+      machine: new KeyValueMachine(),
+    });
+    this.node.start({ onFatal: (refusal) => this.fatal = refusal });
+  }
+
+  /** Lets time pass. */
+  pass(ms: number): void {
+    const until = this.time.now + ms;
+    while (this.time.step(until));
+    this.time.now = until;
+  }
+
+  hears(from: string, message: PeerMessage): void {
+    this.#peers?.onMessage(from, message);
+    this.pass(0);
+  }
+
+  disconnect(id: string): void {
+    this.#peers?.onDisconnected(id);
+  }
+
+  /** The disk has everything that was asked of it so far. */
+  sync(): void {
+    const last = this.writes.at(-1)?.number ?? 0;
+    if (last === this.#durable) return;
+    this.#durable = last;
+    this.#store?.onStable(last);
+    this.pass(0);
+  }
+
+  /** Becomes leader, with the vote of n2; gives the term. */
+  lead(): Term {
+    while (this.node.status().role !== "candidate") this.pass(10);
+    this.sync();
+    const term = this.node.status().term;
+    this.hears("n2", { kind: "requestVoteResponse", term, voteGranted: true });
+    this.sync();
+    return term;
+  }
+
+  /** The follower n2 has everything. */
+  acknowledge(): void {
+    const { term, lastIndex } = this.node.status();
+    this.hears("n2", {
+      kind: "appendEntriesResponse",
+      term,
+      requestTerm: term,
+      success: true,
+      prevLogIndex: lastIndex,
+      round: 0,
+      matchIndex: lastIndex,
+      hintIndex: 0,
+      hintTerm: 0,
+    });
+  }
+
+  /** Hears of a leader of that term. */
+  follow(leader: string, term: Term): void {
+    this.hears(leader, {
+      kind: "appendEntriesRequest",
+      term,
+      prevLogIndex: 0,
+      prevLogTerm: 0,
+      entries: [],
+      leaderCommit: 0,
+      round: 0,
+    });
+    this.sync();
+  }
+
+  /** A client's command; its answers are gathered. */
+  ask(kind: "set" | "get", key: string, value = ""): Reply[] {
+    const answers: Reply[] = [];
+    this.node.submit(this.node.newOrder(), kind === "set" ? "write" : "read", command(kind, key, value), {
+      answer: (reply) => answers.push(reply),
+    });
+    this.pass(0);
+    return answers;
+  }
+
+  /** Takes what was sent so far of one kind. */
+  take<Kind extends PeerMessage["kind"]>(kind: Kind): Extract<PeerMessage, { kind: Kind }>[] {
+    const isKind = (message: PeerMessage): message is Extract<PeerMessage, { kind: Kind }> =>
+      message.kind === kind;
+    const found = this.sent.map(({ message }) => message).filter(isKind);
+    this.sent.length = 0;
+    return found;
+  }
+}
+
+export function command(kind: "set" | "get", key: string, value = ""): Uint8Array {
+  const encoder = new TextEncoder();
+  return kind === "set"
+    ? encodeCommand(Operation.set, [encoder.encode(key), encoder.encode(value), new Uint8Array(0)])
+    : encodeCommand(Operation.get, [encoder.encode(key)]);
+}
