@@ -12,7 +12,7 @@ import { createInterface } from "node:readline";
 import { ExitCode, Refusal } from "../internal/base/errors.ts";
 import { type CommandLine, readFlags } from "./flags.ts";
 import { askStatus } from "./raft_status.ts";
-import { RespClient } from "./resp_client.ts";
+import { RespClient, textOf } from "./resp_client.ts";
 
 /** How long the children have to stop by themselves. */
 const STOP_MS = 6000;
@@ -100,7 +100,7 @@ export async function demo(args: readonly string[]): Promise<number> {
   });
   const children = servers.map((server) => new Child(server));
   console.log(tableOf(children));
-  const ready = leaderKnown(servers);
+  const ready = leaderKnown(children);
   const first = await Promise.race([asked, ready, ...children.map(({ ended }) => ended)]);
   if (typeof first === "number") return await failed(children);
   if (first !== "asked") {
@@ -108,7 +108,13 @@ export async function demo(args: readonly string[]): Promise<number> {
     console.log(`  printf 'SET greeting hello\\r\\nGET greeting\\r\\n' | nc -q1 127.0.0.1 ${basePort}\n`);
     console.log("Ctrl-C stops all of it; starting again finds the data.");
     for (const child of children) child.isUp = true;
-    await asked;
+    const allEnded = Promise.all(children.map(({ ended }) => ended));
+    if (await Promise.race([asked, allEnded]) !== "asked") {
+      throw new Refusal(
+        ExitCode.unavailable,
+        "every server of the demo has ended by itself; its data is where it was",
+      );
+    }
   }
   console.log("stopping");
   await stopAll(children);
@@ -171,8 +177,9 @@ class Child {
   async stop(): Promise<void> {
     if (this.isOver) return;
     this.#asked = true;
-    this.#process.kill("SIGTERM");
-    const timer = setTimeout(() => this.#process.kill("SIGKILL"), STOP_MS);
+    // Not `ChildProcess.kill`: after any signal sent that way, Deno never tells of the end of the process.
+    process.kill(this.pid, "SIGTERM");
+    const timer = setTimeout(() => this.isOver || process.kill(this.pid, "SIGKILL"), STOP_MS);
     await this.ended;
     clearTimeout(timer);
   }
@@ -201,11 +208,11 @@ function tableOf(children: readonly Child[]): string {
 }
 
 /** Who leads, once somebody does. */
-async function leaderKnown(servers: readonly DemoServer[]): Promise<string> {
+async function leaderKnown(children: readonly Child[]): Promise<string> {
   const until = performance.now() + READY_MS;
   while (performance.now() < until) {
-    for (const { clientPort } of servers) {
-      const leader = await leaderAt(clientPort);
+    for (const child of children) {
+      const leader = await leaderAt(child);
       if (leader !== null) return leader;
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -213,10 +220,13 @@ async function leaderKnown(servers: readonly DemoServer[]): Promise<string> {
   return "nobody yet";
 }
 
-async function leaderAt(port: number): Promise<string | null> {
+async function leaderAt({ server, pid }: Child): Promise<string | null> {
   let client: RespClient | null = null;
   try {
-    client = await RespClient.connect({ host: "127.0.0.1", port }, 500);
+    client = await RespClient.connect({ host: "127.0.0.1", port: server.clientPort }, 500);
+    // Another cluster may have that port; it is not for us to say that it is ready.
+    const info = textOf(await client.send(["INFO", "server"]));
+    if (!info.includes(`process_id:${pid}\r\n`)) return null;
     return (await askStatus(client)).leader;
   } catch {
     // Not up yet; asked again in a moment.

@@ -24,6 +24,10 @@ export const assertMatch: (actual: string, expected: RegExp, message?: string) =
 /** Throws unless `actual` contains `expected`. */
 export const assertStringIncludes: (actual: string, expected: string, message?: string) => void =
   std.assertStringIncludes;
+/** Throws unless `actual > expected`. */
+export const assertGreater: (actual: number, expected: number, message?: string) => void = std.assertGreater;
+/** Throws unless `actual < expected`. */
+export const assertLess: (actual: number, expected: number, message?: string) => void = std.assertLess;
 /** Throws unless `actual >= expected`. */
 export const assertGreaterOrEqual: (actual: number, expected: number, message?: string) => void =
   std.assertGreaterOrEqual;
@@ -31,8 +35,7 @@ export const assertGreaterOrEqual: (actual: number, expected: number, message?: 
 export const assertLessOrEqual: (actual: number, expected: number, message?: string) => void =
   std.assertLessOrEqual;
 /** A class of errors, as `assertThrows` and `assertRejects` take it. */
-// deno-lint-ignore no-explicit-any -- a constructor with any parameters; the original's own type
-export type ErrorClass<E extends Error> = abstract new (...args: any[]) => E;
+export type ErrorClass<E extends Error> = abstract new (...args: never[]) => E;
 /** Throws unless `run` throws an error of that class whose message includes the text; gives the error back. */
 export const assertThrows: <E extends Error>(
   run: () => unknown,

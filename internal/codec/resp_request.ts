@@ -148,8 +148,11 @@ export class RequestDecoder {
         : null;
     }
     const count = integerOf(this.#takeLine(end), 1);
-    if (count === null || count > this.#limits.argumentsMax) {
-      return this.#fail("Protocol error: invalid multibulk length");
+    if (count === null) return this.#fail("Protocol error: invalid multibulk length");
+    if (count > this.#limits.argumentsMax) {
+      return this.#fail(
+        `Protocol error: invalid multibulk length, the limit is ${this.#limits.argumentsMax} arguments`,
+      );
     }
     if (count > 0) this.#argumentsLeft = count;
     return "again";

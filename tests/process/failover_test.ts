@@ -7,8 +7,8 @@
  * Learnt: see the ledger in TODO.md.
  */
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
+import { onCluster, pause } from "./cluster.ts";
 import {
-  Cluster,
   compiled,
   electionTimeoutMaxMs,
   eventually,
@@ -22,27 +22,6 @@ const skipped = missingBinary();
 if (skipped !== null) console.log(`skipped: tests/process/failover_test.ts: ${skipped}`);
 const ignore = skipped !== null;
 const three: readonly Program[] = [compiled, compiled, compiled];
-
-async function onCluster(
-  programs: readonly Program[],
-  body: (cluster: Cluster) => Promise<void>,
-): Promise<void> {
-  const cluster = await Cluster.start(programs);
-  try {
-    await body(cluster);
-  } catch (cause) {
-    const said = [...cluster.running].map(([id, { stderr }]) => `--- ${id}\n${stderr.slice(-3000)}`).join(
-      "\n",
-    );
-    throw new Error(`the servers said:\n${said}`, { cause });
-  } finally {
-    await cluster.stop();
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 Deno.test({
   name:

@@ -43,6 +43,12 @@ export function missingBinary(): string | null {
   return existsSync(compiled.command) ? null : "dist/raftline is not built (deno task build)";
 }
 
+/** Says why a tool of the system cannot be used, or `null`. */
+export function missingProgram(name: string): string | null {
+  const found = (process.env["PATH"] ?? "").split(":").some((directory) => existsSync(join(directory, name)));
+  return found ? null : `${name} is not installed`;
+}
+
 /** Ports that were free a moment ago. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(

@@ -6,6 +6,7 @@
  * @module
  */
 import { ErrorAnswer, TestClient } from "./client.ts";
+import { pause } from "./cluster.ts";
 import type { Cluster } from "./harness.ts";
 
 export interface Written {
@@ -63,10 +64,6 @@ export class Workload {
     }
     client?.close();
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** The acknowledged keys that a server does not have as they were acknowledged. */
