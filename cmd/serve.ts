@@ -107,7 +107,7 @@ function assemble(
     trace,
     backend: node,
     limits: { ...defaultClientLimits, clientsMax, bulkBytesMax: valueBytesMax },
-    process: {
+    host: {
       version,
       runtime: runtimeName(),
       processId: process.pid,

@@ -104,7 +104,7 @@ function jsonOf({ id, client, status, lag }: Row) {
 }
 
 /** The table; every column as wide as its widest cell. */
-export function tableOf(rows: readonly Row[]): string {
+function tableOf(rows: readonly Row[]): string {
   const shown = (value: string | number | null | undefined) =>
     value === null || value === undefined ? "-" : String(value);
   const cells = [

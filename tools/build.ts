@@ -36,7 +36,17 @@ function main(args: readonly string[]): number {
   const outfile = target === undefined ? "dist/raftline" : `dist/raftline-${target.replace(/^bun-/, "")}`;
   const [command, ...before] = bun();
   const targetArgs = target === undefined ? [] : [`--target=${target}`];
-  const built = run(command, [...before, "build", "--compile", "--minify", "--bytecode", ...targetArgs, "main.ts", "--outfile", outfile]);
+  const built = run(command, [
+    ...before,
+    "build",
+    "--compile",
+    "--minify",
+    "--bytecode",
+    ...targetArgs,
+    "main.ts",
+    "--outfile",
+    outfile,
+  ]);
   if (built !== 0) {
     console.error(`build: ${command} ended with ${built}`);
     return 1;

@@ -18,7 +18,7 @@ export interface ClientListenerOptions {
   readonly trace: Trace;
   readonly backend: Backend;
   readonly limits: ClientLimits;
-  readonly process: ProcessInfo;
+  readonly host: ProcessInfo;
 }
 
 export interface ClientListenerEvents {
@@ -94,8 +94,8 @@ export class ClientListener {
   }
 
   #info(sections: readonly string[]): string {
-    const { backend, clock, process } = this.#options;
+    const { backend, clock, host } = this.#options;
     const uptimeSeconds = Math.floor((clock.now() - this.#startedAt) / 1000);
-    return infoText({ status: backend.status(), process, counts: this.#counts, uptimeSeconds }, sections);
+    return infoText({ status: backend.status(), host, counts: this.#counts, uptimeSeconds }, sections);
   }
 }

@@ -30,7 +30,7 @@ export interface ClientCounts {
 
 export interface InfoSubject {
   readonly status: NodeStatus;
-  readonly process: ProcessInfo;
+  readonly host: ProcessInfo;
   readonly counts: Readonly<ClientCounts>;
   readonly uptimeSeconds: number;
 }
@@ -38,21 +38,21 @@ export interface InfoSubject {
 type Section = readonly (readonly [string, string | number])[];
 
 function sectionsOf(
-  { status, process, counts, uptimeSeconds }: InfoSubject,
+  { status, host, counts, uptimeSeconds }: InfoSubject,
 ): Readonly<Record<string, Section>> {
   const isLeader = status.role === "leader";
   return {
     server: [
       ["redis_version", REDIS_VERSION],
       ["redis_mode", "standalone"],
-      ["raftline_version", process.version],
-      ["runtime", process.runtime],
-      ["process_id", process.processId],
-      ["tcp_port", process.port],
+      ["raftline_version", host.version],
+      ["runtime", host.runtime],
+      ["process_id", host.processId],
+      ["tcp_port", host.port],
       ["uptime_in_seconds", uptimeSeconds],
     ],
     clients: [["connected_clients", counts.connected]],
-    memory: [["used_memory", process.memoryBytes()], ["used_memory_rss", process.memoryBytes()], [
+    memory: [["used_memory", host.memoryBytes()], ["used_memory_rss", host.memoryBytes()], [
       "maxmemory",
       0,
     ]],

@@ -10,7 +10,7 @@ import type { Reply } from "../codec/reply.ts";
 import type { ReplySlot } from "./backend.ts";
 
 /** The place of one answer. */
-export class QueuedSlot implements ReplySlot {
+class QueuedSlot implements ReplySlot {
   readonly #queue: ReplyQueue;
   readonly #translate: ((reply: Reply) => Reply) | null;
   reply: Reply | null = null;

@@ -18,7 +18,7 @@ import { fitsInt64, parseInt64 } from "./integer.ts";
 import type { StateMachine } from "./machine.ts";
 
 /** The longest value, as in Redis; part of the format, not a setting: every server must come to the same answer. */
-export const VALUE_BYTES_MAX = 512 * 1024 * 1024;
+const VALUE_BYTES_MAX = 512 * 1024 * 1024;
 
 const NOT_AN_INTEGER = errorReply("ERR value is not an integer or out of range");
 

@@ -34,7 +34,7 @@ import { decodeCbor, encodeCbor } from "../codec/cbor.ts";
 import { crc32c } from "../codec/crc32c.ts";
 import type { HardState } from "../raft/types.ts";
 
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 export const SEGMENT_HEADER_BYTES = 4096;
 export const BATCH_HEADER_BYTES = 40;
 export const ALIGNMENT = 8;
@@ -75,7 +75,7 @@ export function serialOf(name: string): number | null {
   return match === null ? null : Number(match[1]);
 }
 
-export function align(bytes: number): number {
+function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 

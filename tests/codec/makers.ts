@@ -1,0 +1,137 @@
+/**
+ * Random entries, messages and replies; the tables are complete by their types, so a new kind does not go untested.
+ *
+ * @module
+ */
+import type { Random } from "../../internal/base/random.ts";
+import type { WireMessage } from "../../internal/codec/message_codec.ts";
+import type { Reply } from "../../internal/codec/reply.ts";
+import type { Entry, EntryKind } from "../../internal/raft/types.ts";
+import { randomBytes, randomNumber, randomText } from "./support.ts";
+
+const KINDS: readonly EntryKind[] = ["noop", "command", "configuration"];
+
+/** Entries contiguous in index, with terms in [termMin, termMax] that never fall. */
+export function entriesOf(
+  random: Random,
+  { first, count, termMin, termMax }: {
+    readonly first: number;
+    readonly count: number;
+    readonly termMin: number;
+    readonly termMax: number;
+  },
+): Entry[] {
+  let term = termMin;
+  return Array.from({ length: count }, (_, i): Entry => {
+    term = randomNumber(random, term, termMax);
+    const kind = KINDS[random.below(KINDS.length)] ?? "noop";
+    return { index: first + i, term, kind, payload: randomBytes(random, 40), record: null };
+  });
+}
+
+/** One maker for each kind; what it makes keeps every rule of the decoder. */
+export const messageMakers: {
+  readonly [Kind in WireMessage["kind"]]: (random: Random) => Extract<WireMessage, { readonly kind: Kind }>;
+} = {
+  requestVoteRequest: (random) => {
+    const term = randomNumber(random, 1);
+    const lastLogTerm = randomNumber(random, 0, term - 1);
+    return { kind: "requestVoteRequest", term, lastLogIndex: randomNumber(random), lastLogTerm };
+  },
+  requestVoteResponse: (random) => ({
+    kind: "requestVoteResponse",
+    term: randomNumber(random),
+    voteGranted: random.chance(1, 2),
+  }),
+  appendEntriesRequest: (random) => {
+    const count = random.between(0, 4);
+    const term = randomNumber(random, 1);
+    const prevLogIndex = randomNumber(random, 0, Number.MAX_SAFE_INTEGER - count);
+    const prevLogTerm = prevLogIndex === 0 ? 0 : randomNumber(random, 1, term);
+    const termMin = Math.max(1, prevLogTerm);
+    return {
+      kind: "appendEntriesRequest",
+      term,
+      prevLogIndex,
+      prevLogTerm,
+      leaderCommit: randomNumber(random),
+      round: randomNumber(random),
+      entries: entriesOf(random, { first: prevLogIndex + 1, count, termMin, termMax: term }),
+    };
+  },
+  appendEntriesResponse: (random) => {
+    const term = randomNumber(random);
+    const success = random.chance(1, 2);
+    const prevLogIndex = randomNumber(random);
+    return {
+      kind: "appendEntriesResponse",
+      term,
+      requestTerm: success ? term : randomNumber(random, 0, term),
+      success,
+      prevLogIndex,
+      round: randomNumber(random),
+      matchIndex: randomNumber(random, success ? prevLogIndex : 0),
+      hintIndex: randomNumber(random),
+      hintTerm: randomNumber(random),
+    };
+  },
+  forwardRequest: (random) => ({
+    kind: "forwardRequest",
+    term: randomNumber(random, 1),
+    life: randomNumber(random),
+    requests: Array.from({ length: random.between(0, 4) }, () => {
+      const requestId = randomNumber(random, 1);
+      return {
+        requestId,
+        access: random.chance(1, 2) ? "read" : "write",
+        afterRequestId: randomNumber(random, 0, requestId - 1),
+        command: randomBytes(random, 300),
+      };
+    }),
+  }),
+  forwardResponse: (random) => ({
+    kind: "forwardResponse",
+    life: randomNumber(random),
+    responses: Array.from({ length: random.between(0, 4) }, () => ({
+      requestId: randomNumber(random, 1),
+      reply: randomBytes(random, 300),
+    })),
+  }),
+  ping: (random) => ({ kind: "ping", number: randomNumber(random) }),
+  pong: (random) => ({ kind: "pong", number: randomNumber(random) }),
+};
+
+const INT64 = [-(2n ** 63n), -1n, 0n, 1n, 2n ** 53n, 2n ** 63n - 1n];
+
+/** One maker for each type; `depth` is how deep arrays may nest in its CBOR. */
+export const replyMakers: {
+  readonly [Type in Reply["type"]]: (
+    random: Random,
+    depth: number,
+  ) => Extract<Reply, { readonly type: Type }>;
+} = {
+  simple: (random) => ({ type: "simple", text: randomText(random, 40) }),
+  error: (random) => ({ type: "error", text: `ERR ${randomText(random, 40)}` }),
+  integer: (random) => ({ type: "integer", value: INT64[random.below(INT64.length)] ?? 0n }),
+  bulk: (random) => ({ type: "bulk", bytes: randomBytes(random, 600) }),
+  null: () => ({ type: "null" }),
+  array: (random, depth) => ({
+    type: "array",
+    items: Array.from({ length: random.between(0, 4) }, () => randomReply(random, depth - 2)),
+  }),
+  map: (random, depth) => ({
+    type: "map",
+    pairs: Array.from(
+      { length: random.between(0, 3) },
+      () => [randomReply(random, depth - 3), randomReply(random, depth - 3)] as const,
+    ),
+  }),
+};
+
+export function randomReply(random: Random, depth: number): Reply {
+  const makers = Object.values(replyMakers).filter((maker) =>
+    (maker !== replyMakers.array || depth >= 3) && (maker !== replyMakers.map || depth >= 4)
+  );
+  const make = makers[random.below(makers.length)] ?? replyMakers.null;
+  return make(random, depth);
+}
