@@ -1,0 +1,128 @@
+/**
+ * Kind: unit.
+ *
+ * Invariant: one batch is in flight at a time, and everything that arrives meanwhile joins the next one; so the syncs are as few as the
+ * load allows, the completions come in order, and none comes before its sync returned.
+ *
+ * Learnt: the store says the last number of a batch only; whoever waits for a lower one must take `upTo` at its word.
+ */
+import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { SeededRandom } from "../../internal/base/random.ts";
+import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { lineOf, Machine, type Opened, Writer } from "./lab.ts";
+
+/** Counts what the disk is asked for, from now on. */
+function counting(machine: Machine) {
+  const counts = { write: 0, sync: 0, inFlight: 0 };
+  machine.disk.fault = (operation, path) => {
+    if (path.endsWith(".seg") && (operation === "write" || operation === "sync")) counts[operation]++;
+    return null;
+  };
+  return counts;
+}
+
+/** Segments so large that nothing else goes on. */
+async function onMachine(
+  name: string,
+  test: (machine: Machine, opened: Opened, writer: Writer) => Promise<void>,
+): Promise<void> {
+  await loadCrc32c();
+  const machine = new Machine(name);
+  machine.segmentBytes = 256 * 1024;
+  machine.disk.timing = { writeMs: [0.1, 0.1], syncMs: [5, 5] };
+  const writer = new Writer(new SeededRandom(name));
+  await machine.run(async () => {
+    const opened = await machine.open();
+    await test(machine, opened, writer);
+    await opened.close();
+    assertEquals(lineOf((await machine.open()).recovered), lineOf(writer.state));
+  });
+}
+
+Deno.test("the writes of one turn share a sync, and complete as one", () =>
+  onMachine("turn", async (machine, opened, writer) => {
+    const counts = counting(machine);
+    for (let i = 0; i < 20; i++) opened.store.write(writer.any());
+    assertEquals(opened.events, [], "nothing is said from inside the call");
+    await opened.until(20);
+    assertEquals([opened.events, counts.write, counts.sync], [[20], 1, 1]);
+  }));
+
+Deno.test("everything that arrives while a sync is under way joins the next one", () =>
+  onMachine("join", async (machine, opened, writer) => {
+    const counts = counting(machine);
+    opened.store.write(writer.any());
+    for (let i = 0; i < 50; i++) {
+      // Spread over most of the first sync.
+      machine.time.at(machine.time.now + 0.2 + i * 0.08, () => opened.store.write(writer.any()));
+    }
+    await opened.until(1);
+    assertEquals([opened.events, writer.number, counts.sync], [[1], 51, 1]);
+    await opened.until(51);
+    assertEquals([opened.events, counts.write, counts.sync], [[1, 51], 2, 2]);
+  }));
+
+Deno.test("a write that is asked for when another completes goes at once", () =>
+  onMachine("chain", async (machine, opened, writer) => {
+    const counts = counting(machine);
+    machine.onStable = (upTo) => upTo < 6 && opened.store.write(writer.any());
+    const start = machine.time.now;
+    opened.store.write(writer.any());
+    await opened.until(6);
+    assertEquals([opened.events, counts.sync], [[1, 2, 3, 4, 5, 6], 6]);
+    assert(machine.time.now - start < 6 * 5.2, "nothing waits between two batches");
+  }));
+
+Deno.test("a completion comes after the sync of its batch, never before", () =>
+  onMachine("after", async (machine, opened, writer) => {
+    const saidAt: number[] = [];
+    machine.onStable = () => saidAt.push(machine.time.now);
+    const start = machine.time.now;
+    opened.store.write(writer.any());
+    machine.time.at(start + 1, () => opened.store.write(writer.any()));
+    await opened.until(2);
+    assertEquals(saidAt.map((at) => Math.round((at - start) * 10) / 10), [5.1, 10.2]);
+  }));
+
+Deno.test("a batch is bounded: what is beyond four megabytes goes into the next one, in order", () =>
+  onMachine("bounded", async (machine, opened, writer) => {
+    const megabytes = 1024 * 1024;
+    opened.store.write(writer.entry(10));
+    machine.time.at(machine.time.now + 1, () => {
+      for (const size of [3, 3, 3, 6, 1]) opened.store.write(writer.entry(size * megabytes));
+    });
+    await opened.until(6);
+    assertEquals(opened.events.at(-1), 6);
+    assertGreaterOrEqual(opened.events.length, 3);
+    assertEquals(opened.events, opened.events.toSorted((a, b) => Number(a) - Number(b)));
+  }));
+
+Deno.test("the bytes that wait are told, and are none when everything is durable", () =>
+  onMachine("pending", async (_, opened, writer) => {
+    assertEquals(opened.store.bytesPending, 0);
+    opened.store.write(writer.entry(1000));
+    opened.store.write(writer.entry(500));
+    assertEquals(opened.store.bytesPending, 1000 + 500 + 2 * 25);
+    await opened.until(2);
+    assertEquals(opened.store.bytesPending, 0);
+  }));
+
+Deno.test("preparing the next segment never stands in front of a batch that waits", () =>
+  onMachine("prepare", async (machine, opened, writer) => {
+    const asked: string[] = [];
+    opened.store.write(writer.entry(140 * 1024));
+    await opened.until(1);
+    machine.disk.fault = (operation, path) => {
+      if (operation === "sync" || operation === "write") {
+        asked.push(`${operation} ${path.endsWith("next.tmp") ? "next" : "segment"}`);
+      }
+      return null;
+    };
+    // Half is used, so the next segment is being prepared now; what arrives meanwhile waits for one step at most.
+    machine.onStable = (upTo) => upTo < 4 && opened.store.write(writer.entry(100));
+    opened.store.write(writer.entry(100));
+    await opened.until(4);
+    const batches = asked.filter((step) => step === "write segment").length;
+    assertEquals(batches, 3);
+    assert(asked.lastIndexOf("write segment") - asked.indexOf("write segment") <= 5, asked.join(", "));
+  }));
