@@ -3,7 +3,8 @@
  *
  * Every written value is unique, and the order in which values were applied is known from the state machines. So linearizability of a
  * key needs no search: the log's order is the order of the writes, and each read stands behind the write whose value it saw. What is left
- * to check is time: nothing may be answered from before what had been answered when it was asked.
+ * to check is time: nothing may be answered from before what had been answered when it was asked. Keys that begin with `l` are lists, written
+ * by APPEND: what is read there is every value in its order, and what APPEND answers is its length.
  *
  * Checked: state machines apply the same commands (I5, I23 in small); a value is applied at most once (I26), and was written by somebody (I29);
  * a refused write is never applied (I38); an acknowledged one is (I36); a read or an acknowledged write comes no earlier in the log than
@@ -18,8 +19,6 @@ import { Violation } from "../invariants/ghost.ts";
 
 /** The commands that one client sent without waiting in between. */
 export interface Pipeline {
-  readonly server: string;
-  readonly ended: () => void;
   readonly operations: HistoryOperation[];
 }
 
@@ -33,6 +32,11 @@ export interface HistoryOperation {
   readonly floor: number;
   readonly pipeline: Pipeline;
   outcome: "pending" | "ok" | "refused" | "unknown";
+  /** When it was asked and answered, in simulated milliseconds. */
+  readonly askedAt: number;
+  answeredAt: number | null;
+  /** What it was answered with; for people and checkers. */
+  reply: Reply | null;
   /** Where it stands in the order of its key, once answered. */
   position: number;
 }
@@ -40,6 +44,8 @@ export interface HistoryOperation {
 /** The writes of one key in the order in which they were applied; positions count from 1. */
 interface KeyOrder {
   readonly positions: Map<string, number>;
+  /** Where each value ends in a list; empty for other keys. */
+  readonly ends: number[];
   /** The highest position that anybody was told of. */
   told: number;
 }
@@ -49,7 +55,6 @@ export class History {
   readonly #keys = new Map<string, KeyOrder>();
   readonly #written = new Map<string, HistoryOperation>();
   readonly #applied: string[] = [];
-  readonly #pipelines = new Set<Pipeline>();
   #serial = 0;
   isOver = false;
   readonly counts = { ok: 0, refused: 0, unknown: 0, reads: 0 };
@@ -59,26 +64,28 @@ export class History {
     this.isOver = true;
   }
 
-  pipeline(server: string, ended: () => void): Pipeline {
-    const pipeline: Pipeline = { server, ended, operations: [] };
-    this.#pipelines.add(pipeline);
-    return pipeline;
-  }
-
-  write(pipeline: Pipeline, client: number, key: string): HistoryOperation {
-    const operation = this.#operation("write", pipeline, client, key, `v${++this.#serial}`);
+  write(pipeline: Pipeline, client: number, key: string, at: number): HistoryOperation {
+    const operation = this.#operation("write", pipeline, client, key, `v${++this.#serial};`, at);
     this.#written.set(operation.value, operation);
     return operation;
   }
 
-  read(pipeline: Pipeline, client: number, key: string): HistoryOperation {
-    return this.#operation("read", pipeline, client, key, "");
+  read(pipeline: Pipeline, client: number, key: string, at: number): HistoryOperation {
+    return this.#operation("read", pipeline, client, key, "", at);
   }
 
-  answered(operation: HistoryOperation, reply: Reply): void {
+  /** The client learned something, or that it never will: its connection is gone. */
+  answered(operation: HistoryOperation, reply: Reply | null, at: number): void {
     if (operation.outcome !== "pending") {
       throw new Violation(`an operation on ${operation.key} is answered twice`);
     }
+    operation.reply = reply;
+    if (reply === null) {
+      operation.outcome = "unknown";
+      this.counts.unknown++;
+      return;
+    }
+    operation.answeredAt = at;
     if (reply.type === "error") {
       operation.outcome = reply.text.startsWith("UNKNOWN ") ? "unknown" : "refused";
       this.counts[operation.outcome]++;
@@ -91,40 +98,16 @@ export class History {
     this.counts.ok++;
     if (operation.kind === "read") this.counts.reads++;
     const order = this.#orderOf(operation.key);
-    const value = operation.kind === "write"
-      ? operation.value
-      : reply.type === "bulk"
-      ? new TextDecoder().decode(reply.bytes)
-      : null;
-    const position = value === null ? 0 : order.positions.get(value);
-    if (position === undefined) {
-      throw new Violation(
-        `${operation.kind} of ${operation.key} is answered with ${value}, which was never applied`,
-      );
-    }
+    const position = positionOf(operation, order, reply);
     if (position < operation.floor) {
       throw new Violation(
-        `client ${operation.client} is answered with ${operation.key}=${value}, position ${position}; ` +
+        `client ${operation.client} is answered with ${operation.key} at position ${position}; ` +
           `position ${operation.floor} had been told when it asked`,
       );
     }
     operation.position = position;
     checkOrder(operation);
     order.told = Math.max(order.told, position);
-  }
-
-  /** A server died: what was asked of it has no answer. */
-  died(server: string): void {
-    for (const pipeline of this.#pipelines) {
-      if (pipeline.server !== server) continue;
-      this.#pipelines.delete(pipeline);
-      for (const operation of pipeline.operations) {
-        if (operation.outcome !== "pending") continue;
-        operation.outcome = "unknown";
-        this.counts.unknown++;
-        pipeline.ended();
-      }
-    }
   }
 
   /** A state machine that is watched as it applies. */
@@ -161,6 +144,7 @@ export class History {
     client: number,
     key: string,
     value: string,
+    askedAt: number,
   ): HistoryOperation {
     const floor = this.#orderOf(key).told;
     const operation: HistoryOperation = {
@@ -171,6 +155,9 @@ export class History {
       floor,
       pipeline,
       outcome: "pending",
+      askedAt,
+      answeredAt: null,
+      reply: null,
       position: 0,
     };
     pipeline.operations.push(operation);
@@ -179,14 +166,17 @@ export class History {
   }
 
   #orderOf(key: string): KeyOrder {
-    const order = this.#keys.get(key) ?? { positions: new Map<string, number>(), told: 0 };
+    const order = this.#keys.get(key) ?? { positions: new Map<string, number>(), ends: [], told: 0 };
     this.#keys.set(key, order);
     return order;
   }
 
   #apply(place: number, command: Uint8Array, who: string): void {
     const decoded = decodeCommand(command);
-    if (typeof decoded === "string" || decoded.operation !== Operation.set) {
+    if (
+      typeof decoded === "string" ||
+      (decoded.operation !== Operation.set && decoded.operation !== Operation.append)
+    ) {
       throw new Violation(`${who} applies what nobody asked`);
     }
     const [key, value] = decoded.args.map((arg) => new TextDecoder().decode(arg));
@@ -204,7 +194,42 @@ export class History {
     if (order.positions.has(value)) throw new Violation(`${who} applies ${value} twice`);
     this.#applied.push(value);
     order.positions.set(value, order.positions.size + 1);
+    if (isList(key)) order.ends.push((order.ends.at(-1) ?? 0) + value.length);
   }
+}
+
+export function isList(key: string): boolean {
+  return key.startsWith("l");
+}
+
+/** Where in the order of its key an answer stands. */
+function positionOf({ kind, key, value }: HistoryOperation, order: KeyOrder, reply: Reply): number {
+  const never = (what: string) =>
+    new Violation(`${kind} of ${key} is answered with ${what}, which was never applied`);
+  if (kind === "write") {
+    const position = order.positions.get(value);
+    if (position === undefined) throw never(value);
+    if (isList(key) && (reply.type !== "integer" || reply.value !== order.ends[position - 1])) {
+      throw new Violation(
+        `APPEND to ${key} is answered with ${JSON.stringify(reply)}, the list ended at ${
+          order.ends[position - 1]
+        }`,
+      );
+    }
+    return position;
+  }
+  if (reply.type === "null") return 0;
+  if (reply.type !== "bulk") throw never(reply.type);
+  const text = new TextDecoder().decode(reply.bytes);
+  if (!isList(key)) {
+    const position = order.positions.get(text);
+    if (position === undefined) throw never(text);
+    return position;
+  }
+  const position = order.ends.indexOf(text.length) + 1;
+  const expected = [...order.positions.keys()].slice(0, position).join("");
+  if (position === 0 || text !== expected) throw never(text);
+  return position;
 }
 
 /** In its pipeline, a command sees what came before it and nothing of what came after, whichever is answered first. */

@@ -4,7 +4,8 @@
  * Fault model. A file has its content as the operating system's cache shows it, and its content on the disk. A write changes the cache at
  * once and is pending until a sync that was begun after it returns. A crash keeps, loses or tears each pending write, by
  * sectors of 512 bytes. A name that was made, changed or removed since the last sync of its directory may be undone by a crash: the latest
- * such changes are, from some point on. Operations take time, drawn at random; a sync may be made to fail, and then drops what was pending.
+ * such changes from some point on, or any of them. Operations take time, drawn at random. A sync that fails leaves what was pending in
+ * the cache, marked clean: later syncs succeed and never write it (fsync-gate).
  *
  * A disk outlives the lives of its server: each life mounts it, and what a dead life had asked for never completes.
  *
@@ -107,7 +108,10 @@ export class SimDisk {
   crash(): void {
     const random = this.#random;
     const kept = random.below(this.#changes.length + 1);
-    for (const change of this.#changes.slice(0, kept)) change.apply(this.#durableNames);
+    const inOrder = random.chance(1, 2);
+    for (const [i, change] of this.#changes.entries()) {
+      if (inOrder ? i < kept : random.chance(1, 2)) change.apply(this.#durableNames);
+    }
     this.#changes = [];
     const files = new Set([...this.#names.values(), ...this.#durableNames.values()]);
     for (const file of files) {
@@ -231,6 +235,10 @@ export class SimDisk {
     this.#changes.push({ directory: path.slice(0, path.lastIndexOf("/")), apply });
   }
 
+  below(limit: number): number {
+    return this.#random.below(limit);
+  }
+
   duration([min, max]: readonly [number, number]): number {
     return min + this.#random.below(1000) * (max - min) / 1000;
   }
@@ -246,13 +254,21 @@ class Mount implements FileSystem {
   }
 
   /** An operation: begins now, completes later in the same life, or never. */
-  run<T>(operation: Operation, path: string, ms: number, begin: () => void, complete: () => T): Promise<T> {
+  run<T>(
+    operation: Operation,
+    path: string,
+    ms: number,
+    begin: () => void,
+    complete: () => T,
+    failed: () => void = () => {},
+  ): Promise<T> {
     const disk = this.#disk;
     disk.onAsync();
     const number = disk.operations++;
     const code = disk.fault?.(operation, path, number) ?? null;
     return new Promise((resolve, reject) => {
       let failure: unknown = code === null ? null : new FileError(code, `${operation} ${path}: ${code}`);
+      if (failure !== null) failed();
       if (failure === null) {
         try {
           begin();
@@ -364,10 +380,22 @@ class SimHandle implements FileHandle {
 
   writeAt(offset: number, bytes: Uint8Array): Promise<void> {
     const data = bytes.slice();
-    return this.#mount.run("write", this.path, this.#quick, () => {
-      this.#file.cache.write(offset, data);
-      this.#file.pending.push({ offset, data });
-    }, () => {});
+    return this.#mount.run(
+      "write",
+      this.path,
+      this.#quick,
+      () => {
+        this.#file.cache.write(offset, data);
+        this.#file.pending.push({ offset, data });
+      },
+      () => {},
+      () => {
+        // A write that fails may have written a part.
+        const part = data.subarray(0, this.#disk.below(data.length + 1));
+        this.#file.cache.write(offset, part);
+        this.#file.pending.push({ offset, data: part });
+      },
+    );
   }
 
   sync(): Promise<void> {
@@ -376,7 +404,7 @@ class SimHandle implements FileHandle {
     return this.#mount.run("sync", this.path, ms, () => begun = this.#file.pending.slice(), () => {
       for (const { offset, data } of begun) this.#file.durable.write(offset, data);
       this.#file.pending = this.#file.pending.filter((write) => !begun.includes(write));
-    });
+    }, () => this.#file.pending = []);
   }
 
   close(): Promise<void> {

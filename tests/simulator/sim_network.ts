@@ -3,8 +3,10 @@
  *
  * Fault model. Each write takes a latency drawn at random and arrives whole or in pieces, in the order of its stream; streams overtake each
  * other. A link between two servers can be cut in one direction or both: what is written meanwhile arrives when it is healed, if both ends still
- * want it, as TCP does it; a dial gets no answer. A connection can break at any moment, in the middle of a frame too. To model what a
- * lossy or replaying path does to messages, a write may also vanish whole or arrive twice; writes are whole frames, so framing holds.
+ * want it, as TCP does it; a dial gets no answer. A connection can break at any moment, in the middle of a frame too, and chunks arrive cut
+ * in pieces. To model what a lossy, replaying or damaging path does to messages, a write between servers may also vanish whole, arrive twice, be
+ * followed by an old one of the same pair of servers (also of an earlier connection), or have a bit flipped; writes are whole frames, so
+ * framing holds. Connections of clients keep their bytes: there TCP's own promise is all that a client can rely on.
  *
  * @module
  */
@@ -26,7 +28,25 @@ export interface NetworkFaults {
   readonly lossPermille: number;
   readonly duplicatePermille: number;
   readonly breakPermille: number;
+  /** Old writes that come again, flipped bits, and chunks that arrive in pieces. */
+  readonly replayPermille: number;
+  readonly corruptPermille: number;
+  readonly splitPermille: number;
 }
+
+/** A network that only takes its time. */
+export const calmNetwork: NetworkFaults = {
+  latencyMs: [0.05, 2],
+  lossPermille: 0,
+  duplicatePermille: 0,
+  breakPermille: 0,
+  replayPermille: 0,
+  corruptPermille: 0,
+  splitPermille: 0,
+};
+
+/** Old writes remembered for each pair of servers. */
+const RECORDED_MAX = 32;
 
 interface Port {
   readonly server: string;
@@ -41,7 +61,8 @@ export class SimNetwork {
   readonly #cut = new Set<string>();
   readonly #ends = new Set<End>();
   faults: NetworkFaults;
-  readonly counts = { lost: 0, duplicated: 0, broken: 0 };
+  readonly counts = { lost: 0, duplicated: 0, broken: 0, replayed: 0, corrupted: 0, split: 0 };
+  readonly #recorded = new Map<string, Uint8Array[]>();
 
   constructor(time: VirtualTime, random: Random, faults: NetworkFaults) {
     this.#time = time;
@@ -94,6 +115,19 @@ export class SimNetwork {
     return this.#time;
   }
 
+  /** Remembers a write of this pair of servers; gives an old one, if it is to come again. */
+  record(from: string, to: string, bytes: Uint8Array): Uint8Array | null {
+    const { replayPermille } = this.faults;
+    if (replayPermille === 0) return null;
+    const key = `${from}>${to}`;
+    const recorded = this.#recorded.get(key) ?? [];
+    this.#recorded.set(key, recorded);
+    const old = this.chance(replayPermille) ? recorded[this.#random.below(recorded.length || 1)] : undefined;
+    if (recorded.length < RECORDED_MAX) recorded.push(bytes.slice());
+    else recorded[this.#random.below(RECORDED_MAX)] = bytes.slice();
+    return old ?? null;
+  }
+
   forget(end: End): void {
     this.#ends.delete(end);
   }
@@ -112,7 +146,7 @@ export class SimNetwork {
   }
 
   #connect(server: string, clock: LifeClock, { host, port }: Address): Connection {
-    const near = new End(this, server, clock, `${host}:${port}`);
+    const near = new End(this, server, clock, `${host}:${port}`, isServer(server) && isServer(host));
     this.#ends.add(near);
     this.#time.at(this.#time.now + this.latency(), () => this.#arrive(near, `${host}:${port}`));
     return near;
@@ -125,7 +159,7 @@ export class SimNetwork {
     if (port === undefined || port.clock.isDead) return near.broke("connection refused");
     // A cut path swallows the dial; the dialer gives up by itself.
     if (this.isCut(near.server, port.server) || this.isCut(port.server, near.server)) return;
-    const far = new End(this, port.server, port.clock, `${near.server}:0`);
+    const far = new End(this, port.server, port.clock, `${near.server}:0`, isServer(near.server));
     this.#ends.add(far);
     near.peer = far;
     far.peer = near;
@@ -135,6 +169,11 @@ export class SimNetwork {
     });
     this.#time.at(this.#time.now + this.latency(), () => near.opened(true));
   }
+}
+
+/** Servers are n1, n2 and so on; whoever else dials is a client. */
+function isServer(name: string): boolean {
+  return name.startsWith("n");
 }
 
 /** One end of a connection. */
@@ -155,7 +194,16 @@ class End implements Connection {
   #lastArrival = 0;
   #writes = 0;
 
-  constructor(network: SimNetwork, server: string, clock: LifeClock, remote: string) {
+  readonly #betweenServers: boolean;
+
+  constructor(
+    network: SimNetwork,
+    server: string,
+    clock: LifeClock,
+    remote: string,
+    betweenServers: boolean,
+  ) {
+    this.#betweenServers = betweenServers;
     this.#network = network;
     this.server = server;
     this.#clock = clock;
@@ -180,21 +228,34 @@ class End implements Connection {
   write(bytes: Uint8Array): void {
     if (this.isClosed) return;
     const network = this.#network;
-    const { lossPermille, duplicatePermille, breakPermille } = network.faults;
-    const isGreeting = this.#writes++ === 0;
-    if (!isGreeting && network.chance(lossPermille)) {
-      network.counts.lost++;
-      return;
-    }
+    const { lossPermille, duplicatePermille, breakPermille, corruptPermille } = network.faults;
     if (network.chance(breakPermille)) {
       network.counts.broken++;
       this.#transmit(bytes.slice(0, network.cutPoint(bytes.length)));
       return this.close();
     }
+    const isGreeting = this.#writes++ === 0;
+    if (!this.#betweenServers || isGreeting) return this.#transmit(bytes);
+    if (network.chance(lossPermille)) {
+      network.counts.lost++;
+      return;
+    }
+    const old = this.peer === null ? null : network.record(this.server, this.peer.server, bytes);
+    if (network.chance(corruptPermille)) {
+      network.counts.corrupted++;
+      const damaged = bytes.slice();
+      const at = Math.min(network.cutPoint(damaged.length), damaged.length - 1);
+      damaged[at] = (damaged[at] ?? 0) ^ (1 << network.cutPoint(7));
+      return this.#transmit(damaged);
+    }
     this.#transmit(bytes);
-    if (!isGreeting && network.chance(duplicatePermille)) {
+    if (network.chance(duplicatePermille)) {
       network.counts.duplicated++;
       this.#transmit(bytes.slice());
+    }
+    if (old !== null) {
+      network.counts.replayed++;
+      this.#transmit(old.slice());
     }
   }
 
@@ -261,13 +322,26 @@ class End implements Connection {
     this.#deliver();
   }
 
+  /** Whole, or in pieces, down to single bytes. */
+  #hand(chunk: Uint8Array): void {
+    const network = this.#network;
+    if (!network.chance(network.faults.splitPermille)) return this.#events?.onData(chunk);
+    network.counts.split++;
+    const single = network.chance(100);
+    for (let at = 0; at < chunk.length && !this.isClosed;) {
+      const end = single ? at + 1 : Math.min(chunk.length, at + 1 + network.cutPoint(chunk.length));
+      this.#events?.onData(chunk.slice(at, end));
+      at = end;
+    }
+  }
+
   #deliver(): void {
     this.#clock.run(() => {
       while (!this.isClosed && this.#isOpen && !this.#paused) {
         const next = this.#inbox.shift();
         if (next === undefined) return;
         if (next === "end") this.#events?.onEnd();
-        else if (next.length > 0) this.#events?.onData(next);
+        else if (next.length > 0) this.#hand(next);
       }
     });
   }

@@ -8,6 +8,9 @@
  */
 import type { Alarm, Clock, Millis } from "../../internal/platform/clock.ts";
 
+/** More than a rounding error of a time, less than any difference that matters. */
+const ROUNDING_MS = 1e-6;
+
 interface Event {
   readonly at: Millis;
   readonly sequence: number;
@@ -82,26 +85,38 @@ export class VirtualTime {
 /** Time as one life of one server sees it. */
 export class LifeClock implements Clock {
   readonly #time: VirtualTime;
+  /** How fast this clock runs, and what it shows at the beginning: servers agree on neither. */
+  readonly #rate: number;
+  readonly #offset: Millis;
   #dead = false;
   #paused: (() => void)[] | null = null;
 
-  constructor(time: VirtualTime) {
+  constructor(time: VirtualTime, rate = 1, offset: Millis = 0) {
     this.#time = time;
+    this.#rate = rate;
+    this.#offset = offset;
   }
 
   now(): Millis {
-    return this.#time.now;
+    return this.#offset + this.#time.now * this.#rate;
   }
 
   wakeAt(when: Millis, callback: () => void): Alarm {
     let cancelled = false;
-    const alarm = this.#time.at(when, () => this.run(() => cancelled || callback()));
+    const alarm = this.#time.at(this.#timeOf(when), () => this.run(() => cancelled || callback()));
     return {
       cancel: () => {
         cancelled = true;
         alarm.cancel();
       },
     };
+  }
+
+  /** The world's time at which this clock shows `when`; never one at which it shows a little less, by rounding. */
+  #timeOf(when: Millis): Millis {
+    let at = (when - this.#offset) / this.#rate;
+    while (this.#offset + at * this.#rate < when) at += ROUNDING_MS;
+    return at;
   }
 
   soon(callback: () => void): void {

@@ -1,18 +1,18 @@
 /**
  * The world: whole servers on simulated seams, with clients, faults and an onlooker; everything from one seed.
  *
- * What runs is what ships: core, node, peers, storage and state machine. Only clock, network, disk and trace have other bodies, and
- * clients speak to the node directly.
+ * What runs is what ships: core, node, peers, clients' room, storage and state machine. Only clock, network, disk and trace have other
+ * bodies. Clients speak RESP over simulated connections.
  *
- * A run is a safety phase under faults, then a short calm in which a healed cluster must elect, serve and converge. After every step of
- * every core the Raft properties are checked; at the end, that every acknowledged write is on every server.
+ * A run is a safety phase under faults, then a calm in which a healed cluster must elect, serve and converge. After every step of
+ * every core the Raft properties are checked; at the end, that every acknowledged write is on every server that is not damaged.
  *
  * @module
  */
+import { describeError, ExitCode, Refusal } from "../../internal/base/errors.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
-import { describeError } from "../../internal/base/errors.ts";
-import { encodeCommand, Operation } from "../../internal/codec/command.ts";
-import type { Reply } from "../../internal/codec/reply.ts";
+import { ClientListener } from "../../internal/clients/client_listener.ts";
+import { defaultClientLimits } from "../../internal/clients/limits.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import { defaultLimits } from "../../internal/node/limits.ts";
 import { Node } from "../../internal/node/node.ts";
@@ -21,36 +21,36 @@ import { defaultPeerLimits } from "../../internal/peers/limits.ts";
 import { Peers } from "../../internal/peers/peers.ts";
 import type { Trace } from "../../internal/platform/trace.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
-import { openDataDirectory } from "../../internal/storage/identity.ts";
+import { type DataDirectory, openDataDirectory } from "../../internal/storage/identity.ts";
 import { Ghost, Violation } from "../invariants/ghost.ts";
 import { raftProperties } from "../invariants/properties.ts";
+import { scheduleStrikes, type Victims } from "./faults.ts";
 import { History } from "./history.ts";
-import { SimDisk } from "./sim_file_system.ts";
-import { type NetworkFaults, SimNetwork } from "./sim_network.ts";
+import type { Observer } from "./observer.ts";
+import { drawOdds, type Odds, type Strike } from "./odds.ts";
+import { flipOneBit } from "./rot.ts";
+import { type DiskTiming, SimDisk } from "./sim_file_system.ts";
+import { calmNetwork, SimNetwork } from "./sim_network.ts";
 import { LifeClock, VirtualTime } from "./virtual_time.ts";
+import { Workload } from "./workload.ts";
 
 export interface WorldOptions {
   readonly seed: string;
-  readonly servers: number;
   readonly faultyMs: number;
   readonly calmMs: number;
+  /** Instead of those that the seed draws. */
+  readonly odds?: Odds;
+  readonly observer?: Observer;
 }
 
-/** How likely what is, in this seed; drawn from it, and printed with a failure. */
-export interface Odds {
-  readonly network: NetworkFaults;
-  /** Mean milliseconds between faults of the kind; 0 for never. */
-  readonly crashEveryMs: number;
-  readonly killEveryMs: number;
-  readonly pauseEveryMs: number;
-  readonly partitionEveryMs: number;
-  readonly clients: number;
-  readonly thinkMs: number;
-}
+/** After the calm, everybody who still waits is answered within this time. */
+export const ANSWERS_MS = 12_000;
 
 interface Life {
   readonly clock: LifeClock;
   node: Node | null;
+  /** Whether its disk was made to fail. */
+  injected: boolean;
 }
 
 interface Server {
@@ -58,17 +58,26 @@ interface Server {
   readonly disk: SimDisk;
   life: Life | null;
   lives: number;
+  /** A bit was flipped at rest: it must notice, and stays down from then on. */
+  rotten: boolean;
+  failNext: "syncError" | "writeError" | null;
+  failing: { readonly strike: "noSpace" | "readError"; readonly until: number } | null;
 }
 
 const HASH_PRIME = 0x01000193;
+const QUICK_DISK: DiskTiming = { writeMs: [0.02, 0.1], syncMs: [0.1, 1] };
+const SLOW_DISK: DiskTiming = { writeMs: [0.1, 20], syncMs: [50, 500] };
+const SILENT: Trace = { event: () => {} };
 
 export class World {
   readonly time = new VirtualTime();
   readonly odds: Odds;
   readonly history = new History();
-  readonly counts = { steps: 0, leaders: 0, crashes: 0, kills: 0, pauses: 0, partitions: 0, events: 0 };
+  readonly counts = { steps: 0, events: 0, leaders: 0, damaged: 0 };
+  readonly strikes = new Map<Strike, number>();
   readonly network: SimNetwork;
   readonly #options: WorldOptions;
+  readonly #observer: Observer;
   readonly #random: Random;
   readonly #servers: Server[] = [];
   readonly #properties = raftProperties();
@@ -76,18 +85,15 @@ export class World {
   #traceHash = 0x811c9dc5;
   #asyncTouched = false;
   #failure: unknown = null;
-  #faultsOn = true;
 
   constructor(options: WorldOptions) {
     this.#options = options;
+    this.#observer = options.observer ?? {};
     this.#random = new SeededRandom(options.seed);
-    this.odds = drawOdds(this.#random.fork("odds"));
+    const drawn = drawOdds(this.#random.fork("odds"));
+    this.odds = options.odds ?? drawn;
     this.network = new SimNetwork(this.time, this.#random.fork("network"), this.odds.network);
-    for (let i = 1; i <= options.servers; i++) {
-      const disk = new SimDisk(this.#random.fork(`disk/n${i}`));
-      disk.onAsync = () => this.#asyncTouched = true;
-      this.#servers.push({ id: `n${i}`, disk, life: null, lives: 0 });
-    }
+    for (let i = 1; i <= this.odds.servers; i++) this.#servers.push(this.#newServer(`n${i}`));
   }
 
   /** A hash over every step of every server: equal runs have equal hashes. */
@@ -97,16 +103,34 @@ export class World {
 
   /** Runs the seed. Throws a `Violation`, or whatever went wrong. */
   async run(): Promise<void> {
+    try {
+      await this.#run();
+    } catch (error) {
+      this.#observer.onViolation?.(this.time.now, describeError(error));
+      throw error;
+    }
+  }
+
+  async #run(): Promise<void> {
     const { faultyMs, calmMs } = this.#options;
     for (const server of this.#servers) this.#start(server);
-    this.#scheduleFaults();
-    this.#startClients();
+    const workload = new Workload({
+      time: this.time,
+      odds: this.odds,
+      history: this.history,
+      observer: this.#observer,
+      ids: this.#servers.map(({ id }) => id),
+      networkFor: (client) => this.network.bodyFor(`client${client}`, new LifeClock(this.time)),
+      random: this.#random.fork("workload"),
+      fail: (error) => this.#failure ??= error,
+    });
+    const faults = scheduleStrikes(this.odds, this.#random.fork("faults"), this.#victims(workload));
     await this.#runUntil(faultyMs);
-    this.#faultsOn = false;
+    faults.stop();
     this.#calmDown();
     await this.#runUntil(faultyMs + calmMs);
     this.history.stop();
-    await this.#runUntil(faultyMs + calmMs + 12_000);
+    await this.#runUntil(faultyMs + calmMs + ANSWERS_MS);
     this.#checkConverged();
   }
 
@@ -129,20 +153,55 @@ export class World {
 
   /* ---- servers ---- */
 
+  #newServer(id: string): Server {
+    const disk = new SimDisk(this.#random.fork(`disk/${id}`));
+    const server: Server = {
+      id,
+      disk,
+      life: null,
+      lives: 0,
+      rotten: false,
+      failNext: null,
+      failing: null,
+    };
+    disk.timing = QUICK_DISK;
+    disk.onAsync = () => this.#asyncTouched = true;
+    disk.fault = (operation, path) => {
+      const { life, failNext, failing } = server;
+      if (life === null) return null;
+      const isFailed = (failNext === "syncError" && operation === "sync") ||
+        (failNext === "writeError" && operation === "write");
+      if (isFailed) {
+        server.failNext = null;
+        life.injected = true;
+        return "EIO";
+      }
+      if (failing === null || failing.until < this.time.now) return null;
+      const fails = failing.strike === "readError"
+        ? operation === "read"
+        : operation === "create" || (operation === "write" && path.endsWith(".tmp"));
+      if (!fails) return null;
+      life.injected = true;
+      return failing.strike === "readError" ? "EIO" : "ENOSPC";
+    };
+    return server;
+  }
+
   #start(server: Server): void {
-    const clock = new LifeClock(this.time);
-    const life: Life = { clock, node: null };
+    if (server.life !== null) return;
+    const { driftPermille } = this.odds;
+    const random = this.#random.fork(`clock/${server.id}/${server.lives}`);
+    const drift = driftPermille === 0 ? 0 : random.between(-driftPermille, driftPermille) / 1000;
+    const clock = new LifeClock(this.time, 1 + drift, random.below(1_000_000));
+    const life: Life = { clock, node: null, injected: false };
     server.life = life;
     server.lives++;
-    this.#boot(server, life).catch((error) => {
-      if (server.life === life) this.#failure ??= error;
-    });
+    this.#boot(server, life).catch((error) => this.#stopped(server, life, error));
     this.#asyncTouched = true;
   }
 
   async #boot(server: Server, life: Life): Promise<void> {
     const { clock } = life;
-    const ids = this.#servers.map(({ id }) => id);
     const random = this.#random.fork(`${server.id}/${server.lives}`);
     const directory = await openDataDirectory({
       fileSystem: server.disk.mount(clock),
@@ -150,25 +209,54 @@ export class World {
       random: random.fork("storage"),
       trace: SILENT,
       segmentBytes: 32 * 1024,
-      wanted: { serverId: server.id, clusterId: "world", members: ids },
+      wanted: { serverId: server.id, clusterId: "world", members: this.#servers.map(({ id }) => id) },
     });
     if (clock.isDead) return;
+    if (server.rotten) throw new Violation(`${server.id} started on damaged data`);
+    const node = this.#assemble(server, life, directory, random);
+    life.node = node;
+    this.#ghost.started(server.id, node.raft);
+    this.#observer.onStarted?.(this.time.now, server.id, node.raft.view());
+    node.start({
+      onFatal: (refusal) => this.#stopped(server, life, refusal),
+      onStep: (raft, effects) => {
+        this.counts.steps++;
+        this.#ghost.stepped(server.id, raft, effects);
+        const view = raft.view();
+        for (const effect of effects) {
+          if (effect.kind === "changed" && effect.role === "leader") this.counts.leaders++;
+        }
+        this.#note(server.id, view.currentTerm, view.lastIndex, view.commitIndex, effects.length);
+        this.#observer.onStep?.(this.time.now, server.id, view, effects);
+      },
+    });
+  }
+
+  /** As `cmd/serve.ts` does it, on simulated seams. */
+  #assemble(server: Server, { clock }: Life, directory: DataDirectory, random: Random): Node {
+    const { id } = server;
+    const ids = this.#servers.map((other) => other.id);
+    const network = this.network.bodyFor(id, clock);
+    const fail = (error: Error) => this.#failure ??= error;
     const peers = new Peers({
-      network: this.network.bodyFor(server.id, clock),
+      network,
       clock,
       random: random.fork("peers"),
       trace: SILENT,
       limits: defaultPeerLimits,
       self: {
         clusterId: "world",
-        serverId: server.id,
+        serverId: id,
         incarnation: directory.identity.incarnation,
-        clientAddress: `${server.id}:7001`,
+        clientAddress: `${id}:7001`,
       },
-      listenAt: { host: server.id, port: 7101 },
-      members: ids.filter((id) => id !== server.id).map((id) => ({ id, address: { host: id, port: 7101 } })),
+      listenAt: { host: id, port: 7101 },
+      members: ids.filter((other) => other !== id).map((other) => ({
+        id: other,
+        address: { host: other, port: 7101 },
+      })),
       onListening: () => {},
-      onListenError: (error) => this.#failure ??= error,
+      onListenError: fail,
     });
     const { store } = directory;
     const touching: Store = {
@@ -179,10 +267,10 @@ export class World {
       },
     };
     const node = new Node({
-      id: server.id,
+      id,
       clusterId: "world",
-      members: ids.map((id) => ({ id, peerAddress: `${id}:7101` })),
-      clientAddress: `${server.id}:7001`,
+      members: ids.map((other) => ({ id: other, peerAddress: `${other}:7101` })),
+      clientAddress: `${id}:7001`,
       settings: { ...defaultSettings, heartbeatMs: 50, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 },
       limits: { ...defaultLimits, requestTimeoutMs: 3000 },
       recovered: directory.recovered,
@@ -190,36 +278,43 @@ export class World {
       random,
       trace: SILENT,
       store: touching,
-      peers: this.#watched(server.id, peers),
-      machine: this.history.watch(new KeyValueMachine(), server.id, server.lives),
+      peers: this.#watched(id, peers),
+      machine: this.history.watch(new KeyValueMachine(), id, server.lives),
     });
-    life.node = node;
-    this.#ghost.started(server.id, node.raft);
-    node.start({
-      onFatal: (refusal) =>
-        this.#failure ??= new Violation(`${server.id} stopped: ${describeError(refusal)}`, {
-          cause: refusal,
-        }),
-      onStep: (raft, effects) => {
-        this.counts.steps++;
-        this.#ghost.stepped(server.id, raft, effects);
-        const view = raft.view();
-        for (const effect of effects) {
-          if (effect.kind === "changed" && effect.role === "leader") this.counts.leaders++;
-        }
-        this.#note(server.id, view.currentTerm, view.lastIndex, view.commitIndex, effects.length);
-      },
+    const clients = new ClientListener({
+      network,
+      clock,
+      trace: SILENT,
+      backend: node,
+      limits: defaultClientLimits,
+      host: { version: "0", runtime: "simulated", processId: 1, port: 7001, memoryBytes: () => 0 },
     });
+    clients.start({ host: id, port: 7001 }, { onListening: () => {}, onListenError: fail });
+    return node;
   }
 
   /** Every message that really leaves is told to the onlooker. */
   #watched(id: string, peers: Peers): ConstructorParameters<typeof Node>[0]["peers"] {
+    const observer = this.#observer;
     return {
-      start: (events) => peers.start(events),
+      start: (events) =>
+        peers.start(
+          observer.onReceived === undefined ? events : {
+            onMessage: (from, message) => {
+              observer.onReceived?.(this.time.now, from, id, message);
+              events.onMessage(from, message);
+            },
+            onConnected: (other) => events.onConnected(other),
+            onDisconnected: (other) => events.onDisconnected(other),
+          },
+        ),
       send: (to, message) => {
         const sent = peers.send(to, message);
-        if (sent && message.kind !== "forwardRequest" && message.kind !== "forwardResponse") {
-          this.#properties.monotonic.promised(id, to, message);
+        if (sent) {
+          observer.onSent?.(this.time.now, id, to, message);
+          if (message.kind !== "forwardRequest" && message.kind !== "forwardResponse") {
+            this.#properties.monotonic.promised(id, to, message);
+          }
         }
         return sent;
       },
@@ -239,158 +334,111 @@ export class World {
   }
 
   /** Ends a life; with the machine's power, or the process alone. */
-  #end(server: Server, power: boolean): void {
+  #end(server: Server, power: boolean, why: string): void {
     if (server.life === null) return;
     server.life.clock.die();
-    this.history.died(server.id);
     server.life = null;
     this.network.died(server.id);
     if (power) server.disk.crash();
     else server.disk.kill();
+    this.#observer.onEnded?.(this.time.now, server.id, why);
+  }
+
+  /** A server refused to go on, or to start: right if its disk was made to fail, else a fault of ours. */
+  #stopped(server: Server, life: Life, error: unknown): void {
+    if (server.life !== life) return;
+    const code = error instanceof Refusal ? error.exitCode : null;
+    if (server.rotten && code === ExitCode.damagedData) {
+      this.counts.damaged++;
+      return this.#end(server, false, "damage is noticed");
+    }
+    const isDisk = code === ExitCode.diskIo || code === ExitCode.noSpace || code === ExitCode.permission;
+    if (!life.injected || !isDisk) {
+      this.#failure ??= new Violation(`${server.id} stopped: ${describeError(error)}`, { cause: error });
+      return;
+    }
+    this.#end(server, false, describeError(error));
+    this.#startLater(server, 100 + this.#random.below(2000));
+  }
+
+  #startLater(server: Server, afterMs: number): void {
+    this.time.at(this.time.now + afterMs, () => this.#start(server));
   }
 
   /* ---- faults ---- */
 
-  #scheduleFaults(): void {
-    const { crashEveryMs, killEveryMs, pauseEveryMs, partitionEveryMs } = this.odds;
-    const random = this.#random.fork("faults");
-    const repeat = (everyMs: number, fault: () => void) => {
-      if (everyMs === 0) return;
-      const next = () => {
-        this.time.at(this.time.now + 1 + random.below(2 * everyMs), () => {
-          if (!this.#faultsOn) return;
-          fault();
-          next();
+  #victims(workload: Workload): Victims {
+    const random = this.#random.fork("victims");
+    const alive = (id: string) => this.#servers.find((server) => server.id === id && server.life !== null);
+    const withLife = (id: string, act: (server: Server, life: Life) => void): boolean => {
+      const server = alive(id);
+      if (server === undefined || server.life === null) return false;
+      act(server, server.life);
+      return true;
+    };
+    return {
+      ids: this.#servers.map(({ id }) => id),
+      time: this.time,
+      network: this.network,
+      end: (id, power) =>
+        withLife(id, (server) => {
+          this.#end(server, power, power ? "power fails" : "killed");
+          this.#startLater(server, random.below(2000));
+        }),
+      pause: (id, forMs) =>
+        withLife(id, (_, { clock }) => {
+          clock.pause();
+          this.time.at(this.time.now + forMs, () => clock.resume());
+        }),
+      slowDisk: (id, forMs) =>
+        withLife(id, ({ disk }) => {
+          disk.timing = SLOW_DISK;
+          this.time.at(this.time.now + forMs, () => disk.timing = QUICK_DISK);
+        }),
+      failNext: (id, strike) => withLife(id, (server) => server.failNext = strike),
+      failFor: (id, strike, forMs) =>
+        withLife(id, (server) => {
+          server.failing = { strike, until: this.time.now + forMs };
+          if (strike !== "readError") return;
+          this.#end(server, false, "killed");
+          this.#startLater(server, random.below(500));
+        }),
+      rot: (id) => {
+        const rotten = this.#servers.filter((server) => server.rotten).length;
+        if (rotten + 1 > (this.#servers.length - 1) / 2) return false;
+        return withLife(id, (server) => {
+          this.#end(server, true, "power fails");
+          server.rotten = flipOneBit(server.disk, random);
+          this.#startLater(server, random.below(1000));
         });
-      };
-      next();
+      },
+      dropClient: (own) => workload.dropOne(own),
+      struck: (strike, id) => {
+        this.strikes.set(strike, (this.strikes.get(strike) ?? 0) + 1);
+        this.#observer.onStrike?.(this.time.now, strike, id);
+      },
     };
-    const any = () => this.#servers[random.below(this.#servers.length)];
-    const restart = (server: Server) => {
-      this.time.at(this.time.now + random.below(2000), () => server.life === null && this.#start(server));
-    };
-    const end = (power: boolean) => {
-      const server = any();
-      if (server === undefined || server.life === null) return;
-      if (power) this.counts.crashes++;
-      else this.counts.kills++;
-      this.#end(server, power);
-      restart(server);
-    };
-    repeat(crashEveryMs, () => end(true));
-    repeat(killEveryMs, () => end(false));
-    repeat(pauseEveryMs, () => {
-      const life = any()?.life ?? null;
-      if (life === null) return;
-      this.counts.pauses++;
-      life.clock.pause();
-      this.time.at(this.time.now + 10 + random.below(3000), () => life.clock.resume());
-    });
-    repeat(partitionEveryMs, () => {
-      this.counts.partitions++;
-      this.#cutSomewhere(random);
-      this.time.at(this.time.now + 50 + random.below(4000), () => this.network.heal());
-    });
   }
 
-  /** Halves, one alone, one way only, or single links. */
-  #cutSomewhere(random: Random): void {
-    const ids = this.#servers.map(({ id }) => id);
-    const kind = random.below(4);
-    const alone = ids[random.below(ids.length)] ?? "n1";
-    const side = new Set(ids.filter(() => random.chance(1, 2)));
-    for (const from of ids) {
-      for (const to of ids) {
-        if (from === to) continue;
-        const isCut = kind === 0
-          ? side.has(from) !== side.has(to)
-          : kind === 1
-          ? from === alone || to === alone
-          : kind === 2
-          ? from === alone
-          : random.chance(1, 3);
-        if (isCut) this.network.cut(from, to);
-      }
-    }
-  }
-
-  /** No more faults; everybody is up and connected. */
+  /** No more faults; everybody is up and connected, but for those whose data is damaged. */
   #calmDown(): void {
     this.network.heal();
-    this.network.faults = { ...this.network.faults, lossPermille: 0, duplicatePermille: 0, breakPermille: 0 };
+    this.network.faults = { ...calmNetwork, latencyMs: this.odds.network.latencyMs };
     for (const server of this.#servers) {
-      if (server.life === null) this.#start(server);
-      else server.life.clock.resume();
+      server.failNext = null;
+      server.failing = null;
+      server.disk.timing = QUICK_DISK;
+      if (server.life !== null) server.life.clock.resume();
+      else if (!server.rotten) this.#start(server);
     }
-  }
-
-  /* ---- clients ---- */
-
-  #startClients(): void {
-    for (let i = 0; i < this.odds.clients; i++) this.#client(i, this.#random.fork(`client/${i}`));
-  }
-
-  /** One client: one command at a time, to any server, a new connection whenever one answers badly. */
-  #client(number: number, random: Random): void {
-    const { thinkMs } = this.odds;
-    const next = () => {
-      if (this.history.isOver) return;
-      this.time.at(this.time.now + random.below(2 * thinkMs) + 1, act);
-    };
-    const act = () => {
-      const server = this.#servers[random.below(this.#servers.length)];
-      const node = server?.life?.node ?? null;
-      if (server === undefined || node === null || this.history.isOver) return next();
-      const key = `k${random.below(4)}`;
-      const order = node.newOrder();
-      // Now and then a pipeline: a write, a read, a write, a read of the same key.
-      const count = random.chance(1, 5) ? 4 : 1;
-      let waiting = count;
-      const ended = () => --waiting === 0 && next();
-      const submit = (
-        operation: ReturnType<History["write"]>,
-        access: "read" | "write",
-        command: Uint8Array,
-      ) =>
-        server.life?.clock.run(() =>
-          node.submit(order, access, command, {
-            answer: (reply: Reply) => {
-              this.history.answered(operation, reply);
-              ended();
-            },
-          })
-        );
-      const encoder = new TextEncoder();
-      const pipeline = this.history.pipeline(server.id, ended);
-      for (let i = 0; i < count; i++) {
-        if (count > 1 ? i % 2 === 0 : random.chance(1, 2)) {
-          const operation = this.history.write(pipeline, number, key);
-          submit(
-            operation,
-            "write",
-            encodeCommand(Operation.set, [
-              encoder.encode(key),
-              encoder.encode(operation.value),
-              new Uint8Array(0),
-            ]),
-          );
-        } else {
-          submit(
-            this.history.read(pipeline, number, key),
-            "read",
-            encodeCommand(Operation.get, [encoder.encode(key)]),
-          );
-        }
-      }
-    };
-    next();
+    this.#observer.onHealed?.(this.time.now);
   }
 
   /* ---- the end ---- */
 
   /** Everybody leads or follows the same, has applied the same, and nothing acknowledged is missing. */
   #checkConverged(): void {
-    const statuses = this.#servers.map(({ id, life }) => {
+    const statuses = this.#servers.filter(({ rotten }) => !rotten).map(({ id, life }) => {
       const status = life?.node?.status();
       if (status === undefined) throw new Violation(`${id} is not up at the end`);
       return status;
@@ -403,25 +451,4 @@ export class World {
     }
     this.history.check();
   }
-}
-
-const SILENT: Trace = { event: () => {} };
-
-function drawOdds(random: Random): Odds {
-  const sometimes = (value: () => number) => random.chance(1, 2) ? value() : 0;
-  const slow = random.chance(1, 4);
-  return {
-    network: {
-      latencyMs: slow ? [5, 60] : [0.05, 2],
-      lossPermille: sometimes(() => random.between(1, 60)),
-      duplicatePermille: sometimes(() => random.between(1, 60)),
-      breakPermille: sometimes(() => random.between(1, 10)),
-    },
-    crashEveryMs: sometimes(() => random.between(2000, 10_000)),
-    killEveryMs: sometimes(() => random.between(2000, 10_000)),
-    pauseEveryMs: sometimes(() => random.between(2000, 10_000)),
-    partitionEveryMs: sometimes(() => random.between(1500, 8000)),
-    clients: random.between(1, 6),
-    thinkMs: random.between(10, 150),
-  };
 }

@@ -1,0 +1,519 @@
+/**
+ * Kind: unit (tables of short stories).
+ *
+ * Invariant: each property that the simulations rest on catches a hand-made violation at the step that commits it, and lets the legal
+ * neighbour pass, which differs in that step alone.
+ *
+ * Learnt: a checker that never fires looks like a system that never fails. Puppets stand in for servers, since a real core cannot be
+ * brought to break a property.
+ */
+import { assertEquals, assertThrows } from "@std/assert";
+import { SeededRandom } from "../../internal/base/random.ts";
+import { Configuration } from "../../internal/raft/configuration.ts";
+import type { Effect } from "../../internal/raft/effect.ts";
+import { Log } from "../../internal/raft/log.ts";
+import type { Message } from "../../internal/raft/message.ts";
+import { Raft, type StateView } from "../../internal/raft/raft.ts";
+import { defaultSettings } from "../../internal/raft/state.ts";
+import type { Entry, LogIndex } from "../../internal/raft/types.ts";
+import { ElectionSafety } from "./election_safety.ts";
+import { Ghost, type Property, Violation } from "./ghost.ts";
+import { LeaderAppendOnly } from "./leader_append_only.ts";
+import { LeaderCompleteness } from "./leader_completeness.ts";
+import { LogMatching } from "./log_matching.ts";
+import { Monotonic } from "./monotonic.ts";
+import { raftProperties } from "./properties.ts";
+import { StateMachineSafety } from "./state_machine_safety.ts";
+
+/** Entries from `index:term`, with a letter where the content shall differ: `1:1 2:1x`. */
+function entriesOf(log: string): Entry[] {
+  return log.split(" ").filter((word) => word !== "").map((word) => {
+    const [, index, term, content] = /^(\d+):(\d+)([a-z]?)$/.exec(word) ?? [];
+    if (content === undefined) throw new Error(`Cannot read "${word}" as index:term`);
+    const payload = new TextEncoder().encode(content);
+    return { index: Number(index), term: Number(term), kind: "command", payload, record: null };
+  });
+}
+
+/** A server that says of itself what a story makes it say. */
+class Puppet extends Raft {
+  #log = new Log({ snapshotIndex: 0, snapshotTerm: 0, entries: [] });
+  #view: StateView;
+
+  constructor(id: string, log: string) {
+    const hardState = { currentTerm: 0, votedFor: null };
+    super({
+      id,
+      settings: defaultSettings,
+      configuration: new Configuration([id]),
+      recovered: { hardState, snapshotIndex: 0, snapshotTerm: 0, entries: [] },
+      random: new SeededRandom("puppet"),
+      now: 0,
+    });
+    this.#view = super.view();
+    for (const entry of entriesOf(log)) this.#log.append(entry);
+    this.show({});
+  }
+
+  override view(): StateView {
+    return this.#view;
+  }
+
+  override get log(): Log {
+    return this.#log;
+  }
+
+  show(change: Partial<StateView>): void {
+    const { lastIndex, lastTerm } = this.#log;
+    this.#view = { ...this.#view, lastIndex, lastTerm, ...change };
+  }
+}
+
+interface Step extends Partial<StateView> {
+  /** What the server writes: first it removes from that index on, then it appends. */
+  readonly truncateFrom?: LogIndex;
+  readonly append?: string;
+  /** What the server gives to its state machine. */
+  readonly apply?: string;
+}
+
+/** A stage of puppets under the eyes of a ghost. */
+class Story {
+  readonly monotonic: Monotonic | undefined;
+  readonly #ghost: Ghost;
+  readonly #puppets = new Map<string, Puppet>();
+
+  constructor(properties: readonly Property[]) {
+    this.#ghost = new Ghost(properties);
+    this.monotonic = properties.find((property) => property instanceof Monotonic);
+  }
+
+  /** A server starts, or starts again, with that log. */
+  starts(server: string, log = "", view: Partial<StateView> = {}): this {
+    const puppet = new Puppet(server, log);
+    puppet.show(view);
+    this.#puppets.set(server, puppet);
+    this.#ghost.started(server, puppet);
+    return this;
+  }
+
+  steps(server: string, { truncateFrom, append = "", apply, ...view }: Step): this {
+    const puppet = this.#puppets.get(server);
+    if (puppet === undefined) throw new Error(`${server} did not start`);
+    const effects: Effect[] = [];
+    const entries = entriesOf(append);
+    if (truncateFrom !== undefined || entries.length > 0) {
+      if (truncateFrom !== undefined) puppet.log.truncateFrom(truncateFrom);
+      for (const entry of entries) puppet.log.append(entry);
+      effects.push({
+        kind: "write",
+        number: 1,
+        hardState: null,
+        truncateFrom: truncateFrom ?? null,
+        append: entries,
+      });
+    }
+    if (apply !== undefined) effects.push({ kind: "apply", entries: entriesOf(apply) });
+    puppet.show(view);
+    this.#ghost.stepped(server, puppet, effects);
+    return this;
+  }
+
+  /** A message leaves. */
+  tells(server: string, to: string, message: Message): this {
+    this.monotonic?.promised(server, to, message);
+    return this;
+  }
+}
+
+/** Two ends of one beginning. */
+interface Case {
+  readonly name: string;
+  readonly given: (story: Story) => void;
+  readonly legal: (story: Story) => void;
+  readonly broken: (story: Story) => void;
+  readonly says: string;
+}
+
+function check(title: string, properties: () => readonly Property[], cases: readonly Case[]): void {
+  for (const { name, given, legal, broken, says } of cases) {
+    Deno.test(`${title}: ${name}`, () => {
+      const neighbour = new Story(properties());
+      given(neighbour);
+      legal(neighbour);
+      const story = new Story(properties());
+      given(story);
+      assertThrows(() => broken(story), Violation, says);
+    });
+  }
+}
+
+const leader = (currentTerm: number): Partial<StateView> => ({ role: "leader", currentTerm });
+const follower = (currentTerm: number): Partial<StateView> => ({ role: "follower", currentTerm });
+
+check("election safety", () => [new ElectionSafety()], [
+  {
+    name: "another leader is one of another term",
+    given: (story) => story.starts("n1").starts("n2").steps("n1", leader(2)),
+    legal: (story) => story.steps("n2", leader(3)).steps("n1", leader(2)),
+    broken: (story) => story.steps("n2", leader(2)),
+    says: "Two leaders in term 2: n1 and n2",
+  },
+  {
+    name: "another candidate of the term is none, and a leader that fell is remembered",
+    given: (story) =>
+      story.starts("n1").starts("n2").steps("n1", leader(2)).starts("n1").steps("n1", follower(3)),
+    legal: (story) => story.steps("n2", { role: "candidate", currentTerm: 2 }),
+    broken: (story) => story.steps("n2", leader(2)),
+    says: "Two leaders in term 2: n1 and n2",
+  },
+  {
+    name: "leading on is no second leader, and an older term counts like a newer one",
+    given: (story) => story.starts("n1").starts("n2").steps("n1", leader(4)).steps("n1", leader(5)),
+    legal: (story) => story.steps("n1", leader(5)).steps("n2", leader(3)),
+    broken: (story) => story.steps("n2", leader(4)),
+    says: "Two leaders in term 4: n1 and n2",
+  },
+]);
+
+check("leader append-only", () => [new LeaderAppendOnly()], [
+  {
+    name: "a leader appends and does not overwrite",
+    given: (story) => story.starts("n1", "1:1 2:2").steps("n1", leader(2)),
+    legal: (story) => story.steps("n1", { append: "3:2" }),
+    broken: (story) => story.steps("n1", { truncateFrom: 2, append: "2:2x" }),
+    says: "n1 leads term 2 and removes its log from 2",
+  },
+  {
+    name: "a follower may remove",
+    given: (story) => story.starts("n1", "1:1 2:1").steps("n1", { currentTerm: 2 }),
+    legal: (story) => story.steps("n1", { truncateFrom: 2, append: "2:2" }),
+    broken: (story) => story.steps("n1", leader(2)).steps("n1", { truncateFrom: 2, append: "2:2" }),
+    says: "n1 leads term 2 and removes its log from 2",
+  },
+  {
+    name: "a leader that gives way in this step removes as a follower",
+    given: (story) => story.starts("n1", "1:1 2:2").steps("n1", leader(2)),
+    legal: (story) => story.steps("n1", { ...follower(3), truncateFrom: 2 }),
+    broken: (story) => story.steps("n1", { truncateFrom: 2 }),
+    says: "n1 leads term 2 and removes its log from 2",
+  },
+  {
+    name: "a log that shrinks without a write is noticed",
+    given: (story) => story.starts("n1", "1:1 2:2").steps("n1", leader(2)),
+    legal: (story) => story.steps("n1", { lastIndex: 2 }),
+    broken: (story) => story.steps("n1", { lastIndex: 1 }),
+    says: "its log fell from 2 to 1",
+  },
+]);
+
+check("log matching", () => [new LogMatching()], [
+  {
+    name: "the same place holds the same entry",
+    given: (story) => story.starts("n1").starts("n2").steps("n1", { append: "1:1 2:1" }),
+    legal: (story) => story.steps("n2", { append: "1:1" }).steps("n2", { append: "2:1" }),
+    broken: (story) => story.steps("n2", { append: "1:1x" }),
+    says: "n1 and n2 both have 1:1, with different prefixes",
+  },
+  {
+    name: "the same place has the same past",
+    given: (story) =>
+      story.starts("n1").starts("n2").steps("n1", { append: "1:1 2:3" }).steps("n2", { append: "1:2" }),
+    legal: (story) => story.steps("n2", { append: "2:2" }),
+    broken: (story) => story.steps("n2", { append: "2:3" }),
+    says: "n1 and n2 both have 2:3, with different prefixes",
+  },
+  {
+    name: "what was removed long ago still counts",
+    given: (story) =>
+      story.starts("n1").starts("n2")
+        .steps("n1", { append: "1:1 2:1" }).steps("n1", { truncateFrom: 2, append: "2:2" }),
+    legal: (story) =>
+      story.steps("n2", { append: "1:1 2:1" }).steps("n2", { truncateFrom: 2, append: "2:2" }),
+    broken: (story) => story.steps("n2", { append: "1:1 2:1x" }),
+    says: "n1 and n2 both have 2:1",
+  },
+  {
+    name: "one server does not put another entry at the same place either",
+    given: (story) => story.starts("n1").steps("n1", { append: "1:1 2:1" }),
+    legal: (story) => story.steps("n1", { truncateFrom: 2, append: "2:1" }),
+    broken: (story) => story.steps("n1", { truncateFrom: 2, append: "2:1x" }),
+    says: "n1 and n1 both have 2:1",
+  },
+]);
+
+const completeness = () => [new StateMachineSafety(), new LeaderCompleteness()];
+
+check("leader completeness", completeness, [
+  {
+    name: "a later leader has what was committed",
+    given: (story) => story.starts("n1").steps("n1", { ...leader(1), append: "1:1 2:1", commitIndex: 2 }),
+    legal: (story) => story.starts("n2", "1:1 2:1 3:1").steps("n2", leader(2)),
+    broken: (story) => story.starts("n2", "1:1").steps("n2", leader(2)),
+    says: "n2 leads term 2 without the entries up to 2, committed before",
+  },
+  {
+    name: "as many entries are not the same entries",
+    given: (story) => story.starts("n1").steps("n1", { ...leader(1), append: "1:1 2:1", commitIndex: 2 }),
+    legal: (story) => story.starts("n2", "1:1 2:1").steps("n2", leader(2)),
+    broken: (story) => story.starts("n2", "1:1 2:1x").steps("n2", leader(2)),
+    says: "n2 leads term 2 without the entries up to 2",
+  },
+  {
+    name: "what is only written may be missing",
+    given: (story) => story.starts("n1").steps("n1", { ...leader(1), append: "1:1 2:1", commitIndex: 1 }),
+    legal: (story) => story.starts("n2", "1:1").steps("n2", leader(2)),
+    broken: (story) => story.starts("n2").steps("n2", leader(2)),
+    says: "n2 leads term 2 without the entries up to 1",
+  },
+  {
+    name: "a sleeper may win its old term while a newer one commits",
+    given: (story) =>
+      story.starts("n1").steps("n1", { ...leader(1), append: "1:1", commitIndex: 1 })
+        .steps("n1", follower(2)).steps("n1", { ...leader(3), append: "2:3", commitIndex: 2 }),
+    legal: (story) => story.starts("n2", "1:1").steps("n2", leader(2)),
+    broken: (story) => story.starts("n2", "1:1").steps("n2", leader(4)),
+    says: "n2 leads term 4 without the entries up to 2",
+  },
+  {
+    name: "each new reign is looked at, also of the same server",
+    given: (story) =>
+      story.starts("n1").starts("n2", "1:1").steps("n2", leader(1))
+        .steps("n1", { currentTerm: 2, append: "1:1 2:2", commitIndex: 2 }),
+    legal: (story) => story.steps("n2", leader(1)),
+    broken: (story) => story.steps("n2", leader(3)),
+    says: "n2 leads term 3 without the entries up to 2",
+  },
+]);
+
+check("state machine safety", () => [new StateMachineSafety()], [
+  {
+    name: "what one server has committed, the others commit too",
+    given: (story) => story.starts("n1", "1:1 2:1").starts("n2", "1:1 2:1x").steps("n1", { commitIndex: 2 }),
+    legal: (story) => story.steps("n2", { commitIndex: 1 }),
+    broken: (story) => story.steps("n2", { commitIndex: 2 }),
+    says: "n2 takes another entry at 2 for committed",
+  },
+  {
+    name: "committed is committed for ever, across a restart too",
+    given: (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 1 }),
+    legal: (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 1 }),
+    broken: (story) => story.starts("n1", "1:2").steps("n1", { commitIndex: 1 }),
+    says: "n1 takes another entry at 1 for committed",
+  },
+  {
+    name: "the same term and another content is another entry",
+    given: (story) =>
+      story.starts("n1", "1:1").starts("n2", "1:1x").starts("n3", "1:1").steps("n1", { commitIndex: 1 }),
+    legal: (story) => story.steps("n3", { commitIndex: 1 }),
+    broken: (story) => story.steps("n2", { commitIndex: 1 }),
+    says: "n2 takes another entry at 1 for committed",
+  },
+  {
+    name: "nothing is left out",
+    given: (story) => story.starts("n1", "1:1 2:1 3:1").steps("n1", { commitIndex: 3, apply: "1:1" }),
+    legal: (story) => story.steps("n1", { apply: "2:1 3:1" }),
+    broken: (story) => story.steps("n1", { apply: "3:1" }),
+    says: "n1 applies 3 after 1",
+  },
+  {
+    name: "nothing is applied twice in one life",
+    given: (story) => story.starts("n1", "1:1 2:1").steps("n1", { commitIndex: 2, apply: "1:1" }),
+    legal: (story) => story.starts("n1", "1:1 2:1").steps("n1", { commitIndex: 2, apply: "1:1 2:1" }),
+    broken: (story) => story.steps("n1", { apply: "1:1" }),
+    says: "n1 applies 1 after 1",
+  },
+  {
+    name: "nothing is applied before it is committed",
+    given: (story) => story.starts("n1", "1:1 2:1"),
+    legal: (story) => story.steps("n1", { commitIndex: 1, apply: "1:1" }),
+    broken: (story) => story.steps("n1", { commitIndex: 1, apply: "1:1 2:1" }),
+    says: "n1 applies 2, which is not committed",
+  },
+]);
+
+const heartbeat = (term: number): Message => ({
+  kind: "appendEntriesRequest",
+  term,
+  prevLogIndex: 0,
+  prevLogTerm: 0,
+  entries: [],
+  leaderCommit: 0,
+  round: 0,
+});
+const vote = (term: number, voteGranted = true): Message => ({
+  kind: "requestVoteResponse",
+  term,
+  voteGranted,
+});
+const askVote = (term: number): Message => ({
+  kind: "requestVoteRequest",
+  term,
+  lastLogIndex: 0,
+  lastLogTerm: 0,
+});
+const matched = (matchIndex: number) => ({ matchIndexes: new Map([["n2", matchIndex], ["n3", 1]]) });
+
+check("term and vote monotone", () => [new Monotonic()], [
+  {
+    name: "the term does not fall",
+    given: (story) => story.starts("n1").steps("n1", follower(3)),
+    legal: (story) => story.steps("n1", follower(3)).steps("n1", follower(7)),
+    broken: (story) => story.steps("n1", follower(2)),
+    says: "n1 went from term 3 to 2",
+  },
+  {
+    name: "a vote is given once in a term",
+    given: (story) => story.starts("n1").steps("n1", follower(3)).steps("n1", { votedFor: "n2" }),
+    legal: (story) => story.steps("n1", { ...follower(4), votedFor: "n3" }),
+    broken: (story) => story.steps("n1", { votedFor: "n3" }),
+    says: "n1 took its vote for n2 back in term 3",
+  },
+  {
+    name: "a vote is not forgotten in its term",
+    given: (story) => story.starts("n1").steps("n1", { ...follower(3), votedFor: "n1" }),
+    legal: (story) => story.steps("n1", { ...follower(4), votedFor: null }),
+    broken: (story) => story.steps("n1", { votedFor: null }),
+    says: "n1 took its vote for n1 back in term 3",
+  },
+  {
+    name: "the commit index does not fall while a server runs",
+    given: (story) => story.starts("n1", "1:1 2:1").steps("n1", { commitIndex: 2 }),
+    legal: (story) => story.starts("n1", "1:1 2:1").steps("n1", { commitIndex: 1 }),
+    broken: (story) => story.steps("n1", { commitIndex: 1 }),
+    says: "n1 went from commit index 2 to 1",
+  },
+  {
+    name: "what a follower is known to have does not shrink in a reign",
+    given: (story) => story.starts("n1").steps("n1", leader(2)).steps("n1", matched(5)),
+    legal: (story) => story.steps("n1", matched(5)).steps("n1", { ...leader(3), ...matched(0) }),
+    broken: (story) => story.steps("n1", matched(4)),
+    says: "n1 lowers matchIndex of n2 from 5 to 4",
+  },
+  {
+    name: "who stops leading forgets what its followers have",
+    given: (story) => story.starts("n1").steps("n1", leader(2)).steps("n1", matched(5)),
+    legal: (story) => story.steps("n1", { ...follower(3), matchIndexes: new Map() }),
+    broken: (story) => story.steps("n1", { matchIndexes: new Map() }),
+    says: "n1 lowers matchIndex of n2 from 5 to 0",
+  },
+  {
+    name: "a term that others were told survives a restart",
+    given: (story) => story.starts("n1").steps("n1", follower(5)).tells("n1", "n2", heartbeat(5)),
+    legal: (story) => story.starts("n1", "", follower(5)),
+    broken: (story) => story.starts("n1", "", follower(4)),
+    says: "n1 told others of term 5 and came back in term 4",
+  },
+  {
+    name: "a term that nobody heard of may be forgotten",
+    given: (story) =>
+      story.starts("n1").steps("n1", follower(4)).tells("n1", "n2", vote(4, false)).steps("n1", follower(5)),
+    legal: (story) => story.starts("n1", "", follower(4)),
+    broken: (story) => story.tells("n1", "n2", vote(5, false)).starts("n1", "", follower(4)),
+    says: "n1 told others of term 5 and came back in term 4",
+  },
+  {
+    name: "a vote that was told survives a restart",
+    given: (story) =>
+      story.starts("n1").steps("n1", { ...follower(3), votedFor: "n2" }).tells("n1", "n2", vote(3)),
+    legal: (story) => story.starts("n1", "", { ...follower(3), votedFor: "n2" }),
+    broken: (story) => story.starts("n1", "", { ...follower(3), votedFor: null }),
+    says: "n1 voted for n2 in term 3 and came back with null",
+  },
+  {
+    name: "a vote of an earlier term binds nobody",
+    given: (story) =>
+      story.starts("n1").steps("n1", { ...follower(3), votedFor: "n2" }).tells("n1", "n2", vote(3)),
+    legal: (story) => story.starts("n1", "", { ...follower(4), votedFor: "n3" }),
+    broken: (story) => story.starts("n1", "", { ...follower(3), votedFor: "n3" }),
+    says: "n1 voted for n2 in term 3 and came back with n3",
+  },
+  {
+    name: "two servers do not hear the same vote",
+    given: (story) => story.starts("n1").tells("n1", "n2", vote(3)),
+    legal: (story) =>
+      story.tells("n1", "n2", vote(3)).tells("n1", "n3", vote(3, false)).tells("n1", "n3", vote(4)),
+    broken: (story) => story.tells("n1", "n3", vote(3)),
+    says: "n1 votes for n2 and for n3 in term 3",
+  },
+  {
+    name: "who asks for votes has voted for itself",
+    given: (story) => story.starts("n1").tells("n1", "n2", askVote(3)).tells("n1", "n3", askVote(3)),
+    legal: (story) => story.tells("n1", "n2", vote(4)),
+    broken: (story) => story.tells("n1", "n2", vote(3)),
+    says: "n1 votes for n1 and for n2 in term 3",
+  },
+]);
+
+// Found by these stories and not caught so far: each is to run once its property looks closer.
+const UNCAUGHT:
+  readonly (readonly [name: string, legal: (story: Story) => void, broken: (story: Story) => void])[] = [
+    [
+      "log matching: a log that came back from disk counts like one that was written",
+      (story) => story.starts("n1", "1:1").starts("n2", "1:1"),
+      (story) => story.starts("n1", "1:1").starts("n2", "1:1x"),
+    ],
+    [
+      "state machine safety: what is applied is what is committed, not only at its place",
+      (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 1, apply: "1:1" }),
+      (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 1, apply: "1:1x" }),
+    ],
+    [
+      "state machine safety: nobody commits what it does not have",
+      (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 1 }),
+      (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 2 }),
+    ],
+  ];
+
+for (const [name, legal, broken] of UNCAUGHT) {
+  Deno.test({
+    name,
+    ignore: true,
+    fn: () => {
+      legal(new Story(raftProperties().all));
+      assertThrows(() => broken(new Story(raftProperties().all)), Violation);
+    },
+  });
+}
+
+Deno.test("all properties are checked, and what is committed is written down before it is asked for", () => {
+  const { all, monotonic } = raftProperties();
+  assertEquals(
+    all.map(({ name }) => name).sort(),
+    [
+      "election safety",
+      "leader append-only",
+      "leader completeness",
+      "log matching",
+      "state machine safety",
+      "term and vote monotone",
+    ],
+  );
+  assertEquals(all.includes(monotonic), true);
+  const place = (wanted: typeof StateMachineSafety | typeof LeaderCompleteness) =>
+    all.findIndex((property) => property instanceof wanted);
+  assertEquals(place(StateMachineSafety) < place(LeaderCompleteness), true);
+});
+
+Deno.test("a whole legal history breaks no property", () => {
+  const story = new Story(raftProperties().all);
+  for (const server of ["n1", "n2", "n3"]) story.starts(server);
+  story.steps("n1", { role: "candidate", currentTerm: 1, votedFor: "n1" })
+    .tells("n1", "n2", askVote(1))
+    .steps("n2", { currentTerm: 1, votedFor: "n1" })
+    .tells("n2", "n1", vote(1))
+    .steps("n1", { role: "leader", append: "1:1" })
+    .steps("n1", { append: "2:1 3:1x" })
+    .steps("n2", { append: "1:1 2:1" })
+    .steps("n1", { commitIndex: 2, apply: "1:1 2:1", matchIndexes: new Map([["n2", 2]]) })
+    .steps("n3", { role: "candidate", currentTerm: 2, votedFor: "n3" })
+    .starts("n2", "1:1 2:1", { currentTerm: 1, votedFor: "n1" })
+    .steps("n2", { role: "candidate", currentTerm: 3, votedFor: "n2" })
+    .tells("n2", "n3", askVote(3))
+    .steps("n3", { role: "follower", currentTerm: 3, votedFor: "n2" })
+    .steps("n2", { role: "leader", append: "3:3" })
+    .steps("n3", { append: "1:1 2:1 3:3" })
+    .steps("n2", { commitIndex: 3, apply: "1:1 2:1 3:3" })
+    .steps("n1", { role: "follower", currentTerm: 3, votedFor: null, truncateFrom: 3, append: "3:3" })
+    .steps("n1", { commitIndex: 3, apply: "3:3" });
+});

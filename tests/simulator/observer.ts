@@ -1,0 +1,32 @@
+/**
+ * Whoever watches a world: pictures, progress, debugging. Everything is optional and costs nothing where it is left out.
+ *
+ * @module
+ */
+import type { PeerMessage } from "../../internal/codec/peer_message.ts";
+import type { Reply } from "../../internal/codec/reply.ts";
+import type { Effect } from "../../internal/raft/effect.ts";
+import type { StateView } from "../../internal/raft/raft.ts";
+import type { Strike } from "./odds.ts";
+
+export interface Observer {
+  /** A life began, with what was recovered. */
+  onStarted?(at: number, id: string, view: StateView): void;
+  onEnded?(at: number, id: string, why: string): void;
+  onStep?(at: number, id: string, view: StateView, effects: readonly Effect[]): void;
+  /** A message left; when it arrives is the network's affair. */
+  onSent?(at: number, from: string, to: string, message: PeerMessage): void;
+  onReceived?(at: number, from: string, to: string, message: PeerMessage): void;
+  onStrike?(at: number, strike: Strike, id: string | null): void;
+  onHealed?(at: number): void;
+  onAsked?(at: number, client: number, server: string, words: readonly string[]): void;
+  /** `null` where the connection was gone. */
+  onAnswered?(
+    at: number,
+    client: number,
+    server: string,
+    words: readonly string[],
+    reply: Reply | null,
+  ): void;
+  onViolation?(at: number, what: string): void;
+}
