@@ -3,10 +3,15 @@
  *
  * | code | message | fields |
  * | --- | --- | --- |
- * | 1 | RequestVote request | term, lastLogIndex, lastLogTerm |
+ * | 1 | RequestVote request | term, lastLogIndex, lastLogTerm, transfer |
  * | 2 | RequestVote response | term, voteGranted |
- * | 3 | AppendEntries request | term, prevLogIndex, prevLogTerm, leaderCommit, round, entries as one byte string of records |
- * | 4 | AppendEntries response | term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm |
+ * | 3 | AppendEntries request | term, prevLogIndex, prevLogTerm, leaderCommit, round, diskMs, loopMs, entries as one byte string of records |
+ * | 4 | AppendEntries response | term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch |
+ * | 5 | PreVote request | term, lastLogIndex, lastLogTerm, round |
+ * | 6 | PreVote response | term, voteGranted, round |
+ * | 7 | InstallSnapshot request | term, snapshotIndex, snapshotTerm, round, diskMs, loopMs |
+ * | 8 | InstallSnapshot response | term, requestTerm, round, matchIndex, epoch |
+ * | 9 | TimeoutNow request | term, lastLogIndex |
  * | 16 | forward request | term, life, then an array of [requestId, isWrite, afterRequestId, command] |
  * | 17 | forward response | life, then an array of [requestId, reply] |
  * | 18 | ping | number |
@@ -44,17 +49,33 @@ export function encodeMessage(message: WireMessage): Uint8Array {
 function valueOf(message: WireMessage): CborValue {
   switch (message.kind) {
     case "requestVoteRequest":
-      return [1, message.term, message.lastLogIndex, message.lastLogTerm];
+      return [1, message.term, message.lastLogIndex, message.lastLogTerm, message.transfer];
     case "requestVoteResponse":
       return [2, message.term, message.voteGranted];
+    case "preVoteRequest":
+      return [5, message.term, message.lastLogIndex, message.lastLogTerm, message.round];
+    case "preVoteResponse":
+      return [6, message.term, message.voteGranted, message.round];
     case "appendEntriesRequest": {
-      const { term, prevLogIndex, prevLogTerm, leaderCommit, round, entries } = message;
-      return [3, term, prevLogIndex, prevLogTerm, leaderCommit, round, joinRecords(entries)];
+      const { term, prevLogIndex, prevLogTerm, leaderCommit, round, health, entries } = message;
+      const { diskMs, loopMs } = health;
+      return [3, term, prevLogIndex, prevLogTerm, leaderCommit, round, diskMs, loopMs, joinRecords(entries)];
     }
     case "appendEntriesResponse": {
-      const { term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm } = message;
-      return [4, term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm];
+      const { term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch } =
+        message;
+      return [4, term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch];
     }
+    case "installSnapshotRequest": {
+      const { term, snapshotIndex, snapshotTerm, round, health: { diskMs, loopMs } } = message;
+      return [7, term, snapshotIndex, snapshotTerm, round, diskMs, loopMs];
+    }
+    case "installSnapshotResponse": {
+      const { term, requestTerm, round, matchIndex, epoch } = message;
+      return [8, term, requestTerm, round, matchIndex, epoch];
+    }
+    case "timeoutNowRequest":
+      return [9, message.term, message.lastLogIndex];
     case "forwardRequest":
       return [
         16,
@@ -85,6 +106,23 @@ function joinRecords(entries: readonly Entry[]): Uint8Array {
   return joined;
 }
 
+/** How many fields each message has, its code among them. */
+const FIELD_COUNTS: Readonly<Record<number, number>> = {
+  1: 5,
+  2: 3,
+  3: 9,
+  4: 10,
+  5: 5,
+  6: 4,
+  7: 7,
+  8: 6,
+  9: 3,
+  16: 4,
+  17: 3,
+  18: 2,
+  19: 2,
+};
+
 /** The message in a frame's body, or why there is none. */
 export function decodeMessage(body: Uint8Array): WireMessage | string {
   const decoded = decodeCbor(body);
@@ -92,8 +130,7 @@ export function decodeMessage(body: Uint8Array): WireMessage | string {
   if (!Array.isArray(decoded.value)) return "a message is an array";
   const fields: readonly CborValue[] = decoded.value;
   const [code] = fields;
-  const counts: Readonly<Record<number, number>> = { 1: 4, 2: 3, 3: 7, 4: 9, 16: 4, 17: 3, 18: 2, 19: 2 };
-  const count = typeof code === "number" ? counts[code] : undefined;
+  const count = typeof code === "number" ? FIELD_COUNTS[code] : undefined;
   if (count === undefined) return `message code is ${String(code)}`;
   if (fields.length !== count) return `message ${String(code)} has ${fields.length} fields, not ${count}`;
   const reader = new FieldReader(fields);
@@ -165,7 +202,8 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
       const lastLogTerm = fields.number("lastLogTerm");
       if (term === 0) fields.refuse("term is 0");
       if (lastLogTerm >= term) fields.refuse(`lastLogTerm is ${lastLogTerm}, term is ${term}`);
-      return { kind: "requestVoteRequest", term, lastLogIndex, lastLogTerm };
+      const transfer = fields.boolean("transfer");
+      return { kind: "requestVoteRequest", term, lastLogIndex, lastLogTerm, transfer };
     }
     case 2:
       return {
@@ -191,6 +229,7 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
       }
       const hintIndex = fields.number("hintIndex");
       const hintTerm = fields.number("hintTerm");
+      const epoch = fields.number("epoch");
       return {
         kind: "appendEntriesResponse",
         term,
@@ -201,7 +240,51 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
         matchIndex,
         hintIndex,
         hintTerm,
+        epoch,
       };
+    }
+    case 5: {
+      const term = fields.number("term");
+      const lastLogIndex = fields.number("lastLogIndex");
+      const lastLogTerm = fields.number("lastLogTerm");
+      if (lastLogTerm > term) fields.refuse(`lastLogTerm is ${lastLogTerm}, term is ${term}`);
+      return { kind: "preVoteRequest", term, lastLogIndex, lastLogTerm, round: fields.number("round") };
+    }
+    case 6:
+      return {
+        kind: "preVoteResponse",
+        term: fields.number("term"),
+        voteGranted: fields.boolean("voteGranted"),
+        round: fields.number("round"),
+      };
+    case 7: {
+      const term = fields.number("term");
+      const snapshotIndex = fields.number("snapshotIndex");
+      const snapshotTerm = fields.number("snapshotTerm");
+      if (snapshotIndex === 0 || snapshotTerm === 0) {
+        fields.refuse(`snapshotIndex is ${snapshotIndex} and snapshotTerm is ${snapshotTerm}`);
+      }
+      if (snapshotTerm > term) fields.refuse(`snapshotTerm is ${snapshotTerm}, term is ${term}`);
+      const round = fields.number("round");
+      const health = { diskMs: fields.number("diskMs"), loopMs: fields.number("loopMs") };
+      return { kind: "installSnapshotRequest", term, snapshotIndex, snapshotTerm, round, health };
+    }
+    case 8: {
+      const term = fields.number("term");
+      const requestTerm = fields.number("requestTerm");
+      if (requestTerm > term) fields.refuse(`requestTerm is ${requestTerm}, term is ${term}`);
+      const round = fields.number("round");
+      const matchIndex = fields.number("matchIndex");
+      if (matchIndex > 0 && requestTerm !== term) {
+        fields.refuse(`matchIndex is for term ${requestTerm}, term is ${term}`);
+      }
+      const epoch = fields.number("epoch");
+      return { kind: "installSnapshotResponse", term, requestTerm, round, matchIndex, epoch };
+    }
+    case 9: {
+      const term = fields.number("term");
+      if (term === 0) fields.refuse("term is 0");
+      return { kind: "timeoutNowRequest", term, lastLogIndex: fields.number("lastLogIndex") };
     }
     case 16: {
       const term = fields.number("term");
@@ -235,6 +318,7 @@ function appendEntriesOf(fields: FieldReader): WireMessage {
   const prevLogTerm = fields.number("prevLogTerm");
   const leaderCommit = fields.number("leaderCommit");
   const round = fields.number("round");
+  const health = { diskMs: fields.number("diskMs"), loopMs: fields.number("loopMs") };
   const records = fields.bytes("entries");
   if (term === 0) fields.refuse("term is 0");
   if (prevLogTerm > term) fields.refuse(`prevLogTerm is ${prevLogTerm}, term is ${term}`);
@@ -252,5 +336,14 @@ function appendEntriesOf(fields: FieldReader): WireMessage {
     if (first.term < prevLogTerm) fields.refuse(`term ${first.term} follows prevLogTerm ${prevLogTerm}`);
     if (last.term > term) fields.refuse(`an entry has term ${last.term}, term is ${term}`);
   }
-  return { kind: "appendEntriesRequest", term, prevLogIndex, prevLogTerm, leaderCommit, round, entries };
+  return {
+    kind: "appendEntriesRequest",
+    term,
+    prevLogIndex,
+    prevLogTerm,
+    leaderCommit,
+    round,
+    health,
+    entries,
+  };
 }

@@ -7,7 +7,7 @@
  * | 4 | 4 | CRC32C of every other byte: the length, then all from offset 8 on |
  * | 8 | 8 | term |
  * | 16 | 8 | index |
- * | 24 | 1 | kind: 1 noop, 2 command, 3 configuration; on disk only: 16 hard state, 17 truncate |
+ * | 24 | 1 | kind: 1 noop, 2 command, 3 configuration; on disk only: 16 hard state, 17 truncate, 18 reset, 19 commit |
  * | 25 | n | payload |
  *
  * A no-op of term 1 at index 1 is `19 00 00 00  crc  01 00 00 00 00 00 00 00  01 00 00 00 00 00 00 00  01`.
@@ -16,13 +16,15 @@
  * entry is encoded once (`Entry.record`), by the leader, and every other server keeps the bytes it received.
  *
  * A hard state has its term in the term field and its vote as payload: nothing for none, else UTF-8. A truncate record removes every entry
- * from its index on; its term is that of the server at the time.
+ * from its index on; its term is that of the server at the time. A reset forgets every entry: the log goes on behind its index, whose entry
+ * has its term and is covered by a snapshot. A commit says that everything up to its index is committed; its term is that of the server.
  *
  * @module
  */
 import { assert } from "../base/assert.ts";
 import { readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
-import type { Entry, EntryKind, HardState, LogIndex } from "../raft/types.ts";
+import type { Entry, EntryKind, HardState, LogIndex, LogPosition } from "../raft/types.ts";
+import { decodeConfiguration, encodeConfiguration } from "./configuration_codec.ts";
 import { crc32c } from "./crc32c.ts";
 
 export const RECORD_HEADER_BYTES = 25;
@@ -33,12 +35,18 @@ export const RECORD_BYTES_MAX = 64 * 1024 * 1024;
 const CODE_OF: Readonly<Record<EntryKind, number>> = { noop: 1, command: 2, configuration: 3 };
 const HARD_STATE = 16;
 const TRUNCATE = 17;
+const RESET = 18;
+const COMMIT = 19;
+
+const EMPTY: Uint8Array = new Uint8Array(0);
 
 /** What a record says. */
 export type LogRecord =
   | { readonly kind: "entry"; readonly entry: Entry }
   | { readonly kind: "hardState"; readonly hardState: HardState }
-  | { readonly kind: "truncate"; readonly from: LogIndex };
+  | { readonly kind: "truncate"; readonly from: LogIndex }
+  | { readonly kind: "reset"; readonly position: LogPosition }
+  | { readonly kind: "commit"; readonly index: LogIndex };
 
 /** A record that was found, and where the next one begins. */
 export interface FoundRecord {
@@ -46,20 +54,23 @@ export interface FoundRecord {
   readonly end: number;
 }
 
-/** How long the record of an entry is. */
-export function entryBytes(entry: Entry): number {
-  return RECORD_HEADER_BYTES + entry.payload.length;
+/** The bytes behind the header of an entry's record. */
+function payloadOf({ configuration, payload }: Entry): Uint8Array {
+  return configuration === null ? payload : encodeConfiguration(configuration);
 }
 
 /** Gives every entry its record, side by side in one allocation where they have none yet. */
 export function encodeEntries(entries: readonly Entry[]): void {
   const fresh = entries.filter(({ record }) => record === null);
   if (fresh.length === 0) return;
-  const bytes = new Uint8Array(fresh.reduce((sum, entry) => sum + entryBytes(entry), 0));
+  const payloads = fresh.map(payloadOf);
+  const total = payloads.reduce((sum, payload) => sum + RECORD_HEADER_BYTES + payload.length, 0);
+  const bytes = new Uint8Array(total);
   let at = 0;
-  for (const entry of fresh) {
-    const record = bytes.subarray(at, at + entryBytes(entry));
-    encodeRecord(record, CODE_OF[entry.kind], entry.term, entry.index, entry.payload);
+  for (const [i, entry] of fresh.entries()) {
+    const payload = payloads[i] ?? entry.payload;
+    const record = bytes.subarray(at, at + RECORD_HEADER_BYTES + payload.length);
+    encodeRecord(record, CODE_OF[entry.kind], entry.term, entry.index, payload);
     entry.record = record;
     at += record.length;
   }
@@ -80,8 +91,21 @@ export function encodeHardState({ currentTerm, votedFor }: HardState): Uint8Arra
 }
 
 export function encodeTruncate(from: LogIndex, term: number): Uint8Array {
+  return encodeMark(TRUNCATE, term, from);
+}
+
+export function encodeReset({ index, term }: LogPosition): Uint8Array {
+  return encodeMark(RESET, term, index);
+}
+
+export function encodeCommit(index: LogIndex, term: number): Uint8Array {
+  return encodeMark(COMMIT, term, index);
+}
+
+/** A record without a payload. */
+function encodeMark(code: number, term: number, index: LogIndex): Uint8Array {
   const record = new Uint8Array(RECORD_HEADER_BYTES);
-  encodeRecord(record, TRUNCATE, term, from, new Uint8Array(0));
+  encodeRecord(record, code, term, index, EMPTY);
   return record;
 }
 
@@ -139,6 +163,11 @@ function contentOf(record: Uint8Array, term: number, index: number): LogRecord |
       };
     case TRUNCATE:
       return index === 0 ? "a truncate record begins at index 0" : { kind: "truncate", from: index };
+    case RESET:
+      if (index === 0 || term === 0) return `a reset record has index ${index} and term ${term}`;
+      return { kind: "reset", position: { index, term } };
+    case COMMIT:
+      return index === 0 ? "a commit record has index 0" : { kind: "commit", index };
     default:
       return `record kind is ${code}`;
   }
@@ -152,7 +181,12 @@ function entryOf(
   index: number,
 ): LogRecord | string {
   if (index === 0 || term === 0) return `an entry has index ${index} and term ${term}`;
-  return { kind: "entry", entry: { index, term, kind, payload, record } };
+  if (kind !== "configuration") {
+    return { kind: "entry", entry: { index, term, kind, payload, configuration: null, record } };
+  }
+  const configuration = decodeConfiguration(payload);
+  if (typeof configuration === "string") return `a configuration cannot be read: ${configuration}`;
+  return { kind: "entry", entry: { index, term, kind, payload: EMPTY, configuration, record } };
 }
 
 /** The entries that stand one after another in these bytes, contiguous in index; or why they do not. */

@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { assert, assertNever, must } from "../base/assert.ts";
+import { assert, AssertionError, assertNever, must } from "../base/assert.ts";
 import { describeError, ExitCode, Refusal } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Backend, CommandOrder, NodeStatus, ReplySlot } from "../clients/backend.ts";
@@ -25,8 +25,7 @@ import { errorReply } from "../codec/reply.ts";
 import type { StateMachine } from "../machine/machine.ts";
 import type { Alarm, Clock, Millis } from "../platform/clock.ts";
 import type { Trace } from "../platform/trace.ts";
-import { Configuration } from "../raft/configuration.ts";
-import type { Effect } from "../raft/effect.ts";
+import type { Effect, RefusalReason } from "../raft/effect.ts";
 import type { Input, RequestId } from "../raft/input.ts";
 import { Raft } from "../raft/raft.ts";
 import type { Settings } from "../raft/state.ts";
@@ -129,7 +128,6 @@ export class Node implements Backend {
     this.#raft = new Raft({
       id: options.id,
       settings: options.settings,
-      configuration: new Configuration(options.members.map(({ id }) => id)),
       recovered: options.recovered,
       random: options.random.fork(`election/${options.id}`),
       now: options.clock.now(),
@@ -249,7 +247,7 @@ export class Node implements Backend {
         const requestId = ++this.#requestId;
         for (const read of reads) read.stage = "reading";
         this.#reading.set(requestId, reads);
-        this.#deliver({ kind: "readRequest", requestId });
+        this.#deliver({ kind: "readRequest", requestId, lease: false });
       }
       if (writes.length > 0) {
         const requestId = ++this.#requestId;
@@ -407,6 +405,15 @@ export class Node implements Backend {
           peer: effect.from,
           reason: effect.reason,
         });
+      case "configuration":
+        return;
+      case "changeRefused":
+      case "transferEnded":
+      case "needSnapshot":
+      case "installSnapshot":
+        throw new AssertionError(`${effect.kind} answers what nobody asked for yet`);
+      case "halt":
+        return this.#die(new Refusal(ExitCode.brokenInvariant, `broken invariant: ${effect.reason}`));
       default:
         return assertNever(effect, "An effect has a known kind");
     }
@@ -421,7 +428,7 @@ export class Node implements Backend {
     });
   }
 
-  #refused(requestId: RequestId, reason: "notLeader" | "busy"): void {
+  #refused(requestId: RequestId, reason: RefusalReason): void {
     const waiters = this.#asked.get(requestId)?.flat() ?? this.#reading.get(requestId) ?? [];
     this.#asked.delete(requestId);
     this.#reading.delete(requestId);

@@ -24,7 +24,7 @@ export function statusOf(subject: Subject, view: StateView, appliedIndex: LogInd
   return {
     id: subject.id,
     clusterId: subject.clusterId,
-    role: view.role,
+    role: view.role === "preCandidate" ? "candidate" : view.role,
     term: view.currentTerm,
     leaderId: view.leaderId,
     leaderClientAddress: view.leaderId === null ? null : clientAddressOf(view.leaderId),

@@ -2,11 +2,13 @@
  * What a leader sends, to whom, and when (raft.tla `AppendEntries`; dissertation 10.2.1 on pipelining).
  *
  * Keeps true: what is sent to one follower is contiguous with what was sent before (L18); every message carries the newest
- * round; a follower that has nothing to get still hears from us once per heartbeat.
+ * round; a follower that has nothing to get still hears from us once per heartbeat; one whose next entries are gone from our log
+ * is told so, in place of entries and heartbeats (L16, L17).
  *
  * @module
  */
 import { assert, must } from "../base/assert.ts";
+import type { Health } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import type { State } from "./state.ts";
 import type { Entry, LogIndex, ServerId } from "./types.ts";
@@ -23,10 +25,11 @@ export function speakToAll(state: State, outbox: Outbox): void {
   }
 }
 
-/** Sends one follower the entries that its window allows. Tells whether anything went out. */
+/** Sends what the follower's window allows. Tells whether that was anything. */
 export function sendAppendEntries(state: State, to: ServerId, outbox: Outbox): boolean {
   const { appendBytesMax, appendEntriesMax, inFlightMessagesMax, inFlightBytesMax } = state.settings;
   const progress = must(state.progress.get(to), "A leader has a progress for every follower");
+  if (needsSnapshot(state, to)) return false;
   let sent = false;
   while (
     progress.nextIndex <= state.log.lastIndex && progress.maySend(inFlightMessagesMax, inFlightBytesMax)
@@ -43,7 +46,32 @@ export function sendAppendEntries(state: State, to: ServerId, outbox: Outbox): b
 /** Sends an empty message: keeps the follower loyal, carries commit index and round, and shows what got lost. */
 export function sendHeartbeat(state: State, to: ServerId, outbox: Outbox): void {
   const progress = must(state.progress.get(to), "A leader has a progress for every follower");
-  send(state, to, progress.nextIndex - 1, [], outbox);
+  if (!needsSnapshot(state, to)) return send(state, to, progress.nextIndex - 1, [], outbox);
+  outbox.send(to, {
+    kind: "installSnapshotRequest",
+    term: state.currentTerm,
+    snapshotIndex: state.log.snapshotIndex,
+    snapshotTerm: state.log.termAt(state.log.snapshotIndex),
+    round: state.round,
+    health: healthOf(state),
+  });
+}
+
+/** Whether what comes next for this follower is gone from our log; remembers it. */
+function needsSnapshot(state: State, to: ServerId): boolean {
+  const progress = must(state.progress.get(to), "A leader has a progress for every follower");
+  if (progress.nextIndex > state.log.snapshotIndex) return false;
+  progress.lacks();
+  return true;
+}
+
+/** What we say of our disk and our loop. */
+function healthOf(state: State): Health {
+  const oldest = state.pendingWrites[0];
+  return {
+    diskMs: oldest === undefined ? 0 : Math.floor(state.now - oldest.askedAt),
+    loopMs: Math.floor(state.loopDelayMs),
+  };
 }
 
 function send(
@@ -62,5 +90,6 @@ function send(
     entries,
     leaderCommit: state.commitIndex,
     round: state.round,
+    health: healthOf(state),
   });
 }

@@ -1,56 +1,101 @@
 /**
- * Who the members are, and what counts as a quorum of them (dissertation chapter 4).
+ * What counts as a quorum of the members (dissertation chapter 4).
  *
- * Keeps true: every quorum of one configuration shares a server with every other quorum of it. All counting goes through here:
- * votes, commit index and read rounds use the same sets (R9, M5 of the bug catalogue).
- *
- * Joint configurations and learners will be further fields here; nobody else counts servers.
+ * Keeps true: every quorum of one configuration shares a server with every other quorum of it, and a quorum of a joint one is a
+ * quorum of each of its halves (4.3; M5). All counting goes through here: votes, commit index, read rounds and the check
+ * that a leader is heard use the same sets (R9, M8). Learners never count.
  *
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { ServerId } from "./types.ts";
+import type { ConfigurationValue, Member, ServerId } from "./types.ts";
 
 export class Configuration {
-  /** Who votes and counts, in a fixed order. */
-  readonly voters: readonly ServerId[];
+  readonly value: ConfigurationValue;
+  readonly #voters: ReadonlySet<ServerId>;
+  readonly #members: ReadonlyMap<ServerId, Member>;
 
-  constructor(voters: readonly ServerId[]) {
-    assert(voters.length >= 1, "A configuration has at least one voter");
-    assert(new Set(voters).size === voters.length, "A configuration names every voter once");
-    this.voters = [...voters].sort(byId);
+  constructor(value: ConfigurationValue) {
+    this.value = value;
+    this.#voters = new Set([...value.voters, ...value.outgoing]);
+    this.#members = new Map(value.members.map((member) => [member.id, member]));
+    for (const id of this.#voters) assert(this.#members.has(id), "Every voter is a member");
+    assert(value.voters.length > 0 || this.#members.size === 0, "Members have voters among them");
   }
 
+  /** Whether it has a vote, in the old or the new half. */
   isVoter(id: ServerId): boolean {
-    return this.voters.includes(id);
+    return this.#voters.has(id);
   }
 
-  /** How many voters make a quorum: more than half, also of an even number (L25). */
-  get quorumSize(): number {
-    return Math.floor(this.voters.length / 2) + 1;
+  isMember(id: ServerId): boolean {
+    return this.#members.has(id);
   }
 
-  /** Whether these servers hold a quorum; servers that do not vote do not count. */
+  get isJoint(): boolean {
+    return this.value.outgoing.length > 0;
+  }
+
+  /** Everybody with a vote in either half, in a fixed order. */
+  get voters(): readonly ServerId[] {
+    return [...this.#voters];
+  }
+
+  /** Everybody who gets the log. */
+  get members(): readonly Member[] {
+    return this.value.members;
+  }
+
+  member(id: ServerId): Member | null {
+    return this.#members.get(id) ?? null;
+  }
+
+  /** Whether these servers hold a quorum of every half; servers that do not vote do not count. */
   isQuorum(servers: ReadonlySet<ServerId>): boolean {
-    let count = 0;
-    for (const id of this.voters) if (servers.has(id)) count++;
-    return count >= this.quorumSize;
+    const { voters, outgoing } = this.value;
+    return isMajority(voters, servers) && (outgoing.length === 0 || isMajority(outgoing, servers));
   }
 
-  /** The largest number that a quorum has reached, where `reached` tells each voter's. */
+  /** The largest number that a quorum of every half has reached, where `reached` tells each voter's; -Infinity without voters. */
   quorumReached(reached: (id: ServerId) => number): number {
-    const numbers = this.voters.map(reached).sort(descending);
-    const result = numbers[this.quorumSize - 1];
-    assert(result !== undefined, "A quorum is not larger than the set of voters");
-    return result;
+    const { voters, outgoing } = this.value;
+    const number = majorityReached(voters, reached);
+    return outgoing.length === 0 ? number : Math.min(number, majorityReached(outgoing, reached));
   }
 }
 
-/** Orders ids by their UTF-16 code units, the same on every engine and in every locale. */
-function byId(a: ServerId, b: ServerId): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** How many of so many voters are more than half, also of an even number (L25). */
+export function majorityOf(voters: number): number {
+  return Math.floor(voters / 2) + 1;
+}
+
+function isMajority(voters: readonly ServerId[], servers: ReadonlySet<ServerId>): boolean {
+  let count = 0;
+  for (const id of voters) if (servers.has(id)) count++;
+  return count >= majorityOf(voters.length);
+}
+
+function majorityReached(voters: readonly ServerId[], reached: (id: ServerId) => number): number {
+  const numbers = voters.map(reached).sort(descending);
+  return numbers[majorityOf(voters.length) - 1] ?? -Infinity;
 }
 
 function descending(a: number, b: number): number {
   return b - a;
+}
+
+/** Orders ids by their UTF-16 code units, the same on every engine and in every locale. */
+export function byId(a: ServerId, b: ServerId): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** A configuration of these voters and nobody else, of which nothing more is known. */
+export function configurationOfVoters(voters: readonly ServerId[]): ConfigurationValue {
+  const sorted = [...voters].sort(byId);
+  return { voters: sorted, outgoing: [], learners: [], members: sorted.map((id) => memberOf(id)) };
+}
+
+/** A member with nothing special about it. */
+function memberOf(id: ServerId, address = ""): Member {
+  return { id, address, incarnation: "", priority: 100, promote: false, replaces: null };
 }

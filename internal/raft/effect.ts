@@ -5,7 +5,17 @@
  */
 import type { Message } from "./message.ts";
 import type { RequestId } from "./input.ts";
-import type { Entry, HardState, LogIndex, Role, ServerId, Term, WriteNumber } from "./types.ts";
+import type {
+  ConfigurationValue,
+  Entry,
+  HardState,
+  LogIndex,
+  LogPosition,
+  Role,
+  ServerId,
+  Term,
+  WriteNumber,
+} from "./types.ts";
 
 /** Put this on disk, after every write with a lower number; say `stable` when it is synced. */
 export interface WriteEffect {
@@ -13,10 +23,14 @@ export interface WriteEffect {
   readonly number: WriteNumber;
   /** The new hard state, or `null` where it stays. */
   readonly hardState: HardState | null;
-  /** First remove every entry from this index on, or `null` where none is removed. */
+  /** First forget the whole log and begin anew behind this place, which a durable snapshot covers; `null` where it goes on. */
+  readonly reset: LogPosition | null;
+  /** Then remove every entry from this index on, or `null` where none is removed. */
   readonly truncateFrom: LogIndex | null;
   /** Then append these, contiguous with what is left. */
   readonly append: readonly Entry[];
+  /** What was known to be committed when this was asked for; a hint for the next start. */
+  readonly commitIndex: LogIndex;
 }
 
 /** Send this message now, or, where it is a promise, once the write with that number is stable. */
@@ -43,11 +57,54 @@ export interface AcceptedEffect {
   readonly count: number;
 }
 
-/** That request was not taken, certainly: ask the leader, or later. */
+/** That request was not taken, certainly: ask the leader, or later, or whoever leads when the transfer is over. */
 export interface RefusedEffect {
   readonly kind: "refused";
   readonly requestId: RequestId;
-  readonly reason: "notLeader" | "busy";
+  readonly reason: RefusalReason;
+}
+
+export type RefusalReason = "notLeader" | "busy" | "transferring";
+
+/** The members stay as they are: `reason` says which rule wants it so. */
+export interface ChangeRefusedEffect {
+  readonly kind: "changeRefused";
+  readonly requestId: RequestId;
+  readonly reason: string;
+}
+
+/** A transfer is over: this server does not lead any more, or, with a reason, it does. */
+export interface TransferEndedEffect {
+  readonly kind: "transferEnded";
+  readonly requestId: RequestId;
+  readonly reason: string | null;
+}
+
+/** The configuration in force is another one than before the step. */
+export interface ConfigurationEffect {
+  readonly kind: "configuration";
+  readonly index: LogIndex;
+  readonly configuration: ConfigurationValue;
+}
+
+/** Our log cannot go on from what the leader has: get a snapshot that covers at least `index`, from anybody. Said again and again. */
+export interface NeedSnapshotEffect {
+  readonly kind: "needSnapshot";
+  readonly leaderId: ServerId;
+  readonly index: LogIndex;
+}
+
+/** The state machine goes on from the snapshot that ends there, in place of what it had. Entries behind it follow. */
+export interface InstallSnapshotEffect {
+  readonly kind: "installSnapshot";
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
+/** This server cannot go on: what is committed here and what a peer holds for committed contradict each other (S5). */
+export interface HaltEffect {
+  readonly kind: "halt";
+  readonly reason: string;
 }
 
 /** A read may be answered from any state that has applied `index`. */
@@ -79,5 +136,11 @@ export type Effect =
   | AcceptedEffect
   | RefusedEffect
   | ReadableEffect
+  | ChangeRefusedEffect
+  | TransferEndedEffect
+  | ConfigurationEffect
+  | NeedSnapshotEffect
+  | InstallSnapshotEffect
+  | HaltEffect
   | ChangedEffect
   | ObjectionEffect;

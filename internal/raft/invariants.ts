@@ -16,10 +16,12 @@ export interface Before {
   readonly currentTerm: Term;
   readonly votedFor: ServerId | null;
   readonly role: Role;
-  readonly leaderId: ServerId | null;
+  readonly termLeaderId: ServerId | null;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
   readonly commitIndex: LogIndex;
+  readonly snapshotIndex: LogIndex;
+  readonly configurationIndex: LogIndex;
   readonly stableWrite: WriteNumber;
 }
 
@@ -28,10 +30,12 @@ export function before(state: State): Before {
     currentTerm: state.currentTerm,
     votedFor: state.votedFor,
     role: state.role,
-    leaderId: state.leaderId,
+    termLeaderId: state.termLeaderId,
     lastIndex: state.log.lastIndex,
     lastTerm: state.log.lastTerm,
     commitIndex: state.commitIndex,
+    snapshotIndex: state.log.snapshotIndex,
+    configurationIndex: state.configurationIndex,
     stableWrite: state.stableWrite,
   };
 }
@@ -44,6 +48,12 @@ export function checkState(state: State): void {
   assert(state.durableIndex <= log.lastIndex, "I14: what is durable is in the log");
   assert(log.lastTerm <= state.currentTerm, "I17: no entry is of a term that has not begun");
   assert(state.stableWrite <= state.lastWrite, "Only writes that were asked for become stable");
+  assert(state.durableIndex >= log.snapshotIndex, "I14: what left the log is on our disk");
+  const [base] = state.configurations;
+  assert(
+    base !== undefined && base.index <= log.snapshotIndex && state.configurationIndex <= log.lastIndex,
+    "I20: the log knows its configuration everywhere",
+  );
   const pending = state.pendingWrites;
   assert(pending.length <= state.lastWrite - state.stableWrite, "A write is pending until it is stable");
   if (pending.length === 0) {
@@ -53,13 +63,22 @@ export function checkState(state: State): void {
     case "follower":
       assert(state.leaderId !== state.id, "A follower is not its own leader");
       break;
+    case "preCandidate":
+      assert(state.leaderId === null, "A pre-candidate knows no leader that lives");
+      assert(state.configuration.isVoter(state.id), "I22: only voters campaign");
+      break;
     case "candidate":
       assert(state.votedFor === state.id, "A candidate votes for itself");
-      assert(state.leaderId === null, "A candidate knows no leader of its term");
+      assert(state.termLeaderId === null, "A candidate knows no leader of its term");
+      assert(state.configuration.isVoter(state.id), "I22: only voters campaign");
       break;
     case "leader":
       assert(state.leaderId === state.id, "A leader knows that it leads");
-      assert(state.configuration.isVoter(state.id), "I22: only voters lead");
+      assert(
+        state.configuration.isVoter(state.id) || state.configurationIndex > state.commitIndex ||
+          state.transfer !== null,
+        "I22: only voters lead, until it is settled that they are none",
+      );
       assert(state.termStartIndex <= log.lastIndex, "A leader has its no-op");
       assert(state.uncommittedBytes >= 0, "I30: uncommitted bytes are never negative");
       assert(
@@ -68,7 +87,12 @@ export function checkState(state: State): void {
       );
       for (const progress of state.progress.values()) progress.check(log.lastIndex);
   }
+  assert(
+    state.leaderId === null || state.leaderId === state.termLeaderId,
+    "Who leads now is who ever led this term",
+  );
   if (state.role !== "leader") {
+    assert(state.transfer === null, "Only a leader hands over");
     assert(state.progress.size === 0, "Only a leader follows its followers");
     assert(state.readRounds.length === 0 && state.readsWaiting.length === 0, "Only a leader holds reads");
   }
@@ -78,13 +102,27 @@ export function checkState(state: State): void {
 export function checkTransition(was: Before, state: State): void {
   assert(state.currentTerm >= was.currentTerm, "I9: the term never falls");
   assert(state.commitIndex >= was.commitIndex, "I13: the commit index never falls");
+  assert(state.log.snapshotIndex >= was.snapshotIndex, "I13: what left the log does not come back");
+  assert(
+    state.configurationIndex >= was.configurationIndex || was.configurationIndex > was.commitIndex,
+    "I20: a committed configuration stays",
+  );
   assert(state.stableWrite >= was.stableWrite, "What is stable stays stable");
   if (state.currentTerm !== was.currentTerm) return;
   assert(was.votedFor === null || state.votedFor === was.votedFor, "I9: a vote changes only with the term");
-  assert(was.leaderId === null || state.leaderId === was.leaderId, "I1: one leader a term");
-  assert(was.role !== "leader" || state.role === "leader", "A leader of a term stays it until the term ends");
-  if (was.role === "leader") {
+  assert(
+    was.termLeaderId === null || state.termLeaderId === was.termLeaderId,
+    "I1: one leader a term",
+  );
+  assert(
+    state.role !== "leader" || was.role === "leader" || was.role === "candidate",
+    "Only a candidate of the term begins to lead it",
+  );
+  if (was.role === "leader" && state.role === "leader") {
     assert(state.log.lastIndex >= was.lastIndex, "I2: a leader only appends");
-    assert(state.log.termAt(was.lastIndex) === was.lastTerm, "I2: a leader rewrites nothing");
+    assert(
+      state.log.snapshotIndex > was.lastIndex || state.log.termAt(was.lastIndex) === was.lastTerm,
+      "I2: a leader rewrites nothing",
+    );
   }
 }

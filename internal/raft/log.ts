@@ -69,6 +69,23 @@ export class Log {
     this.#entries.length = index - this.#snapshotIndex - 1;
   }
 
+  /** Leaves everything up to `index` behind: a snapshot covers it. */
+  discardPrefix(index: LogIndex): void {
+    assert(index >= this.#snapshotIndex && index <= this.lastIndex, "What is left behind is in the log");
+    const term = this.termAt(index);
+    this.#entries.splice(0, index - this.#snapshotIndex);
+    this.#snapshotIndex = index;
+    this.#snapshotTerm = term;
+  }
+
+  /** Begins anew behind a snapshot that ends there. */
+  reset(index: LogIndex, term: Term): void {
+    assert(index > this.#snapshotIndex, "A log begins anew further on");
+    this.#entries.length = 0;
+    this.#snapshotIndex = index;
+    this.#snapshotTerm = term;
+  }
+
   /** The entries from `from` to `to`, both included. */
   slice(from: LogIndex, to: LogIndex): readonly Entry[] {
     assert(from > this.#snapshotIndex && to <= this.lastIndex, "The slice lies within the log");

@@ -2,13 +2,15 @@
  * What the leader believes about one follower, and how fast it may send to it.
  *
  * Keeps true:
- *  1. `nextIndex > matchIndex`; `matchIndex` never falls within a term (L7).
+ *  1. `nextIndex > matchIndex`; `matchIndex` never falls within a term (L7), save when the follower says that it lost a part of
+ *     its log: then all it had acknowledged is in doubt (L10).
  *  2. The counters of what is in flight equal the sum over the messages that are (L20): both live in one list, and
  *     whoever empties one empties the other.
  *
- * Two moods. *Probe*: we do not know where the logs agree; one message is under way at a time and `nextIndex` waits for its
+ * Three moods. *Probe*: we do not know where the logs agree; one message is under way at a time and `nextIndex` waits for its
  * answer. *Replicate*: they agree up to `nextIndex - 1` as soon as what is in flight arrives; messages follow one
- * another without waiting, within a window of messages and bytes (dissertation 10.2.1).
+ * another without waiting, within a window of messages and bytes (dissertation 10.2.1). *Snapshot*: what it needs next is gone from
+ * our log; nothing is sent until it says that it got it from a snapshot.
  *
  * @module
  */
@@ -23,20 +25,81 @@ interface InFlight {
 export class Progress {
   #matchIndex: LogIndex = 0;
   #nextIndex: LogIndex;
-  #mood: "probe" | "replicate" = "probe";
+  #mood: "probe" | "replicate" | "snapshot" = "probe";
   /** In probe: a message is under way and its answer decides what comes next. */
   #probeSent = false;
   readonly #inFlight: InFlight[] = [];
   #inFlightBytes = 0;
   /** The newest round of ours that this follower answered. */
   round: Round = 0;
-  /** When it last answered anything in our term. */
-  lastHeardAt: Millis;
+  #lastHeardAt: Millis;
+  #wasHeard = false;
+  #epoch = 0;
+  /** Catching up in rounds (4.2.1): where our log ended when the round began, and when that was. */
+  #roundEnd: LogIndex = 0;
+  #roundStartedAt: Millis;
+  #keepsUp = false;
 
   constructor(nextIndex: LogIndex, now: Millis) {
     assert(nextIndex >= 1, "nextIndex begins at 1");
     this.#nextIndex = nextIndex;
-    this.lastHeardAt = now;
+    this.#lastHeardAt = now;
+    this.#roundStartedAt = now;
+    this.#roundEnd = nextIndex - 1;
+  }
+
+  /** When it last answered anything in our term; until it did, when we began to speak to it. */
+  get lastHeardAt(): Millis {
+    return this.#lastHeardAt;
+  }
+
+  /** Whether it answered anything in our term. */
+  get wasHeard(): boolean {
+    return this.#wasHeard;
+  }
+
+  /** Whether it got what our log held at some moment within one election timeout from then (4.2.1). */
+  get keepsUp(): boolean {
+    return this.#keepsUp;
+  }
+
+  /** It answered now, when our log ended there. */
+  heardAt(now: Millis, lastIndex: LogIndex, roundMs: Millis): void {
+    this.#lastHeardAt = now;
+    this.#wasHeard = true;
+    if (this.#matchIndex < this.#roundEnd) return;
+    this.#keepsUp = now - this.#roundStartedAt < roundMs;
+    this.#roundEnd = lastIndex;
+    this.#roundStartedAt = now;
+  }
+
+  /**
+   * Whether an answer is of the log that the follower has now. One of a newer epoch tells that it lost a part of its log: we begin
+   * with it as if we knew nothing.
+   */
+  isOfEpoch(epoch: number): boolean {
+    if (epoch < this.#epoch) return false;
+    if (epoch > this.#epoch && (this.#wasHeard || this.#matchIndex > 0)) {
+      this.#matchIndex = 0;
+      this.#probe();
+      this.#keepsUp = false;
+    }
+    this.#epoch = epoch;
+    return true;
+  }
+
+  /** What comes next for it is gone from our log. */
+  lacks(): void {
+    if (this.#mood === "snapshot") return;
+    this.#probe();
+    this.#mood = "snapshot";
+  }
+
+  #probe(): void {
+    this.#mood = "probe";
+    this.#probeSent = false;
+    this.#inFlight.length = 0;
+    this.#inFlightBytes = 0;
   }
 
   /** The logs agree up to here and it is on the follower's disk. */
@@ -49,7 +112,7 @@ export class Progress {
     return this.#nextIndex;
   }
 
-  get mood(): "probe" | "replicate" {
+  get mood(): "probe" | "replicate" | "snapshot" {
     return this.#mood;
   }
 
@@ -64,6 +127,7 @@ export class Progress {
   /** Whether a message with entries may go out now. */
   maySend(messagesMax: number, bytesMax: number): boolean {
     if (this.#mood === "probe") return !this.#probeSent;
+    if (this.#mood === "snapshot") return false;
     return this.#inFlight.length < messagesMax && this.#inFlightBytes < bytesMax;
   }
 
@@ -81,7 +145,7 @@ export class Progress {
 
   /** The follower's log agrees with ours up to `matchIndex`. Tells whether that is news. */
   matched(matchIndex: LogIndex): boolean {
-    if (this.#mood === "probe") {
+    if (this.#mood !== "replicate") {
       this.#mood = "replicate";
       this.#probeSent = false;
       this.#nextIndex = Math.max(matchIndex, this.#matchIndex) + 1;
@@ -104,14 +168,11 @@ export class Progress {
    * longer the question is ignored (L8).
    */
   refused(prevLogIndex: LogIndex, agreeAtMost: LogIndex): boolean {
-    if (prevLogIndex <= this.#matchIndex) return false;
+    if (prevLogIndex <= this.#matchIndex || this.#mood === "snapshot") return false;
     if (this.#mood === "probe" ? prevLogIndex !== this.#nextIndex - 1 : prevLogIndex >= this.#nextIndex) {
       return false;
     }
-    this.#mood = "probe";
-    this.#probeSent = false;
-    this.#inFlight.length = 0;
-    this.#inFlightBytes = 0;
+    this.#probe();
     this.#nextIndex = Math.max(Math.min(prevLogIndex, agreeAtMost + 1), this.#matchIndex + 1);
     return true;
   }
@@ -122,7 +183,7 @@ export class Progress {
     assert(this.#nextIndex <= lastIndex + 1, "nextIndex is at most one beyond the log");
     assert(this.#inFlightBytes >= 0, "Bytes in flight are never negative");
     assert(this.#inFlight.length > 0 || this.#inFlightBytes === 0, "Nothing in flight weighs nothing");
-    assert(this.#mood === "replicate" || this.#inFlight.length === 0, "A probe has no window");
+    assert(this.#mood === "replicate" || this.#inFlight.length === 0, "Only replication has a window");
     if (this.#inFlight.length > 0) {
       const last = must(this.#inFlight.at(-1), "The list is not empty");
       assert(last.lastIndex === this.#nextIndex - 1, "What is in flight ends before nextIndex");

@@ -12,29 +12,51 @@
  */
 import { assertNever } from "../base/assert.ts";
 import type { Random } from "../base/random.ts";
-import type { Configuration } from "./configuration.ts";
+import { discardPrefix, handleInstallSnapshotRequest, snapshotReceived } from "./compaction.ts";
 import type { Effect } from "./effect.ts";
-import { countOwnVote, handleRequestVoteRequest, handleRequestVoteResponse, timeout } from "./election.ts";
+import {
+  countOwnVote,
+  handlePreVoteRequest,
+  handlePreVoteResponse,
+  handleRequestVoteRequest,
+  handleRequestVoteResponse,
+  handleTimeoutNowRequest,
+  isLoyalAgainst,
+  timeout,
+} from "./election.ts";
 import type { Input } from "./input.ts";
 import { before, checkState, checkTransition } from "./invariants.ts";
 import type { Message } from "./message.ts";
+import { broadcastAppendEntries } from "./append_entries.ts";
 import { Outbox } from "./outbox.ts";
-import { sendAppendEntries, sendHeartbeat } from "./append_entries.ts";
+import { heartbeat } from "./leadership.ts";
+import { changeConfiguration, configurationAt } from "./membership.ts";
+import type { Progress } from "./progress.ts";
 import { readRequest } from "./reads.ts";
 import {
   advanceCommitIndex,
   clientRequest,
   handleAppendEntriesRequest,
   handleAppendEntriesResponse,
+  handleInstallSnapshotResponse,
 } from "./replication.ts";
 import { becomeFollower, resetElectionTimer } from "./role.ts";
 import { initialState, type Settings, type State } from "./state.ts";
-import type { LogIndex, Millis, Recovered, Role, ServerId, Term, WriteNumber } from "./types.ts";
+import { transferLeadership } from "./transfer.ts";
+import type {
+  ConfigurationValue,
+  LogIndex,
+  Millis,
+  Recovered,
+  Role,
+  ServerId,
+  Term,
+  WriteNumber,
+} from "./types.ts";
 
 export interface RaftOptions {
   readonly id: ServerId;
   readonly settings: Settings;
-  readonly configuration: Configuration;
   readonly recovered: Recovered;
   /** The stream from which election timeouts are drawn. */
   readonly random: Random;
@@ -53,6 +75,11 @@ export interface StateView {
   readonly lastTerm: Term;
   readonly commitIndex: LogIndex;
   readonly durableIndex: LogIndex;
+  /** The configuration in force, and where it stands. */
+  readonly configuration: ConfigurationValue;
+  readonly configurationIndex: LogIndex;
+  /** Whether a leader takes no new work, since it hands over. */
+  readonly isTransferring: boolean;
   /** On a leader: how far each follower's log agrees, on its disk. */
   readonly matchIndexes: ReadonlyMap<ServerId, LogIndex>;
 }
@@ -64,7 +91,6 @@ export class Raft {
     this.#state = initialState(
       options.id,
       options.settings,
-      options.configuration,
       options.recovered,
       options.random,
       options.now,
@@ -110,8 +136,24 @@ export class Raft {
       lastTerm: state.log.lastTerm,
       commitIndex: state.commitIndex,
       durableIndex: state.durableIndex,
+      configuration: state.configuration.value,
+      configurationIndex: state.configurationIndex,
+      isTransferring: state.transfer !== null,
       matchIndexes: new Map([...state.progress].map(([id, progress]) => [id, progress.matchIndex])),
     };
+  }
+
+  /** The configuration in force at an index of the log, and where it stands: what a snapshot that ends there has to say. */
+  configurationAt(
+    index: LogIndex,
+  ): { readonly index: LogIndex; readonly configuration: ConfigurationValue } {
+    const placed = configurationAt(this.#state, index);
+    return { index: placed.index, configuration: placed.configuration.value };
+  }
+
+  /** What a leader believes about its followers, for the shell's own decisions and for checkers. */
+  get progress(): ReadonlyMap<ServerId, Pick<Progress, "matchIndex" | "nextIndex" | "mood" | "lastHeardAt">> {
+    return this.#state.progress;
   }
 
   /** The log, for checkers; never changed through this. */
@@ -129,7 +171,15 @@ export class Raft {
       case "clientRequest":
         return clientRequest(state, input.requestId, input.payloads, outbox);
       case "readRequest":
-        return readRequest(state, input.requestId, outbox);
+        return readRequest(state, input.requestId, input.lease, outbox);
+      case "changeConfiguration":
+        return this.#changeConfiguration(input, outbox);
+      case "transferLeadership":
+        return transferLeadership(state, input.requestId, input.to, outbox);
+      case "discardPrefix":
+        return discardPrefix(state, input.index);
+      case "snapshotReceived":
+        return snapshotReceived(state, input, outbox);
       case "stable":
         return this.#stable(input.upTo, outbox);
       default:
@@ -140,13 +190,20 @@ export class Raft {
   /** At most one action per tick, however late it comes (X14). */
   #tick(outbox: Outbox): void {
     const state = this.#state;
-    if (state.now < this.wakeAt) return;
-    if (state.role !== "leader") return timeout(state, outbox);
-    state.heartbeatDeadline = state.now + state.settings.heartbeatMs;
-    for (const peer of state.progress.keys()) {
-      sendHeartbeat(state, peer, outbox);
-      sendAppendEntries(state, peer, outbox);
-    }
+    const wakeAt = this.wakeAt;
+    if (state.now < wakeAt) return;
+    state.loopDelayMs = state.now - wakeAt;
+    if (state.role === "leader") heartbeat(state, outbox);
+    else timeout(state, outbox);
+    advanceCommitIndex(state, outbox);
+  }
+
+  #changeConfiguration(input: Extract<Input, { kind: "changeConfiguration" }>, outbox: Outbox): void {
+    const state = this.#state;
+    changeConfiguration(state, input.requestId, input.change, input.ifIndex, outbox);
+    broadcastAppendEntries(state, outbox);
+    // The quorum may have become smaller (M17).
+    advanceCommitIndex(state, outbox);
   }
 
   /** Everything up to this write is on our disk: our own copies and our own vote count from now on. */
@@ -162,14 +219,21 @@ export class Raft {
     }
     state.pendingWrites.splice(0, done);
     countOwnVote(state, outbox);
-    advanceCommitIndex(state);
+    advanceCommitIndex(state, outbox);
   }
 
   #receive(from: ServerId, message: Message, outbox: Outbox): void {
     const state = this.#state;
-    // UpdateTerm: whoever hears of a newer term follows in it (3.3).
-    if (message.term > state.currentTerm) becomeFollower(state, message.term, null, outbox);
+    // UpdateTerm: whoever hears of a newer term follows in it (3.3), save from a candidate while the leader lives (4.2.3).
+    if (message.term > state.currentTerm && !this.#isLoyalAgainst(from, message)) {
+      becomeFollower(state, message.term, null, outbox);
+    }
     switch (message.kind) {
+      case "preVoteRequest":
+        return handlePreVoteRequest(state, from, message, outbox);
+      case "preVoteResponse":
+        if (message.term < state.currentTerm) return;
+        return handlePreVoteResponse(state, from, message, outbox);
       case "requestVoteRequest":
         return handleRequestVoteRequest(state, from, message, outbox);
       case "requestVoteResponse":
@@ -181,8 +245,21 @@ export class Raft {
       case "appendEntriesResponse":
         if (message.term < state.currentTerm) return;
         return handleAppendEntriesResponse(state, from, message, outbox);
+      case "installSnapshotRequest":
+        return handleInstallSnapshotRequest(state, from, message, outbox);
+      case "installSnapshotResponse":
+        if (message.term < state.currentTerm) return;
+        return handleInstallSnapshotResponse(state, from, message, outbox);
+      case "timeoutNowRequest":
+        if (message.term < state.currentTerm) return;
+        return handleTimeoutNowRequest(state, from, message, outbox);
       default:
         return assertNever(message, "A message has a known kind");
     }
+  }
+
+  #isLoyalAgainst(from: ServerId, message: Message): boolean {
+    const asks = message.kind === "preVoteRequest" || message.kind === "requestVoteRequest";
+    return asks && isLoyalAgainst(this.#state, from, message);
   }
 }

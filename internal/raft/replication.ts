@@ -10,18 +10,23 @@
  *  4. By counting copies a leader commits only entries of its own term (3.6.2, Figure 3.7; L1); its own copy counts when
  *     it is on its disk (L12).
  *  5. `commitIndex` only rises (L3).
+ *  6. What a follower acknowledged before it lost a part of its log counts no more (L10): that is the only case in which
+ *     `matchIndex` falls.
  *
  * @module
  */
 import { assert } from "../base/assert.ts";
 import { broadcastAppendEntries, sendAppendEntries } from "./append_entries.ts";
 import type { RequestId } from "./input.ts";
-import type { AppendEntriesRequest, AppendEntriesResponse } from "./message.ts";
+import type { AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotResponse } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
+import { followLeader } from "./follower.ts";
+import { leaveJoint } from "./membership.ts";
 import { confirmReads, startReadRound } from "./reads.ts";
-import { becomeFollower, resetElectionTimer } from "./role.ts";
 import type { State } from "./state.ts";
-import type { EntryKind, LogIndex, ServerId } from "./types.ts";
+import { askToCampaign } from "./transfer.ts";
+import type { Progress } from "./progress.ts";
+import type { EntryKind, LogIndex, Round, ServerId } from "./types.ts";
 
 /* ---- the leader's side ---- */
 
@@ -40,6 +45,7 @@ export function clientRequest(
 ): void {
   assert(payloads.length > 0, "A request has at least one payload");
   if (state.role !== "leader") return outbox.refused(requestId, "notLeader");
+  if (state.transfer !== null) return outbox.refused(requestId, "transferring");
   const { uncommittedBytesMax, uncommittedEntriesMax } = state.settings;
   const uncommittedEntries = state.log.lastIndex - state.commitIndex;
   if (
@@ -59,7 +65,14 @@ export function clientRequest(
 
 function appendOwn(state: State, kind: EntryKind, payload: Uint8Array, outbox: Outbox): void {
   assert(state.role === "leader", "Only a leader makes entries");
-  outbox.append({ index: state.log.lastIndex + 1, term: state.currentTerm, kind, payload, record: null });
+  outbox.append({
+    index: state.log.lastIndex + 1,
+    term: state.currentTerm,
+    kind,
+    payload,
+    configuration: null,
+    record: null,
+  });
   state.uncommittedBytes += payload.length;
 }
 
@@ -83,20 +96,55 @@ export function handleAppendEntriesResponse(
       `acknowledges index ${message.matchIndex}, our log ends at ${state.log.lastIndex}`,
     );
   }
-  progress.lastHeardAt = state.now;
-  if (message.round > progress.round) progress.round = message.round;
-  confirmReads(state, outbox);
+  if (!progress.isOfEpoch(message.epoch)) return;
+  heard(state, progress, message.round, outbox);
   if (message.success) {
-    if (progress.matched(message.matchIndex)) advanceCommitIndex(state);
+    if (progress.matched(message.matchIndex)) advanceCommitIndex(state, outbox);
+    if (state.transfer?.to === from) askToCampaign(state, outbox);
   } else {
-    const agreeAtMost = state.log.lastIndexWithTermAtMost(message.hintTerm, message.hintIndex);
+    const { hintIndex, hintTerm } = message;
+    // Where the hint lies before our log, nothing in it can be compared any more.
+    const agreeAtMost = hintIndex < state.log.snapshotIndex
+      ? hintIndex
+      : state.log.lastIndexWithTermAtMost(hintTerm, hintIndex);
     if (!progress.refused(message.prevLogIndex, agreeAtMost)) return;
   }
+  if (state.role === "leader") sendAppendEntries(state, from, outbox);
+}
+
+/** A follower that lacked what is gone from our log answers: it is on the way, or has what it needs. */
+export function handleInstallSnapshotResponse(
+  state: State,
+  from: ServerId,
+  message: InstallSnapshotResponse,
+  outbox: Outbox,
+): void {
+  if (state.role !== "leader" || message.requestTerm !== state.currentTerm) return;
+  const progress = state.progress.get(from);
+  if (progress === undefined || !progress.isOfEpoch(message.epoch)) return;
+  if (message.round > state.round) {
+    return outbox.objected(from, `answers round ${message.round}, we only began ${state.round}`);
+  }
+  if (message.matchIndex > state.log.lastIndex) {
+    return outbox.objected(
+      from,
+      `acknowledges index ${message.matchIndex}, our log ends at ${state.log.lastIndex}`,
+    );
+  }
+  heard(state, progress, message.round, outbox);
+  if (message.matchIndex === 0) return;
+  if (progress.matched(message.matchIndex)) advanceCommitIndex(state, outbox);
   sendAppendEntries(state, from, outbox);
 }
 
-/** Commits what a quorum has on disk, if the newest of it is of our term. */
-export function advanceCommitIndex(state: State): void {
+function heard(state: State, progress: Progress, round: Round, outbox: Outbox): void {
+  progress.heardAt(state.now, state.log.lastIndex, state.settings.electionTimeoutMinMs);
+  if (round > progress.round) progress.round = round;
+  confirmReads(state, outbox);
+}
+
+/** Commits what a quorum has on disk, if the newest of it is of our term; goes on with a change of members that is settled by it. */
+export function advanceCommitIndex(state: State, outbox: Outbox): void {
   if (state.role !== "leader") return;
   const reached = state.configuration.quorumReached((id) =>
     id === state.id ? state.durableIndex : state.progress.get(id)?.matchIndex ?? 0
@@ -107,6 +155,11 @@ export function advanceCommitIndex(state: State): void {
     state.uncommittedBytes -= state.log.entryAt(index).payload.length;
   }
   state.commitIndex = reached;
+  if (leaveJoint(state, outbox)) {
+    // A lone new voter commits at once; the others hear of it.
+    broadcastAppendEntries(state, outbox);
+    advanceCommitIndex(state, outbox);
+  }
 }
 
 /* ---- the follower's side ---- */
@@ -118,11 +171,7 @@ export function handleAppendEntriesRequest(
   outbox: Outbox,
 ): void {
   if (message.term < state.currentTerm) return refuse(state, from, message, outbox);
-  if (state.role === "leader" || (state.leaderId !== null && state.leaderId !== from)) {
-    return outbox.objected(from, `claims to lead term ${message.term}, in which ${state.leaderId} leads`);
-  }
-  becomeFollower(state, message.term, from, outbox);
-  resetElectionTimer(state);
+  if (!followLeader(state, from, message, outbox)) return;
 
   const { prevLogIndex, prevLogTerm, entries } = message;
   const matchIndex = prevLogIndex + entries.length;
@@ -154,6 +203,7 @@ export function handleAppendEntriesRequest(
     matchIndex,
     hintIndex: 0,
     hintTerm: 0,
+    epoch: state.epoch,
   });
 }
 
@@ -170,6 +220,7 @@ function refuse(state: State, to: ServerId, message: AppendEntriesRequest, outbo
     matchIndex: 0,
     hintIndex,
     hintTerm: state.log.termAt(hintIndex),
+    epoch: state.epoch,
   });
 }
 

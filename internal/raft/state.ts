@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { assert } from "../base/assert.ts";
+import { assert, must } from "../base/assert.ts";
 import type { Random } from "../base/random.ts";
-import type { Configuration } from "./configuration.ts";
+import { Configuration } from "./configuration.ts";
 import type { RequestId } from "./input.ts";
 import { Log } from "./log.ts";
 import type { Progress } from "./progress.ts";
@@ -28,9 +28,26 @@ import type {
 export interface Settings {
   /** How often a leader speaks to a follower that it has nothing else to say to. */
   readonly heartbeatMs: number;
-  /** A server without a leader campaigns after a time drawn from [min, max] (3.4). */
+  /**
+   * A server without a leader campaigns after a time drawn from [min, max] (3.4). Whoever heard its leader within the
+   * shorter one stays loyal to it (9.6), and a leader that heard no quorum within it steps down (6.2).
+   */
   readonly electionTimeoutMinMs: number;
   readonly electionTimeoutMaxMs: number;
+  /** Whether a server asks first whether it would be elected (9.6). */
+  readonly preVote: boolean;
+  /**
+   * Whether leadership follows evidence: a leader that hears no quorum steps down, a follower of a live leader refuses votes (6.2,
+   * 4.2.3), and nobody leads whose disk stands still.
+   */
+  readonly checkQuorum: boolean;
+  /**
+   * `null`: reads are never answered on the strength of a lease (6.4.1). A number: clocks drift apart by at most so many
+   * thousandths, the machine's sleep included, and whoever asks for it may read so.
+   */
+  readonly leaseDriftPermille: number | null;
+  /** A learner that lacks at most so many entries, and caught up with the last ones within an election timeout, is ready (4.2.1). */
+  readonly learnerGapMax: number;
   /** Payload bytes in one AppendEntries, unless one entry alone has more. */
   readonly appendBytesMax: number;
   /** Entries in one AppendEntries. */
@@ -47,6 +64,10 @@ export const defaultSettings: Settings = {
   heartbeatMs: 100,
   electionTimeoutMinMs: 1000,
   electionTimeoutMaxMs: 2000,
+  preVote: true,
+  checkQuorum: true,
+  leaseDriftPermille: null,
+  learnerGapMax: 1000,
   appendBytesMax: 1024 * 1024,
   appendEntriesMax: 1024,
   inFlightMessagesMax: 64,
@@ -57,7 +78,7 @@ export const defaultSettings: Settings = {
 
 /** Says which rule a set of settings breaks, or `null` if it is sound. */
 export function objectionToSettings(s: Settings): string | null {
-  const positive: (keyof Settings)[] = [
+  const positive = [
     "heartbeatMs",
     "electionTimeoutMinMs",
     "appendBytesMax",
@@ -66,7 +87,8 @@ export function objectionToSettings(s: Settings): string | null {
     "inFlightBytesMax",
     "uncommittedBytesMax",
     "uncommittedEntriesMax",
-  ];
+    "learnerGapMax",
+  ] as const;
   for (const name of positive) {
     if (!(Number.isInteger(s[name]) && s[name] >= 1)) {
       return `${name} is ${s[name]}, it must be a whole number of at least 1`;
@@ -79,6 +101,11 @@ export function objectionToSettings(s: Settings): string | null {
     return `electionTimeoutMaxMs is ${s.electionTimeoutMaxMs}, it must be a whole number above electionTimeoutMinMs, ` +
       `which is ${s.electionTimeoutMinMs}`;
   }
+  const drift = s.leaseDriftPermille;
+  if (drift !== null && !(Number.isInteger(drift) && drift >= 1 && drift <= 500)) {
+    return `leaseDriftPermille is ${drift}, it must be a whole number from 1 to 500`;
+  }
+  if (drift !== null && !s.checkQuorum) return "leaseDriftPermille is set, so checkQuorum must be (R6)";
   return null;
 }
 
@@ -95,9 +122,31 @@ export interface ReadRound {
   readonly reads: readonly PendingRead[];
 }
 
+/** A round that no quorum has answered yet, and when it began. */
+export interface OpenRound {
+  readonly round: Round;
+  readonly startedAt: Millis;
+}
+
+/** The configuration from an index on, until the next one. */
+export interface PlacedConfiguration {
+  readonly index: LogIndex;
+  readonly configuration: Configuration;
+}
+
+/** A leadership transfer under way (3.10). */
+export interface Transfer {
+  readonly to: ServerId;
+  /** Where the service goes on if nothing came of it. */
+  readonly deadline: Millis;
+  /** Who asked; `null` where the leader itself wants it. */
+  readonly requestId: RequestId | null;
+}
+
 /** A write that was asked for and is not stable yet. */
 export interface PendingWrite {
   readonly number: WriteNumber;
+  readonly askedAt: Millis;
   /** The end of the log that it makes durable; lowered if a later write removes some of it (L11). */
   lastIndex: LogIndex;
 }
@@ -106,21 +155,35 @@ export interface State {
   readonly id: ServerId;
   readonly settings: Settings;
   readonly random: Random;
-  readonly configuration: Configuration;
+  /** The newest configuration in the log, committed or not: in force from when it is appended (4.1). */
+  configuration: Configuration;
+  /** Where it stands; 0 for that of the birth. */
+  configurationIndex: LogIndex;
+  /** All that the log holds, oldest first; the first one is in force where the log begins. */
+  configurations: PlacedConfiguration[];
+  /** Counts how often we lost a part of our log; see AppendEntriesResponse. */
+  readonly epoch: number;
 
   /* serverVars */
   currentTerm: Term;
   votedFor: ServerId | null;
   role: Role;
-  /** Who leads in `currentTerm`, as far as we know. */
+  /** Who leads in `currentTerm` and was heard lately, as far as we know. */
   leaderId: ServerId | null;
+  /** Whom we heard lead last, in whatever term; we are loyal to it for a while. */
+  loyalTo: ServerId | null;
+  /** Who was ever known to lead in `currentTerm`; nobody else can (I1). */
+  termLeaderId: ServerId | null;
 
   /* logVars */
   readonly log: Log;
   commitIndex: LogIndex;
 
   /* candidateVars */
+  /** Who granted a vote in `currentTerm`, or, of a pre-candidate, who would in the next. */
   votesGranted: Set<ServerId>;
+  /** Counts the times that we asked whether we would be elected. */
+  preVoteRound: Round;
   /** The write that holds our own vote; the vote counts when it is stable (E3). */
   ownVoteWrite: WriteNumber;
 
@@ -134,6 +197,15 @@ export interface State {
   readRounds: ReadRound[];
   /** Reads that wait for the next round. */
   readsWaiting: PendingRead[];
+  /** Rounds that no quorum has answered, oldest first; for the lease. */
+  openRounds: OpenRound[];
+  /** When the newest round began that a quorum has answered (6.4.1: measured from when it was sent). */
+  leaseFrom: Millis;
+  /** Since when we lead. */
+  ledSince: Millis;
+  transfer: Transfer | null;
+  /** A transfer was tried in this term: its election may come yet, so there is no lease any more (R5). */
+  transferTried: boolean;
   /** Payload bytes of the entries behind `commitIndex`. Kept by a leader only. */
   uncommittedBytes: number;
 
@@ -141,8 +213,16 @@ export interface State {
   now: Millis;
   /** When a follower or candidate campaigns. */
   electionDeadline: Millis;
+  /** The priority from which on a server may campaign now; decays while there is no leader. */
+  targetPriority: number;
+  /** When the leader was last heard. */
+  leaderHeardAt: Millis;
+  /** The timer was read much too late, and was set anew once for that. */
+  timerWasLate: boolean;
   /** When a leader speaks next. */
   heartbeatDeadline: Millis;
+  /** By how much the latest alarm was late. */
+  loopDelayMs: Millis;
 
   /* the disk, as far as the shell told */
   lastWrite: WriteNumber;
@@ -156,7 +236,6 @@ export interface State {
 export function initialState(
   id: ServerId,
   settings: Settings,
-  configuration: Configuration,
   recovered: Recovered,
   random: Random,
   now: Millis,
@@ -165,33 +244,65 @@ export function initialState(
   assert(objection === null, `The settings were checked: ${objection}`);
   const log = new Log(recovered);
   assert(recovered.hardState.currentTerm >= log.lastTerm, "The term on disk is not behind the log");
+  assert(
+    recovered.commitIndex >= log.snapshotIndex && recovered.commitIndex <= log.lastIndex,
+    "What the disk knows to be committed is in the log",
+  );
+  const configurations = configurationsOf(recovered);
+  const newest = must(configurations.at(-1), "There is a configuration");
   return {
     id,
     settings,
     random,
-    configuration,
+    configuration: newest.configuration,
+    configurationIndex: newest.index,
+    configurations,
+    epoch: recovered.epoch,
     currentTerm: recovered.hardState.currentTerm,
     votedFor: recovered.hardState.votedFor,
     role: "follower",
     leaderId: null,
+    loyalTo: null,
+    termLeaderId: null,
     log,
-    commitIndex: log.snapshotIndex,
+    commitIndex: recovered.commitIndex,
     votesGranted: new Set(),
+    preVoteRound: 0,
     ownVoteWrite: 0,
     progress: new Map(),
     termStartIndex: 0,
     round: 0,
     readRounds: [],
     readsWaiting: [],
+    openRounds: [],
+    leaseFrom: -Infinity,
+    ledSince: now,
+    transfer: null,
+    transferTried: false,
     uncommittedBytes: 0,
     now,
     electionDeadline: now,
+    targetPriority: Infinity,
+    // Whoever forgot how lately it heard a leader that may hold a lease behaves as if it had heard it right now (R6).
+    leaderHeardAt: settings.leaseDriftPermille === null ? -Infinity : now,
+    timerWasLate: false,
     heartbeatDeadline: now,
+    loopDelayMs: 0,
     lastWrite: 0,
     stableWrite: 0,
     pendingWrites: [],
     durableIndex: log.lastIndex,
   };
+}
+
+/** The configuration at the beginning of the log, and those in it. */
+function configurationsOf({ snapshotIndex, configuration, entries }: Recovered): PlacedConfiguration[] {
+  const placed = [{ index: snapshotIndex, configuration: new Configuration(configuration) }];
+  for (const entry of entries) {
+    if (entry.configuration === null) continue;
+    placed.push({ index: entry.index, configuration: new Configuration(entry.configuration) });
+  }
+  return placed;
 }
 
 /** The hard state as it stands in memory. */

@@ -13,6 +13,12 @@ export type Term = number;
 /** A place in the log. The first entry has index 1; 0 is the place before it. At most 2^53 - 1. */
 export type LogIndex = number;
 
+/** A place in the log and the term of what stands there. Two logs that share one share everything before it (log matching). */
+export interface LogPosition {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
 /** Milliseconds on the shell's monotonic clock; the core only compares and adds. */
 export type Millis = number;
 
@@ -28,13 +34,42 @@ export type Round = number;
  */
 export type EntryKind = "noop" | "command" | "configuration";
 
+/** One server as the configuration knows it. The core reads `id`, `priority`, `promote` and `replaces`; the rest it carries. */
+export interface Member {
+  readonly id: ServerId;
+  /** Where other servers reach it, as `host:port`; a hint that may change, not an identity. */
+  readonly address: string;
+  /** Tells this life of the id from another that came after it on a new disk; empty while nobody knows (M11). */
+  readonly incarnation: string;
+  /** A voter with a higher one campaigns earlier; 0 never campaigns. At most 1000. */
+  readonly priority: number;
+  /** A learner that becomes a voter by itself once it has caught up. */
+  readonly promote: boolean;
+  /** The voter whose place it takes then; `null` for none. */
+  readonly replaces: ServerId | null;
+}
+
+/**
+ * Who the members are, as a value (dissertation chapter 4). In a joint configuration `outgoing` are the voters of the old one,
+ * and both count; otherwise it is empty. A learner gets the log and does not count. `members` has everybody that the other
+ * lists name, and nobody else. All lists are in the order of ids.
+ */
+export interface ConfigurationValue {
+  readonly voters: readonly ServerId[];
+  readonly outgoing: readonly ServerId[];
+  readonly learners: readonly ServerId[];
+  readonly members: readonly Member[];
+}
+
 /** One place of the log, filled. Never changed once made. */
 export interface Entry {
   readonly index: LogIndex;
   readonly term: Term;
   readonly kind: EntryKind;
-  /** Bytes that the core carries and never reads. */
+  /** Bytes that the core carries and never reads; empty for a configuration until the codec puts it into bytes. */
   readonly payload: Uint8Array;
+  /** What a configuration entry says; `null` for the other kinds. */
+  readonly configuration: ConfigurationValue | null;
   /**
    * The entry as it stands on disk and on the wire, once somebody encoded it: the codec's memo, so that an entry is
    * encoded once in the whole cluster. The core neither reads nor writes it, save that it sets `null` at birth.
@@ -54,9 +89,18 @@ export interface Recovered {
   /** The index and term of the last entry that a snapshot covers; 0 and 0 without one. */
   readonly snapshotIndex: LogIndex;
   readonly snapshotTerm: Term;
+  /** The configuration at `snapshotIndex`; at 0 that of the birth. */
+  readonly configuration: ConfigurationValue;
+  /** An index that is known to be committed, from `snapshotIndex` to the last one. */
+  readonly commitIndex: LogIndex;
   /** Every entry after the snapshot, contiguous. */
   readonly entries: readonly Entry[];
+  /** Counts how often this server lost a part of its log (reliability, repair). */
+  readonly epoch: number;
 }
 
-/** What a server is at the moment. */
-export type Role = "follower" | "candidate" | "leader";
+/**
+ * What a server is at the moment. A pre-candidate asks whether it would be elected, in the term it has, and changes
+ * nobody's state by asking (9.6).
+ */
+export type Role = "follower" | "preCandidate" | "candidate" | "leader";

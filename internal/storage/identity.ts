@@ -14,7 +14,7 @@ import type { Random } from "../base/random.ts";
 import { crc32c } from "../codec/crc32c.ts";
 import type { DirectoryLock, FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
-import type { Recovered } from "../raft/types.ts";
+import type { ConfigurationValue, Recovered } from "../raft/types.ts";
 import { listSegments, recoverLog } from "./recovery.ts";
 import { refusalOf, StableStore } from "./stable_store.ts";
 
@@ -77,7 +77,15 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   const held = lock;
   try {
     const identity = await openIdentity(options);
-    const { store, recovered } = await StableStore.open(storeOptions(options, identity));
+    const { store, recovered: log } = await StableStore.open(storeOptions(options, identity));
+    const recovered: Recovered = {
+      ...log,
+      snapshotIndex: 0,
+      snapshotTerm: 0,
+      configuration: birthOf(identity),
+      commitIndex: 0,
+      epoch: 0,
+    };
     trace.event("info", "log is recovered", {
       term: recovered.hardState.currentTerm,
       lastIndex: recovered.entries.at(-1)?.index ?? recovered.snapshotIndex,
@@ -91,6 +99,24 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
     await held.release();
     throw error instanceof Refusal ? error : refusalOf(`open the data directory ${directory}`, error);
   }
+}
+
+/** The configuration of the birth: the members, of whom nothing more is known. */
+function birthOf({ members }: Identity): ConfigurationValue {
+  const voters = [...members].sort();
+  return {
+    voters,
+    outgoing: [],
+    learners: [],
+    members: voters.map((id) => ({
+      id,
+      address: "",
+      incarnation: "",
+      priority: 100,
+      promote: false,
+      replaces: null,
+    })),
+  };
 }
 
 function storeOptions(

@@ -324,6 +324,9 @@ function foldRecord(
       fold.hardState = record.hardState;
       return null;
     }
+    case "reset":
+    case "commit":
+      return `a ${record.kind} record is not known yet`;
     case "truncate":
       if (record.from > lastIndex) return `the log is cut at ${record.from}, its last entry is ${lastIndex}`;
       fold.entries.length = record.from - 1;

@@ -126,7 +126,7 @@ export class StableStore {
    */
   static async open(
     options: StoreOptions,
-  ): Promise<{ readonly store: StableStore; readonly recovered: Recovered }> {
+  ): Promise<{ readonly store: StableStore; readonly recovered: Pick<Recovered, "hardState" | "entries"> }> {
     try {
       const { fileSystem, directory, trace } = options;
       const { hardState, entries, end } = await recoverLog(fileSystem, directory, options, trace);
@@ -136,7 +136,7 @@ export class StableStore {
       const segment = await reopen(options, end, hardState);
       await fileSystem.syncDirectory(directory);
       const store = new StableStore(options, segment, end, hardState);
-      return { store, recovered: { hardState, snapshotIndex: 0, snapshotTerm: 0, entries } };
+      return { store, recovered: { hardState, entries } };
     } catch (error) {
       throw error instanceof Refusal ? error : refusalOf("open the log", error);
     }

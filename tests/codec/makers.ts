@@ -6,7 +6,8 @@
 import type { Random } from "../../internal/base/random.ts";
 import type { WireMessage } from "../../internal/codec/message_codec.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
-import type { Entry, EntryKind } from "../../internal/raft/types.ts";
+import type { Health } from "../../internal/raft/message.ts";
+import type { ConfigurationValue, Entry, EntryKind, Member } from "../../internal/raft/types.ts";
 import { randomBytes, randomNumber, randomText } from "./support.ts";
 
 const KINDS: readonly EntryKind[] = ["noop", "command", "configuration"];
@@ -25,8 +26,41 @@ export function entriesOf(
   return Array.from({ length: count }, (_, i): Entry => {
     term = randomNumber(random, term, termMax);
     const kind = KINDS[random.below(KINDS.length)] ?? "noop";
-    return { index: first + i, term, kind, payload: randomBytes(random, 40), record: null };
+    const isConfiguration = kind === "configuration";
+    return {
+      index: first + i,
+      term,
+      kind,
+      payload: isConfiguration ? new Uint8Array(0) : randomBytes(random, 40),
+      configuration: isConfiguration ? randomConfiguration(random) : null,
+      record: null,
+    };
   });
+}
+
+/** A sound configuration, now and then joint, now and then empty. */
+export function randomConfiguration(random: Random): ConfigurationValue {
+  const ids = Array.from({ length: random.between(0, 9) }, (_, i) => `${randomText(random, 3)}${i}`).sort(
+    (a, b) => a < b ? -1 : 1,
+  );
+  const voters = ids.filter((_, i) => i === 0 || random.chance(1, 2));
+  const outgoing = random.chance(1, 2) ? ids.filter(() => random.chance(1, 2)) : [];
+  const learners = ids.filter((id) =>
+    !voters.includes(id) && (!outgoing.includes(id) || random.chance(1, 2))
+  );
+  const members = ids.map((id): Member => ({
+    id,
+    address: randomText(random, 20),
+    incarnation: randomText(random, 16),
+    priority: random.below(1001),
+    promote: random.chance(1, 2),
+    replaces: random.chance(1, 2) ? randomText(random, 5) : null,
+  }));
+  return { voters, outgoing, learners, members };
+}
+
+function randomHealth(random: Random): Health {
+  return { diskMs: randomNumber(random), loopMs: randomNumber(random) };
 }
 
 /** One maker for each kind; what it makes keeps every rule of the decoder. */
@@ -36,8 +70,58 @@ export const messageMakers: {
   requestVoteRequest: (random) => {
     const term = randomNumber(random, 1);
     const lastLogTerm = randomNumber(random, 0, term - 1);
-    return { kind: "requestVoteRequest", term, lastLogIndex: randomNumber(random), lastLogTerm };
+    return {
+      kind: "requestVoteRequest",
+      term,
+      lastLogIndex: randomNumber(random),
+      lastLogTerm,
+      transfer: random.chance(1, 2),
+    };
   },
+  preVoteRequest: (random) => {
+    const term = randomNumber(random);
+    return {
+      kind: "preVoteRequest",
+      term,
+      lastLogIndex: randomNumber(random),
+      lastLogTerm: randomNumber(random, 0, term),
+      round: randomNumber(random),
+    };
+  },
+  preVoteResponse: (random) => ({
+    kind: "preVoteResponse",
+    term: randomNumber(random),
+    voteGranted: random.chance(1, 2),
+    round: randomNumber(random),
+  }),
+  installSnapshotRequest: (random) => {
+    const term = randomNumber(random, 1);
+    return {
+      kind: "installSnapshotRequest",
+      term,
+      snapshotIndex: randomNumber(random, 1),
+      snapshotTerm: randomNumber(random, 1, term),
+      round: randomNumber(random),
+      health: randomHealth(random),
+    };
+  },
+  installSnapshotResponse: (random) => {
+    const term = randomNumber(random);
+    const requestTerm = random.chance(1, 2) ? term : randomNumber(random, 0, term);
+    return {
+      kind: "installSnapshotResponse",
+      term,
+      requestTerm,
+      round: randomNumber(random),
+      matchIndex: requestTerm === term ? randomNumber(random) : 0,
+      epoch: randomNumber(random),
+    };
+  },
+  timeoutNowRequest: (random) => ({
+    kind: "timeoutNowRequest",
+    term: randomNumber(random, 1),
+    lastLogIndex: randomNumber(random),
+  }),
   requestVoteResponse: (random) => ({
     kind: "requestVoteResponse",
     term: randomNumber(random),
@@ -55,6 +139,7 @@ export const messageMakers: {
       prevLogIndex,
       prevLogTerm,
       leaderCommit: randomNumber(random),
+      health: randomHealth(random),
       round: randomNumber(random),
       entries: entriesOf(random, { first: prevLogIndex + 1, count, termMin, termMax: term }),
     };
@@ -73,6 +158,7 @@ export const messageMakers: {
       matchIndex: randomNumber(random, success ? prevLogIndex : 0),
       hintIndex: randomNumber(random),
       hintTerm: randomNumber(random),
+      epoch: randomNumber(random),
     };
   },
   forwardRequest: (random) => ({

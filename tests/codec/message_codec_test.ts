@@ -22,15 +22,15 @@ const MAX = Number.MAX_SAFE_INTEGER;
 const NOTHING: Uint8Array = new Uint8Array(0);
 
 function entry(index: number, term: number): Entry {
-  return { index, term, kind: "command", payload: utf8("x"), record: null };
+  return { index, term, kind: "command", payload: utf8("x"), configuration: null, record: null };
 }
 
 const NOOP_1_1 = "19000000 d0a51522 0100000000000000 0100000000000000 01";
 
 const GOLDEN: { readonly [Kind in WireMessage["kind"]]: readonly [message: WireMessage, hex: string] } = {
   requestVoteRequest: [
-    { kind: "requestVoteRequest", term: 5, lastLogIndex: 300, lastLogTerm: 4 },
-    "84 01 05 19012c 04",
+    { kind: "requestVoteRequest", term: 5, lastLogIndex: 300, lastLogTerm: 4, transfer: true },
+    "85 01 05 19012c 04 f5",
   ],
   requestVoteResponse: [
     { kind: "requestVoteResponse", term: MAX, voteGranted: true },
@@ -44,9 +44,10 @@ const GOLDEN: { readonly [Kind in WireMessage["kind"]]: readonly [message: WireM
       prevLogTerm: 0,
       leaderCommit: 7,
       round: 24,
-      entries: [{ index: 1, term: 1, kind: "noop", payload: NOTHING, record: null }],
+      health: { diskMs: 25, loopMs: 3 },
+      entries: [{ index: 1, term: 1, kind: "noop", payload: NOTHING, configuration: null, record: null }],
     },
-    `87 03 02 00 00 07 1818 5819 ${NOOP_1_1}`,
+    `89 03 02 00 00 07 1818 1819 03 5819 ${NOOP_1_1}`,
   ],
   appendEntriesResponse: [
     {
@@ -59,8 +60,43 @@ const GOLDEN: { readonly [Kind in WireMessage["kind"]]: readonly [message: WireM
       matchIndex: 0,
       hintIndex: 7,
       hintTerm: 1,
+      epoch: 2,
     },
-    "89 04 03 02 f4 0a 01 00 07 01",
+    "8a 04 03 02 f4 0a 01 00 07 01 02",
+  ],
+  preVoteRequest: [
+    { kind: "preVoteRequest", term: 5, lastLogIndex: 300, lastLogTerm: 5, round: 6 },
+    "85 05 05 19012c 05 06",
+  ],
+  preVoteResponse: [
+    { kind: "preVoteResponse", term: 5, voteGranted: false, round: 6 },
+    "84 06 05 f4 06",
+  ],
+  installSnapshotRequest: [
+    {
+      kind: "installSnapshotRequest",
+      term: 5,
+      snapshotIndex: 300,
+      snapshotTerm: 4,
+      round: 6,
+      health: { diskMs: 0, loopMs: 1 },
+    },
+    "87 07 05 19012c 04 06 00 01",
+  ],
+  installSnapshotResponse: [
+    {
+      kind: "installSnapshotResponse",
+      term: 5,
+      requestTerm: 5,
+      round: 6,
+      matchIndex: 301,
+      epoch: 0,
+    },
+    "86 08 05 05 06 19012d 00",
+  ],
+  timeoutNowRequest: [
+    { kind: "timeoutNowRequest", term: 5, lastLogIndex: 300 },
+    "83 09 05 19012c",
   ],
   forwardRequest: [
     {
@@ -108,7 +144,35 @@ for (const [kind, make] of Object.entries(messageMakers)) {
 
 /** The fields after the code, in order, with the reason when one is of another type. */
 const FIELDS: { readonly [Kind in WireMessage["kind"]]: readonly string[] } = {
-  requestVoteRequest: ["term is no number", "lastLogIndex is no number", "lastLogTerm is no number"],
+  preVoteRequest: [
+    "term is no number",
+    "lastLogIndex is no number",
+    "lastLogTerm is no number",
+    "round is no number",
+  ],
+  preVoteResponse: ["term is no number", "voteGranted is neither true nor false", "round is no number"],
+  installSnapshotRequest: [
+    "term is no number",
+    "snapshotIndex is no number",
+    "snapshotTerm is no number",
+    "round is no number",
+    "diskMs is no number",
+    "loopMs is no number",
+  ],
+  installSnapshotResponse: [
+    "term is no number",
+    "requestTerm is no number",
+    "round is no number",
+    "matchIndex is no number",
+    "epoch is no number",
+  ],
+  timeoutNowRequest: ["term is no number", "lastLogIndex is no number"],
+  requestVoteRequest: [
+    "term is no number",
+    "lastLogIndex is no number",
+    "lastLogTerm is no number",
+    "transfer is neither true nor false",
+  ],
   requestVoteResponse: ["term is no number", "voteGranted is neither true nor false"],
   appendEntriesRequest: [
     "term is no number",
@@ -116,6 +180,8 @@ const FIELDS: { readonly [Kind in WireMessage["kind"]]: readonly string[] } = {
     "prevLogTerm is no number",
     "leaderCommit is no number",
     "round is no number",
+    "diskMs is no number",
+    "loopMs is no number",
     "entries is no byte string",
   ],
   appendEntriesResponse: [
@@ -127,6 +193,7 @@ const FIELDS: { readonly [Kind in WireMessage["kind"]]: readonly string[] } = {
     "matchIndex is no number",
     "hintIndex is no number",
     "hintTerm is no number",
+    "epoch is no number",
   ],
   forwardRequest: ["term is no number", "life is no number", "requests is no array"],
   forwardResponse: ["life is no number", "responses is no array"],
@@ -185,56 +252,100 @@ const vote = encodeHardState({ currentTerm: 1, votedFor: "n1" });
 /** Pairs at the edge of each rule: the first is refused for the reason, the second is accepted. */
 const RULES:
   readonly (readonly [refused: readonly CborValue[], reason: string, accepted: readonly CborValue[]])[] = [
-    [[1, 0, 0, 0], "term is 0", [1, 1, 0, 0]],
-    [[1, 5, 9, 5], "lastLogTerm is 5, term is 5", [1, 5, 9, 4]],
-    [[1, MAX, 9, MAX], `lastLogTerm is ${MAX}, term is ${MAX}`, [1, MAX, MAX, MAX - 1]],
-    [[3, 0, 0, 0, 0, 0, NOTHING], "term is 0", [3, 1, 0, 0, 0, 0, NOTHING]],
-    [[3, 2, 1, 3, 0, 0, NOTHING], "prevLogTerm is 3, term is 2", [3, 2, 1, 2, 0, 0, NOTHING]],
-    [[3, 2, 0, 1, 0, 0, NOTHING], "prevLogIndex is 0 and prevLogTerm is 1", [3, 2, 1, 1, 0, 0, NOTHING]],
-    [[3, 2, 1, 0, 0, 0, NOTHING], "prevLogIndex is 1 and prevLogTerm is 0", [3, 2, 0, 0, 0, 0, NOTHING]],
-    [[3, 2, 1, 1, 0, 0, records(entry(1, 1))], "entry 1 follows prevLogIndex 1", [
+    [[1, 0, 0, 0, false], "term is 0", [1, 1, 0, 0, false]],
+    [[1, 5, 9, 5, false], "lastLogTerm is 5, term is 5", [1, 5, 9, 4, false]],
+    [[1, MAX, 9, MAX, false], `lastLogTerm is ${MAX}, term is ${MAX}`, [1, MAX, MAX, MAX - 1, false]],
+    [[3, 0, 0, 0, 0, 0, 0, 0, NOTHING], "term is 0", [3, 1, 0, 0, 0, 0, 0, 0, NOTHING]],
+    [[3, 2, 1, 3, 0, 0, 0, 0, NOTHING], "prevLogTerm is 3, term is 2", [3, 2, 1, 2, 0, 0, 0, 0, NOTHING]],
+    [[3, 2, 0, 1, 0, 0, 0, 0, NOTHING], "prevLogIndex is 0 and prevLogTerm is 1", [
       3,
       2,
       1,
       1,
       0,
       0,
+      0,
+      0,
+      NOTHING,
+    ]],
+    [[3, 2, 1, 0, 0, 0, 0, 0, NOTHING], "prevLogIndex is 1 and prevLogTerm is 0", [
+      3,
+      2,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      NOTHING,
+    ]],
+    [[3, 2, 1, 1, 0, 0, 0, 0, records(entry(1, 1))], "entry 1 follows prevLogIndex 1", [
+      3,
+      2,
+      1,
+      1,
+      0,
+      0,
+      0,
+      0,
       records(entry(2, 1)),
     ]],
     [
-      [3, 2, 1, 1, 0, 0, records(entry(3, 1))],
+      [3, 2, 1, 1, 0, 0, 0, 0, records(entry(3, 1))],
       "entry 3 follows prevLogIndex 1",
-      [3, 2, 2, 1, 0, 0, records(entry(3, 1))],
+      [3, 2, 2, 1, 0, 0, 0, 0, records(entry(3, 1))],
     ],
     [
-      [3, 3, 1, 2, 0, 0, records(entry(2, 1))],
+      [3, 3, 1, 2, 0, 0, 0, 0, records(entry(2, 1))],
       "term 1 follows prevLogTerm 2",
-      [3, 3, 1, 2, 0, 0, records(entry(2, 2))],
+      [3, 3, 1, 2, 0, 0, 0, 0, records(entry(2, 2))],
     ],
     [
-      [3, 2, 1, 1, 0, 0, records(entry(2, 1), entry(3, 3))],
+      [3, 2, 1, 1, 0, 0, 0, 0, records(entry(2, 1), entry(3, 3))],
       "an entry has term 3, term is 2",
-      [3, 3, 1, 1, 0, 0, records(entry(2, 1), entry(3, 3))],
+      [3, 3, 1, 1, 0, 0, 0, 0, records(entry(2, 1), entry(3, 3))],
     ],
     [
-      [3, 2, 1, 1, 0, 0, records(entry(2, 1), entry(4, 1))],
+      [3, 2, 1, 1, 0, 0, 0, 0, records(entry(2, 1), entry(4, 1))],
       "index 4 follows 2",
-      [3, 2, 1, 1, 0, 0, records(entry(2, 1), entry(3, 1))],
+      [3, 2, 1, 1, 0, 0, 0, 0, records(entry(2, 1), entry(3, 1))],
     ],
     [
-      [3, 2, 1, 1, 0, 0, vote],
+      [3, 2, 1, 1, 0, 0, 0, 0, vote],
       "a hardState record stands among entries",
-      [3, 2, MAX - 1, 1, MAX, MAX, records(entry(MAX, 2))],
+      [3, 2, MAX - 1, 1, MAX, MAX, 0, 0, records(entry(MAX, 2))],
     ],
     [
-      [3, 2, 1, 1, 0, 0, utf8("no record")],
+      [3, 2, 1, 1, 0, 0, 0, 0, utf8("no record")],
       "a record header has 25 bytes, 9 are left",
-      [3, 2, MAX, 2, 0, 0, NOTHING],
+      [3, 2, MAX, 2, 0, 0, 0, 0, NOTHING],
     ],
-    [[4, 2, 3, false, 0, 0, 0, 0, 0], "requestTerm is 3, term is 2", [4, 3, 3, false, 0, 0, 0, 0, 0]],
-    [[4, 3, 2, true, 0, 0, 0, 0, 0], "success is for term 2, term is 3", [4, 3, 2, false, 0, 0, 0, 0, 0]],
-    [[4, 3, 3, true, 5, 0, 4, 0, 0], "matchIndex is 4, prevLogIndex is 5", [4, 3, 3, true, 5, 0, 5, 0, 0]],
-    [[4, 3, 3, true, MAX, 0, 0, 0, 0], `matchIndex is 0, prevLogIndex is ${MAX}`, [
+    [[4, 2, 3, false, 0, 0, 0, 0, 0, 0], "requestTerm is 3, term is 2", [4, 3, 3, false, 0, 0, 0, 0, 0, 0]],
+    [[4, 3, 2, true, 0, 0, 0, 0, 0, 0], "success is for term 2, term is 3", [
+      4,
+      3,
+      2,
+      false,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+    ]],
+    [[4, 3, 3, true, 5, 0, 4, 0, 0, 0], "matchIndex is 4, prevLogIndex is 5", [
+      4,
+      3,
+      3,
+      true,
+      5,
+      0,
+      5,
+      0,
+      0,
+      0,
+    ]],
+    [[4, 3, 3, true, MAX, 0, 0, 0, 0, 0], `matchIndex is 0, prevLogIndex is ${MAX}`, [
       4,
       3,
       3,
@@ -244,7 +355,15 @@ const RULES:
       0,
       0,
       0,
+      0,
     ]],
+    [[5, 5, 9, 6, 1], "lastLogTerm is 6, term is 5", [5, 5, 9, 5, 1]],
+    [[7, 5, 0, 1, 0, 0, 0], "snapshotIndex is 0 and snapshotTerm is 1", [7, 5, 1, 1, 0, 0, 0]],
+    [[7, 5, 1, 0, 0, 0, 0], "snapshotIndex is 1 and snapshotTerm is 0", [7, 5, 1, 5, 0, 0, 0]],
+    [[7, 5, 1, 6, 0, 0, 0], "snapshotTerm is 6, term is 5", [7, 6, 1, 6, 0, 0, 0]],
+    [[8, 5, 6, 0, 0, 0], "requestTerm is 6, term is 5", [8, 6, 6, 0, 0, 0]],
+    [[8, 6, 5, 0, 3, 0], "matchIndex is for term 5, term is 6", [8, 6, 5, 0, 0, 0]],
+    [[9, 0, 3], "term is 0", [9, 1, 3]],
   ];
 
 for (const [refused, reason, accepted] of RULES) {
@@ -263,7 +382,7 @@ const NO_MESSAGES: readonly (readonly [value: CborValue, reason: string])[] = [
   [NOTHING, "a message is an array"],
   [[], "message code is undefined"],
   [[0], "message code is 0"],
-  [[5, 1, 2, 3], "message code is 5"],
+  [[10, 1, 2, 3], "message code is 10"],
   [[15, 1], "message code is 15"],
   [[20, 1], "message code is 20"],
   [[MAX, 1], `message code is ${MAX}`],
@@ -282,6 +401,7 @@ Deno.test("an entry that arrived keeps its record, and goes on without being enc
   const sent = entry(2, 1);
   const body = encodeMessage({
     kind: "appendEntriesRequest",
+    health: { diskMs: 0, loopMs: 0 },
     term: 1,
     prevLogIndex: 1,
     prevLogTerm: 1,

@@ -22,6 +22,11 @@ const CODES: { readonly [Kind in PeerMessage["kind"]]: number } = {
   requestVoteResponse: 2,
   appendEntriesRequest: 3,
   appendEntriesResponse: 4,
+  preVoteRequest: 5,
+  preVoteResponse: 6,
+  installSnapshotRequest: 7,
+  installSnapshotResponse: 8,
+  timeoutNowRequest: 9,
   forwardRequest: 16,
   forwardResponse: 17,
 };

@@ -13,15 +13,17 @@ import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import {
   decodeEntries,
   decodeRecord,
+  encodeCommit,
   encodeEntries,
   encodeHardState,
+  encodeReset,
   encodeTruncate,
-  entryBytes,
   RECORD_BYTES_MAX,
   RECORD_HEADER_BYTES,
   recordOf,
 } from "../../internal/codec/record.ts";
-import type { Entry, HardState } from "../../internal/raft/types.ts";
+import type { ConfigurationValue, Entry, HardState } from "../../internal/raft/types.ts";
+import { encodeConfiguration } from "../../internal/codec/configuration_codec.ts";
 import { entriesOf } from "./makers.ts";
 import {
   bitFlips,
@@ -41,12 +43,30 @@ import {
 
 await loadCrc32c();
 
+function recordBytes({ payload, configuration }: Entry): number {
+  return RECORD_HEADER_BYTES + (configuration === null ? payload : encodeConfiguration(configuration)).length;
+}
+
 const MAX = Number.MAX_SAFE_INTEGER;
 const NOTHING: Uint8Array = new Uint8Array(0);
 
 function entry(index: number, term: number, kind: Entry["kind"] = "noop", payload = NOTHING): Entry {
-  return { index, term, kind, payload, record: null };
+  return { index, term, kind, payload, configuration: null, record: null };
 }
+
+const ONE_VOTER: ConfigurationValue = {
+  voters: ["n1"],
+  outgoing: [],
+  learners: [],
+  members: [{
+    id: "n1",
+    address: "h:1",
+    incarnation: "",
+    priority: 100,
+    promote: false,
+    replaces: null,
+  }],
+};
 
 /** A record by its table, with a checksum that holds, whatever its content. */
 function sealed(
@@ -77,8 +97,8 @@ const GOLDEN: readonly (readonly [what: string, record: () => Uint8Array, hex: s
   ],
   [
     "a configuration",
-    () => recordOf(entry(2, MAX, "configuration", bytesOf("ff"))),
-    "1a000000 f29e1cac ffffffffffff1f00 0200000000000000 03 ff",
+    () => recordOf({ ...entry(2, MAX, "configuration"), configuration: ONE_VOTER }),
+    "2e000000 d2e16403 ffffffffffff1f00 0200000000000000 03 8481626e3180808186626e3163683a31601864f4f6",
   ],
   [
     "a vote",
@@ -90,6 +110,12 @@ const GOLDEN: readonly (readonly [what: string, record: () => Uint8Array, hex: s
     () => encodeHardState({ currentTerm: 0, votedFor: null }),
     "19000000 abebfa6b 0000000000000000 0000000000000000 10",
   ],
+  [
+    "a reset",
+    () => encodeReset({ index: 9, term: 4 }),
+    "19000000 0eb8f3bc 0400000000000000 0900000000000000 12",
+  ],
+  ["a commit", () => encodeCommit(9, 4), "19000000 0d3b984e 0400000000000000 0900000000000000 13"],
   ["a truncation", () => encodeTruncate(9, 4), "19000000 fa4ba3af 0400000000000000 0900000000000000 11"],
 ];
 
@@ -109,7 +135,7 @@ Deno.test("entries come back from their records, with the extremes of index, ter
     const entries = entriesOf(random, { first, count, termMin, termMax: MAX });
     encodeEntries(entries);
     const bytes = join(...entries.map(recordOf));
-    assertEquals(bytes.length, entries.reduce((sum, each) => sum + entryBytes(each), 0));
+    assertEquals(bytes.length, entries.reduce((sum, each) => sum + recordBytes(each), 0));
     assertEquals(decodeEntries(bytes), entries);
   }
 });
@@ -144,9 +170,9 @@ Deno.test("a record is read where it stands, and nothing is copied", () => {
 Deno.test("an entry is encoded once, those without a record side by side in one allocation", () => {
   const [a, b, c] = [entry(1, 1), entry(2, 1, "command", utf8("b")), entry(3, 1)];
   const known = recordOf(b);
-  assertEquals(watchAllocations(() => encodeEntries([a, b, c])).allocated, [entryBytes(a) + entryBytes(c)]);
+  assertEquals(watchAllocations(() => encodeEntries([a, b, c])).allocated, [recordBytes(a) + recordBytes(c)]);
   assertStrictEquals(b.record, known);
-  assertEquals([a.record?.byteOffset, c.record?.byteOffset], [0, entryBytes(a)]);
+  assertEquals([a.record?.byteOffset, c.record?.byteOffset], [0, recordBytes(a)]);
   assertEquals(watchAllocations(() => encodeEntries([a, b, c])).allocated, []);
   assertStrictEquals(recordOf(a), a.record);
 });
@@ -215,8 +241,11 @@ const WRONG: readonly (readonly [what: string, record: Uint8Array, reason: strin
   ["an entry without index", sealed({ index: 0n }), "an entry has index 0 and term 1"],
   ["an entry without term", sealed({ kind: 2, term: 0n }), "an entry has index 1 and term 0"],
   ["a configuration without index", sealed({ kind: 3, index: 0n }), "an entry has index 0 and term 1"],
+  ["a reset without index", sealed({ kind: 18, index: 0n }), "a reset record has index 0 and term 1"],
+  ["a reset without term", sealed({ kind: 18, term: 0n }), "a reset record has index 1 and term 0"],
+  ["a commit of nothing", sealed({ kind: 19, index: 0n }), "a commit record has index 0"],
   ["a truncation from 0", sealed({ kind: 17, index: 0n }), "a truncate record begins at index 0"],
-  ...[0, 4, 15, 18, 255].map((kind) => [`kind ${kind}`, sealed({ kind }), `record kind is ${kind}`] as const),
+  ...[0, 4, 15, 20, 255].map((kind) => [`kind ${kind}`, sealed({ kind }), `record kind is ${kind}`] as const),
 ];
 
 for (const [what, record, reason] of WRONG) {

@@ -12,7 +12,14 @@ import type { Entry } from "../../internal/raft/types.ts";
 import { Stage } from "../scenarios/stage.ts";
 import { chain, Ghost, type Observation, Violation } from "./ghost.ts";
 
-const entry: Entry = { index: 3, term: 2, kind: "command", payload: Uint8Array.of(1, 2, 3), record: null };
+const entry: Entry = {
+  index: 3,
+  term: 2,
+  kind: "command",
+  payload: Uint8Array.of(1, 2, 3),
+  configuration: null,
+  record: null,
+};
 
 const CHANGES: readonly (readonly [what: string, change: Partial<Entry>])[] = [
   ["the index", { index: 4 }],
@@ -68,6 +75,7 @@ Deno.test("the ghost follows a log through its writes, and starts anew with a se
     prevLogTerm: 1,
     entries: [2, 3].map((index) => ({ ...entry, index, term: 2, payload: Uint8Array.of(index, 2) })),
     leaderCommit: 0,
+    health: { diskMs: 0, loopMs: 0 },
     round: 0,
   });
   follow();
@@ -85,7 +93,15 @@ Deno.test("a write with a gap is a violation by itself", () => {
   ghost.started("A", stage.raft);
   const write = (index: number) => () =>
     ghost.stepped("A", stage.raft, [
-      { kind: "write", number: 1, hardState: null, truncateFrom: null, append: [{ ...entry, index }] },
+      {
+        kind: "write",
+        number: 1,
+        hardState: null,
+        reset: null,
+        truncateFrom: null,
+        append: [{ ...entry, index }],
+        commitIndex: 0,
+      },
     ]);
   assertThrows(write(3), Violation, "Log gap: entry 3 follows 1");
   write(2)();

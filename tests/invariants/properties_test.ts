@@ -9,13 +9,13 @@
  */
 import { assertEquals, assertThrows } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
-import { Configuration } from "../../internal/raft/configuration.ts";
 import type { Effect } from "../../internal/raft/effect.ts";
 import { Log } from "../../internal/raft/log.ts";
 import type { Message } from "../../internal/raft/message.ts";
 import { Raft, type StateView } from "../../internal/raft/raft.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
 import type { Entry, LogIndex } from "../../internal/raft/types.ts";
+import { birth } from "../scenarios/stage.ts";
 import { ElectionSafety } from "./election_safety.ts";
 import { Ghost, type Property, Violation } from "./ghost.ts";
 import { LeaderAppendOnly } from "./leader_append_only.ts";
@@ -31,7 +31,14 @@ function entriesOf(log: string): Entry[] {
     const [, index, term, content] = /^(\d+):(\d+)([a-z]?)$/.exec(word) ?? [];
     if (content === undefined) throw new Error(`Cannot read "${word}" as index:term`);
     const payload = new TextEncoder().encode(content);
-    return { index: Number(index), term: Number(term), kind: "command", payload, record: null };
+    return {
+      index: Number(index),
+      term: Number(term),
+      kind: "command",
+      payload,
+      configuration: null,
+      record: null,
+    };
   });
 }
 
@@ -45,8 +52,7 @@ class Puppet extends Raft {
     super({
       id,
       settings: defaultSettings,
-      configuration: new Configuration([id]),
-      recovered: { hardState, snapshotIndex: 0, snapshotTerm: 0, entries: [] },
+      recovered: { hardState, ...birth([id]) },
       random: new SeededRandom("puppet"),
       now: 0,
     });
@@ -107,6 +113,8 @@ class Story {
       for (const entry of entries) puppet.log.append(entry);
       effects.push({
         kind: "write",
+        reset: null,
+        commitIndex: 0,
         number: 1,
         hardState: null,
         truncateFrom: truncateFrom ?? null,
@@ -339,6 +347,7 @@ const heartbeat = (term: number): Message => ({
   prevLogTerm: 0,
   entries: [],
   leaderCommit: 0,
+  health: { diskMs: 0, loopMs: 0 },
   round: 0,
 });
 const vote = (term: number, voteGranted = true): Message => ({
@@ -351,6 +360,7 @@ const askVote = (term: number): Message => ({
   term,
   lastLogIndex: 0,
   lastLogTerm: 0,
+  transfer: false,
 });
 const matched = (matchIndex: number) => ({ matchIndexes: new Map([["n2", matchIndex], ["n3", 1]]) });
 

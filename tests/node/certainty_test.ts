@@ -203,7 +203,7 @@ Deno.test("more commands than may wait are refused for certain", () => {
 
 Deno.test("a promise leaves when its write is stable, and not before", () => {
   const stage = new NodeStage();
-  stage.hears("n2", { kind: "requestVoteRequest", term: 5, lastLogIndex: 0, lastLogTerm: 0 });
+  stage.hears("n2", { kind: "requestVoteRequest", term: 5, lastLogIndex: 0, lastLogTerm: 0, transfer: true });
   assertEquals(stage.take("requestVoteResponse"), []);
   assertEquals(stage.writes.at(-1)?.hardState, { currentTerm: 5, votedFor: "n2" });
   stage.sync();

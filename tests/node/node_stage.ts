@@ -14,6 +14,7 @@ import type { PeerRoomEvents, StoreEvents } from "../../internal/node/ports.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
 import type { Term } from "../../internal/raft/types.ts";
+import { birth } from "../scenarios/stage.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 
 export interface Sent {
@@ -44,9 +45,7 @@ export class NodeStage {
       limits: { ...defaultLimits, ...limits },
       recovered: {
         hardState: { currentTerm: 0, votedFor: null },
-        snapshotIndex: 0,
-        snapshotTerm: 0,
-        entries: [],
+        ...birth(["n1", "n2", "n3"]),
       },
       clock: new LifeClock(this.time),
       random,
@@ -95,6 +94,10 @@ export class NodeStage {
   /** Becomes leader, with the vote of n2; gives the term. */
   lead(): Term {
     while (this.node.status().role !== "candidate") this.pass(10);
+    const { term: before } = this.node.status();
+    const asked = this.sent.map(({ message }) => message).findLast(({ kind }) => kind === "preVoteRequest");
+    const round = asked?.kind === "preVoteRequest" ? asked.round : 0;
+    this.hears("n2", { kind: "preVoteResponse", term: before, voteGranted: true, round });
     this.sync();
     const term = this.node.status().term;
     this.hears("n2", { kind: "requestVoteResponse", term, voteGranted: true });
@@ -115,6 +118,7 @@ export class NodeStage {
       matchIndex: lastIndex,
       hintIndex: 0,
       hintTerm: 0,
+      epoch: 0,
     });
   }
 
@@ -127,6 +131,7 @@ export class NodeStage {
       prevLogTerm: 0,
       entries: [],
       leaderCommit: 0,
+      health: { diskMs: 0, loopMs: 0 },
       round: 0,
     });
     this.sync();

@@ -14,7 +14,7 @@
  */
 import { must } from "../../internal/base/assert.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
-import { Configuration } from "../../internal/raft/configuration.ts";
+import { Configuration, configurationOfVoters, majorityOf } from "../../internal/raft/configuration.ts";
 import type { Effect, SendEffect, WriteEffect } from "../../internal/raft/effect.ts";
 import type { Input, RequestId } from "../../internal/raft/input.ts";
 import type { Message } from "../../internal/raft/message.ts";
@@ -30,6 +30,7 @@ import type {
 } from "../../internal/raft/types.ts";
 import { chain, Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
 import { raftProperties } from "../invariants/properties.ts";
+import { birth } from "../scenarios/stage.ts";
 
 /** What a crash leaves. */
 interface Disk {
@@ -111,7 +112,7 @@ export class Bag {
       duplicate: random.between(0, 15),
     };
     const ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
-    this.#configuration = new Configuration(ids);
+    this.#configuration = new Configuration(configurationOfVoters(ids));
     for (const id of ids) {
       const disk: Disk = { hardState: { currentTerm: 0, votedFor: null }, entries: [], prefix: [0] };
       this.servers.set(id, this.#born(id, disk, 0));
@@ -156,7 +157,7 @@ export class Bag {
   read(id: ServerId): RequestId {
     const requestId = ++this.#requestId;
     this.#readFloors.set(requestId, this.ghost.committedIndex);
-    this.input(id, { kind: "readRequest", requestId });
+    this.input(id, { kind: "readRequest", requestId, lease: false });
     return requestId;
   }
 
@@ -238,14 +239,12 @@ export class Bag {
   #born(id: ServerId, disk: Disk, lives: number): Server {
     const recovered: Recovered = {
       hardState: disk.hardState,
-      snapshotIndex: 0,
-      snapshotTerm: 0,
+      ...birth(this.#configuration.voters),
       entries: disk.entries.slice(),
     };
     const raft = new Raft({
       id,
       settings: this.#settings,
-      configuration: this.#configuration,
       recovered,
       random: this.#random.fork(`${id}/${lives}`),
       now: 0,
@@ -330,7 +329,7 @@ export class Bag {
     const hash = this.ghost.committedHash(index);
     let count = 0;
     for (const { disk } of this.servers.values()) if (disk.prefix[index] === hash) count++;
-    if (count < this.#configuration.quorumSize) {
+    if (count < majorityOf(this.#configuration.voters.length)) {
       throw new Violation(
         `${leader.id} takes ${index} for committed; it is durable on ${count} servers only`,
       );

@@ -46,7 +46,7 @@ Deno.test("R2: a new leader's read waits for its no-op, whatever its commit inde
 Deno.test("R3: the round of an earlier reign confirms nothing in this one", () => {
   const a = leader();
   a.read(1);
-  a.hears("C", askVote(3, 9, 2));
+  a.hears("C", { ...askVote(3, 9, 2), transfer: true });
   a.stable();
   assertEquals(a.view.role, "follower");
   a.elected(["B"]).stable();

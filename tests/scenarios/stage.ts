@@ -7,17 +7,18 @@
  * @module
  */
 import { SeededRandom } from "../../internal/base/random.ts";
-import { Configuration } from "../../internal/raft/configuration.ts";
+import { configurationOfVoters } from "../../internal/raft/configuration.ts";
 import type { Effect } from "../../internal/raft/effect.ts";
 import type {
   AppendEntriesRequest,
   AppendEntriesResponse,
   Message,
+  RequestVoteRequest,
   RequestVoteResponse,
 } from "../../internal/raft/message.ts";
 import { Raft, type StateView } from "../../internal/raft/raft.ts";
 import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
-import type { Entry, ServerId } from "../../internal/raft/types.ts";
+import type { Entry, Recovered, ServerId } from "../../internal/raft/types.ts";
 
 export interface Scene {
   readonly servers?: string;
@@ -32,8 +33,27 @@ export function entriesOf(log: string): Entry[] {
   return log.split(" ").filter((word) => word !== "").map((word) => {
     const [index, term] = word.split(":").map(Number);
     if (index === undefined || term === undefined) throw new Error(`Cannot read "${word}" as index:term`);
-    return { index, term, kind: "command", payload: Uint8Array.of(index, term), record: null };
+    return {
+      index,
+      term,
+      kind: "command",
+      payload: Uint8Array.of(index, term),
+      configuration: null,
+      record: null,
+    };
   });
+}
+
+/** What the disk of a server holds that was just born among these voters, but for its hard state. */
+export function birth(voters: readonly ServerId[]): Omit<Recovered, "hardState"> {
+  return {
+    snapshotIndex: 0,
+    snapshotTerm: 0,
+    configuration: configurationOfVoters(voters),
+    commitIndex: 0,
+    entries: [],
+    epoch: 0,
+  };
 }
 
 export class Stage {
@@ -46,12 +66,11 @@ export class Stage {
   constructor({ servers = "A B C", term = 0, votedFor = null, log = "", settings = {} }: Scene) {
     this.raft = new Raft({
       id: "A",
-      settings: { ...defaultSettings, ...settings },
-      configuration: new Configuration(servers.split(" ")),
+      // Most scenarios are about what comes after the question whether one would be elected.
+      settings: { ...defaultSettings, preVote: false, ...settings },
       recovered: {
         hardState: { currentTerm: term, votedFor },
-        snapshotIndex: 0,
-        snapshotTerm: 0,
+        ...birth(servers.split(" ")),
         entries: entriesOf(log),
       },
       random: new SeededRandom("stage"),
@@ -107,7 +126,7 @@ export class Stage {
   }
 
   read(requestId: number): this {
-    return this.#take({ kind: "readRequest", requestId });
+    return this.#take({ kind: "readRequest", requestId, lease: false });
   }
 
   /** A campaigns and gets the votes it needs. */
@@ -126,8 +145,12 @@ export class Stage {
   }
 }
 
-export function askVote(term: number, lastLogIndex: number, lastLogTerm: number): Message {
-  return { kind: "requestVoteRequest", term, lastLogIndex, lastLogTerm };
+export function askVote(
+  term: number,
+  lastLogIndex: number,
+  lastLogTerm: number,
+): RequestVoteRequest {
+  return { kind: "requestVoteRequest", term, lastLogIndex, lastLogTerm, transfer: false };
 }
 
 export function vote(term: number, voteGranted: boolean): RequestVoteResponse {
@@ -151,6 +174,7 @@ export function append(
     prevLogTerm,
     entries: entriesOf(log),
     leaderCommit,
+    health: { diskMs: 0, loopMs: 0 },
     round,
   };
 }
@@ -172,6 +196,7 @@ export function agreed(
     matchIndex,
     hintIndex: 0,
     hintTerm: 0,
+    epoch: 0,
   };
 }
 
@@ -194,5 +219,6 @@ export function refused(
     matchIndex: 0,
     hintIndex,
     hintTerm,
+    epoch: 0,
   };
 }

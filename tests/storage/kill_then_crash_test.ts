@@ -58,6 +58,8 @@ async function append(directory: DataDirectory, from: number, to: number): Promi
       failed = reject;
       directory.store.write({
         kind: "write",
+        reset: null,
+        commitIndex: 0,
         number: index,
         hardState: index === 1 ? { currentTerm: 1, votedFor: "n1" } : null,
         truncateFrom: null,
@@ -66,6 +68,7 @@ async function append(directory: DataDirectory, from: number, to: number): Promi
           term: 1,
           kind: "command",
           payload: new Uint8Array(1500).fill(index),
+          configuration: null,
           record: null,
         }],
       });

@@ -71,7 +71,14 @@ export function lineOf({ hardState, entries }: State | Recovered): string {
 /* ---- writes ---- */
 
 export function entryOf(index: number, term: number, payload: Uint8Array): Entry {
-  return { index, term, kind: payload.length === 0 ? "noop" : "command", payload, record: null };
+  return {
+    index,
+    term,
+    kind: payload.length === 0 ? "noop" : "command",
+    payload,
+    configuration: null,
+    record: null,
+  };
 }
 
 /** Draws writes that a core could ask for, and folds them. */
@@ -112,7 +119,15 @@ export class Writer {
       term = random.between(Math.max(1, term), currentTerm);
       append.push(entryOf(left + i, term, this.#payload()));
     }
-    return this.#take({ kind: "write", number: ++this.number, hardState, truncateFrom, append });
+    return this.#take({
+      kind: "write",
+      number: ++this.number,
+      hardState,
+      reset: null,
+      truncateFrom,
+      append,
+      commitIndex: 0,
+    });
   }
 
   /** One entry of that many bytes, in the first term. */
@@ -120,6 +135,8 @@ export class Writer {
     const { hardState, entries } = this.state;
     return this.#take({
       kind: "write",
+      reset: null,
+      commitIndex: 0,
       number: ++this.number,
       hardState: hardState.currentTerm === 0 ? { currentTerm: 1, votedFor: "n2" } : null,
       truncateFrom: null,
