@@ -11,7 +11,7 @@ export interface PeerLimits {
   readonly linkBytesMax: number;
   /** Connect and greet within this time. */
   readonly handshakeMs: number;
-  /** How often a link shows that it is alive, and after how long without an answer it is given up. */
+  /** How often a link asks whether it is alive, and how long it may ask without an answer before it is given up. */
   readonly pingMs: number;
   readonly silenceMs: number;
   /** A broken link is dialled again after a time that doubles from the first to the second, with jitter. */

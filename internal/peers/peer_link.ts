@@ -4,7 +4,8 @@
  * Keeps true:
  *  1. What waits is bounded; what does not fit is dropped and the sender told (`false`). The algorithm repeats itself.
  *  2. All messages of one turn leave in one write.
- *  3. A link whose other end does not answer pings is closed: bytes in a socket buffer are no evidence of delivery (N9, N18).
+ *  3. A link whose other end does not answer pings is closed: bytes in a socket buffer are no evidence of delivery (N9, N18). What counts is
+ *     how many pings found no answer, not the time that passed: a server that stalled itself asked nothing meanwhile (P2, P4).
  *  4. Nothing is sent to a server that did not prove to be the one meant: right cluster, right id, right version.
  *
  * Messages go one way on a link; the other server has a link of its own to us.
@@ -51,8 +52,10 @@ export class PeerLink {
   #flushes = false;
   #alarm: Alarm | null = null;
   #backoffMs: Millis;
-  #lastHeardAt: Millis = 0;
+  /** The number of the latest ping, and of the latest that was answered; they count on when the link breaks, so an old pong is known as one. */
   #ping = 0;
+  #answered = 0;
+  #lastAnswerAt: Millis = 0;
   /** Why we closed the connection ourselves. */
   #ownReason: string | null = null;
   /** Where the other server serves clients, as it told; kept when the link breaks. */
@@ -138,7 +141,6 @@ export class PeerLink {
   }
 
   #received(connection: Connection, chunk: Uint8Array): void {
-    this.#lastHeardAt = this.#options.clock.now();
     this.#decoder.push(chunk);
     for (let body = this.#decoder.next(); body !== null; body = this.#decoder.next()) {
       if (typeof body === "string") return this.#drop(connection, body);
@@ -151,9 +153,12 @@ export class PeerLink {
   #heard(body: Uint8Array): string | null {
     const message = decodeMessage(body);
     if (typeof message === "string") return message;
-    return message.kind === "pong"
-      ? null
-      : `${message.kind} came back on a link that only carries pongs back`;
+    if (message.kind !== "pong") return `${message.kind} came back on a link that only carries pongs back`;
+    if (message.number > this.#answered && message.number <= this.#ping) {
+      this.#answered = message.number;
+      this.#lastAnswerAt = this.#options.clock.now();
+    }
+    return null;
   }
 
   #greeted(body: Uint8Array): string | null {
@@ -168,6 +173,8 @@ export class PeerLink {
       return `${address.host}:${address.port} is ${answer.serverId}, not ${peerId}`;
     }
     this.#isOpen = true;
+    this.#answered = this.#ping;
+    this.#lastAnswerAt = this.#options.clock.now();
     this.#backoffMs = this.#options.limits.backoffMinMs;
     this.clientAddress = answer.clientAddress;
     complaints.forget(peerId);
@@ -191,12 +198,15 @@ export class PeerLink {
   #pingNow(connection: Connection): void {
     if (this.#connection !== connection || !this.#isOpen || this.#stopped) return;
     const { clock, limits } = this.#options;
-    const silentMs = clock.now() - this.#lastHeardAt;
-    if (silentMs > limits.silenceMs + limits.pingMs) {
-      return this.#drop(connection, `no answer for ${Math.round(silentMs)} ms`);
+    const unanswered = this.#ping - this.#answered;
+    if (unanswered > limits.silenceMs / limits.pingMs) {
+      const silentMs = Math.round(clock.now() - this.#lastAnswerAt);
+      return this.#drop(connection, `no answer for ${silentMs} ms`);
     }
+    // A ping for which there is no room finds no answer either.
+    this.#ping++;
     if (this.#frameBytes + connection.bytesQueued < limits.linkBytesMax) {
-      this.#push(encodeFrame(encodeMessage({ kind: "ping", number: ++this.#ping })));
+      this.#push(encodeFrame(encodeMessage({ kind: "ping", number: this.#ping })));
     }
     this.#pingLater();
   }

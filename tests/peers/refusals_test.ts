@@ -9,10 +9,11 @@
 import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { PROTOCOL_VERSION } from "../../internal/codec/handshake.ts";
 import { encodeFrame } from "../../internal/codec/frame.ts";
+import { encodeMessage } from "../../internal/codec/message_codec.ts";
 import { defaultPeerLimits } from "../../internal/peers/limits.ts";
 import { identity, PeerStage, type Room, type RoomOptions, type Stranger } from "./stage.ts";
 
-const { handshakeMs } = defaultPeerLimits;
+const { handshakeMs, pingMs, silenceMs } = defaultPeerLimits;
 
 interface Misfit {
   readonly name: string;
@@ -253,6 +254,33 @@ Deno.test("a message that comes back on a link breaks it and is not taken", () =
   assertEquals(room.complaints, [
     "warn lost the link to peer: forwardRequest came back on a link that only carries pongs back",
   ]);
+});
+
+Deno.test("a pong that answers no ping of ours is no sign of life", () => {
+  const stage = new PeerStage();
+  const { room, answerer } = welcomed(stage);
+  for (let passed = 0; passed < silenceMs + 3 * pingMs; passed += pingMs / 2) {
+    for (const number of [0, 1, 1000]) {
+      answerer().raw(encodeFrame(encodeMessage({ kind: "pong", number })));
+    }
+    stage.pass(pingMs / 2);
+  }
+  assertEquals(room.changes, ["+n2", "-n2"]);
+});
+
+Deno.test("an old pong that comes again does not undo a newer one", () => {
+  const stage = new PeerStage();
+  const { room, answerer } = welcomed(stage);
+  const pong = (number: number) => answerer().raw(encodeFrame(encodeMessage({ kind: "pong", number })));
+  answerer().onHeard = () => {
+    const heard = answerer().heard.at(-1);
+    const number = Array.isArray(heard) ? Number(heard[1]) : 0;
+    pong(number);
+    pong(1);
+  };
+  stage.pass(10 * silenceMs);
+  assertEquals(room.changes, ["+n2"]);
+  assertGreater(answerer().heard.length, 2 * silenceMs / pingMs);
 });
 
 Deno.test("nonsense on an open link breaks it", () => {
