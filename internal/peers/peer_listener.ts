@@ -145,7 +145,7 @@ export class PeerListener {
       older.deadline.cancel();
       older.connection.close();
     }
-    complaints.forget(`${incoming.connection.remote} dialling in`);
+    complaints.forget(strangerAt(incoming.connection));
     this.#watch(incoming);
     incoming.connection.write(encodeFrame(encodeWelcome(self)));
     return null;
@@ -177,11 +177,9 @@ export class PeerListener {
 
   #refuse(incoming: Incoming, reason: string): void {
     if (!this.#incoming.has(incoming)) return;
-    const { remote } = incoming.connection;
-    const host = remote.slice(0, Math.max(0, remote.lastIndexOf(":")));
     this.#options.complaints.say(
       "warn",
-      incoming.serverId ?? `${host} dialling in`,
+      incoming.serverId ?? strangerAt(incoming.connection),
       "refused a peer connection",
       reason,
     );
@@ -204,4 +202,9 @@ export class PeerListener {
       this.#current.delete(incoming.serverId);
     }
   }
+}
+
+/** Under which name a caller that did not greet yet is complained of: its host, since every call comes from another port. */
+function strangerAt({ remote }: Connection): string {
+  return `${remote.slice(0, Math.max(0, remote.lastIndexOf(":")))} dialling in`;
 }
