@@ -23,7 +23,18 @@ export interface Observation {
   readonly was: StateView | null;
   readonly is: StateView;
   readonly effects: readonly Effect[];
+  /** What came into its log: all that it came back with after a start, what it wrote in a step. */
+  readonly entered: readonly Entered[];
 }
+
+/** An entry's place, and the hash of the log up to there. */
+export interface Entered {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly hash: PrefixHash;
+}
+
+const NONE: readonly Entered[] = [];
 
 /** A property; throws a `Violation` where an observation breaks it. Sees the ghost as it is after the step. */
 export interface Property {
@@ -51,20 +62,26 @@ export class Ghost {
   /** A server was born, or born again, with that state. */
   started(server: ServerId, raft: Raft): void {
     const prefix: PrefixHash[] = [0];
-    for (let index = 1; index <= raft.log.lastIndex; index++) this.#extend(prefix, raft.log.entryAt(index));
+    const entered: Entered[] = [];
+    for (let index = 1; index <= raft.log.lastIndex; index++) {
+      entered.push(this.#extend(prefix, raft.log.entryAt(index)));
+    }
     this.#prefixes.set(server, prefix);
-    this.#look({ server, was: null, is: raft.view(), effects: [] });
+    this.#look({ server, was: null, is: raft.view(), effects: [], entered });
   }
 
   /** A server took a step. */
   stepped(server: ServerId, raft: Raft, effects: readonly Effect[]): void {
     const prefix = this.prefixOf(server);
+    let entered = NONE;
     for (const effect of effects) {
       if (effect.kind !== "write") continue;
       if (effect.truncateFrom !== null) prefix.length = effect.truncateFrom;
-      for (const entry of effect.append) this.#extend(prefix, entry);
+      if (effect.append.length === 0) continue;
+      const written = effect.append.map((entry) => this.#extend(prefix, entry));
+      entered = entered.length === 0 ? written : [...entered, ...written];
     }
-    this.#look({ server, was: this.#views.get(server) ?? null, is: raft.view(), effects });
+    this.#look({ server, was: this.#views.get(server) ?? null, is: raft.view(), effects, entered });
   }
 
   /** The hashes of a server's log prefixes, by index. */
@@ -110,11 +127,12 @@ export class Ghost {
     for (const property of this.#properties) property.check(observation, this);
   }
 
-  #extend(prefix: PrefixHash[], entry: Entry): void {
-    if (entry.index !== prefix.length) {
-      throw new Violation(`Log gap: entry ${entry.index} follows ${prefix.length - 1}`);
-    }
-    prefix.push(chain(prefix[entry.index - 1] ?? 0, entry));
+  #extend(prefix: PrefixHash[], entry: Entry): Entered {
+    const { index, term } = entry;
+    if (index !== prefix.length) throw new Violation(`Log gap: entry ${index} follows ${prefix.length - 1}`);
+    const hash = chain(prefix[index - 1] ?? 0, entry);
+    prefix.push(hash);
+    return { index, term, hash };
   }
 }
 

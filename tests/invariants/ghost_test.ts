@@ -134,3 +134,29 @@ Deno.test("every property sees every look, with what was before and what is now"
   ghost.started("A", new Stage({ term: 1 }).raft);
   assertEquals(seen.at(-1)?.was, null);
 });
+
+Deno.test("a look tells what entered the log: all of it after a start, what was written in a step, also what was removed again", () => {
+  const looks: string[] = [];
+  const watch = {
+    name: "watch",
+    check: ({ server, entered }: Observation, ghost: Ghost) => {
+      const prefix = ghost.prefixOf(server);
+      looks.push(
+        entered.map(({ index, term, hash }) => `${index}:${term}${hash === prefix[index] ? "" : " gone"}`)
+          .join(" "),
+      );
+    },
+  };
+  const ghost = new Ghost([watch]);
+  const stage = new Stage({ term: 1, log: "1:1 2:1" });
+  const write = (truncateFrom: number | null, ...append: Entry[]) =>
+    ({ kind: "write", number: 1, hardState: null, truncateFrom, append }) as const;
+  ghost.started("A", stage.raft);
+  ghost.stepped("A", stage.raft, []);
+  ghost.stepped("A", stage.raft, [
+    write(null, entry, { ...entry, index: 4 }),
+    write(4, { ...entry, index: 4, term: 3 }),
+  ]);
+  ghost.stepped("A", stage.raft, [write(2)]);
+  assertEquals(looks, ["1:1 2:1", "", "3:2 4:2 gone 4:3", ""]);
+});

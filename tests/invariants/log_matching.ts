@@ -5,27 +5,22 @@
  * @module
  */
 import type { LogIndex, ServerId, Term } from "../../internal/raft/types.ts";
-import { type Ghost, type Observation, type PrefixHash, type Property, Violation } from "./ghost.ts";
+import { type Observation, type PrefixHash, type Property, Violation } from "./ghost.ts";
 
 export class LogMatching implements Property {
   readonly name = "log matching";
   readonly #seen = new Map<LogIndex, Map<Term, { readonly hash: PrefixHash; readonly server: ServerId }>>();
 
-  check({ server, effects }: Observation, ghost: Ghost): void {
-    const prefix = ghost.prefixOf(server);
-    for (const effect of effects) {
-      if (effect.kind !== "write") continue;
-      for (const { index, term } of effect.append) {
-        const hash = prefix[index] ?? 0;
-        const terms = this.#seen.get(index) ?? new Map();
-        this.#seen.set(index, terms);
-        const seen = terms.get(term);
-        if (seen === undefined) terms.set(term, { hash, server });
-        else if (seen.hash !== hash) {
-          throw new Violation(
-            `${seen.server} and ${server} both have ${index}:${term}, with different prefixes`,
-          );
-        }
+  check({ server, entered }: Observation): void {
+    for (const { index, term, hash } of entered) {
+      const terms = this.#seen.get(index) ?? new Map();
+      this.#seen.set(index, terms);
+      const seen = terms.get(term);
+      if (seen === undefined) terms.set(term, { hash, server });
+      else if (seen.hash !== hash) {
+        throw new Violation(
+          `${seen.server} and ${server} both have ${index}:${term}, with different prefixes`,
+        );
       }
     }
   }

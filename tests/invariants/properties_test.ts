@@ -248,6 +248,20 @@ check("log matching", () => [new LogMatching()], [
     broken: (story) => story.steps("n1", { truncateFrom: 2, append: "2:1x" }),
     says: "n1 and n1 both have 2:1",
   },
+  {
+    name: "a log that came back from disk counts like one that was written",
+    given: (story) => story.starts("n1", "1:1 2:1"),
+    legal: (story) => story.starts("n2", "1:1 2:1"),
+    broken: (story) => story.starts("n2", "1:1 2:1x"),
+    says: "n1 and n2 both have 2:1",
+  },
+  {
+    name: "what came back from disk binds what is written later, and the other way round",
+    given: (story) => story.starts("n1", "1:1").steps("n1", { append: "2:1" }),
+    legal: (story) => story.starts("n1", "1:1 2:1").starts("n2").steps("n2", { append: "1:1" }),
+    broken: (story) => story.starts("n1", "1:1 2:1x"),
+    says: "n1 and n1 both have 2:1",
+  },
 ]);
 
 const completeness = () => [new StateMachineSafety(), new LeaderCompleteness()];
@@ -337,6 +351,35 @@ check("state machine safety", () => [new StateMachineSafety()], [
     legal: (story) => story.steps("n1", { commitIndex: 1, apply: "1:1" }),
     broken: (story) => story.steps("n1", { commitIndex: 1, apply: "1:1 2:1" }),
     says: "n1 applies 2, which is not committed",
+  },
+  {
+    name: "what is applied is what is committed, not only at its place",
+    given: (story) => story.starts("n1", "1:1 2:1"),
+    legal: (story) => story.steps("n1", { commitIndex: 2, apply: "1:1 2:1" }),
+    broken: (story) => story.steps("n1", { commitIndex: 2, apply: "1:1 2:1x" }),
+    says: "n1 applies another entry at 2 than was committed",
+  },
+  {
+    name: "what one server applies is what another committed",
+    given: (story) =>
+      story.starts("n1", "1:1").starts("n2", "1:1").steps("n1", { commitIndex: 1, apply: "1:1" }),
+    legal: (story) => story.steps("n2", { commitIndex: 1, apply: "1:1" }),
+    broken: (story) => story.steps("n2", { commitIndex: 1, apply: "1:2" }),
+    says: "n2 applies another entry at 1 than was committed",
+  },
+  {
+    name: "nobody commits what it does not have",
+    given: (story) => story.starts("n1", "1:1"),
+    legal: (story) => story.steps("n1", { append: "2:1", commitIndex: 2 }),
+    broken: (story) => story.steps("n1", { commitIndex: 2 }),
+    says: "n1 commits 2, and its log ends at 1",
+  },
+  {
+    name: "nobody comes back with more committed than it has",
+    given: (story) => story.starts("n1", "1:1 2:1").steps("n1", { commitIndex: 2 }),
+    legal: (story) => story.starts("n1", "1:1 2:1", { commitIndex: 2 }),
+    broken: (story) => story.starts("n1", "1:1", { commitIndex: 2 }),
+    says: "n1 commits 2, and its log ends at 1",
   },
 ]);
 
@@ -454,37 +497,6 @@ check("term and vote monotone", () => [new Monotonic()], [
     says: "n1 votes for n1 and for n2 in term 3",
   },
 ]);
-
-// Found by these stories and not caught so far: each is to run once its property looks closer.
-const UNCAUGHT:
-  readonly (readonly [name: string, legal: (story: Story) => void, broken: (story: Story) => void])[] = [
-    [
-      "log matching: a log that came back from disk counts like one that was written",
-      (story) => story.starts("n1", "1:1").starts("n2", "1:1"),
-      (story) => story.starts("n1", "1:1").starts("n2", "1:1x"),
-    ],
-    [
-      "state machine safety: what is applied is what is committed, not only at its place",
-      (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 1, apply: "1:1" }),
-      (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 1, apply: "1:1x" }),
-    ],
-    [
-      "state machine safety: nobody commits what it does not have",
-      (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 1 }),
-      (story) => story.starts("n1", "1:1").steps("n1", { commitIndex: 2 }),
-    ],
-  ];
-
-for (const [name, legal, broken] of UNCAUGHT) {
-  Deno.test({
-    name,
-    ignore: true,
-    fn: () => {
-      legal(new Story(raftProperties().all));
-      assertThrows(() => broken(new Story(raftProperties().all)), Violation);
-    },
-  });
-}
 
 Deno.test("all properties are checked, and what is committed is written down before it is asked for", () => {
   const { all, monotonic } = raftProperties();

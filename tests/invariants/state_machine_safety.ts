@@ -7,7 +7,7 @@
  * @module
  */
 import type { LogIndex, ServerId } from "../../internal/raft/types.ts";
-import { type Ghost, type Observation, type Property, Violation } from "./ghost.ts";
+import { chain, type Ghost, type Observation, type Property, Violation } from "./ghost.ts";
 
 export class StateMachineSafety implements Property {
   readonly name = "state machine safety";
@@ -17,7 +17,10 @@ export class StateMachineSafety implements Property {
     if (was === null) this.#applied.set(server, is.snapshotIndex);
     const prefix = ghost.prefixOf(server);
     for (let index = (was?.commitIndex ?? 0) + 1; index <= is.commitIndex; index++) {
-      const hash = prefix[index] ?? -1;
+      const hash = prefix[index];
+      if (hash === undefined) {
+        throw new Violation(`${server} commits ${index}, and its log ends at ${prefix.length - 1}`);
+      }
       const known = ghost.committedHash(index);
       if (known === undefined) ghost.commit(index, hash, is.currentTerm);
       else if (known !== hash) {
@@ -35,6 +38,10 @@ export class StateMachineSafety implements Property {
         }
         if (entry.index > is.commitIndex) {
           throw new Violation(`${server} applies ${entry.index}, which is not committed`);
+        }
+        // The content, once more: what is applied may be another entry than the log holds there, or bytes that changed since.
+        if (chain(ghost.committedHash(entry.index - 1) ?? 0, entry) !== ghost.committedHash(entry.index)) {
+          throw new Violation(`${server} applies another entry at ${entry.index} than was committed`);
         }
         this.#applied.set(server, entry.index);
       }
