@@ -7,7 +7,7 @@ import { ExitCode, Refusal } from "../internal/base/errors.ts";
 import { bench, benchCommand } from "./bench.ts";
 import { cli, cliCommand } from "./cli.ts";
 import { demo, demoCommand } from "./demo.ts";
-import { type CommandLine, helpOf } from "./flags.ts";
+import { type CommandLine, divide, helpOf } from "./flags.ts";
 import { serve } from "./serve.ts";
 import { serveCommand } from "./serve_options.ts";
 import { status, statusCommand } from "./status.ts";
@@ -30,7 +30,8 @@ const COMMANDS: readonly Command[] = [
 /** Runs the command that the words name. */
 export async function runCommand([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    console.log(overview());
+    const about = COMMANDS.find(({ line }) => line.name === args[0]);
+    console.log(about === undefined ? overview() : helpOf(about.line));
     return name === undefined ? ExitCode.usage : 0;
   }
   if (name === "--version" || name === "-V" || name === "version") {
@@ -41,9 +42,7 @@ export async function runCommand([name, ...args]: readonly string[]): Promise<nu
   if (command === undefined) {
     throw new Refusal(ExitCode.usage, `unknown command ${name}; raftline --help lists the commands`);
   }
-  const own = command.line.takesWords
-    ? args.slice(0, args.findIndex((arg) => !arg.startsWith("-")) + 1 || args.length)
-    : args;
+  const own = command.line.takesWords ? divide(command.line, args).options : args;
   if (own.includes("--help") || own.includes("-h")) {
     console.log(helpOf(command.line));
     return 0;

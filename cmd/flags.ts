@@ -116,6 +116,35 @@ export function showAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** An argument vector, divided: the options and their values, and everything behind them. */
+export interface Divided {
+  readonly options: readonly string[];
+  readonly words: readonly string[];
+}
+
+/**
+ * Finds where the options end: at `--`, which belongs to neither side, or before the first word that is no option and no value of one.
+ *
+ * The parser below would take a `--` away that stands among the words of a command.
+ */
+export function divide({ flags }: CommandLine, args: readonly string[]): Divided {
+  const takesValue = (arg: string) => flags.some(({ name, value }) => value !== null && arg === `--${name}`);
+  let at = 0;
+  while (at < args.length) {
+    const arg = args[at] ?? "";
+    if (arg === "--") return { options: args.slice(0, at), words: args.slice(at + 1) };
+    if (!isOption(arg)) break;
+    const next = args[at + 1];
+    at += takesValue(arg) && next !== undefined && !isOption(next) ? 2 : 1;
+  }
+  return { options: args.slice(0, at), words: args.slice(at) };
+}
+
+/** A lone dash is a word, as everywhere. */
+function isOption(arg: string): boolean {
+  return arg.startsWith("-") && arg !== "-";
+}
+
 /**
  * Reads the words behind a command's name.
  *
@@ -126,11 +155,18 @@ export function readFlags(command: CommandLine, args: readonly string[]): Flags 
   const switches = command.flags.filter(({ value }) => value === null).map(({ name }) => name);
   const refuse = (reason: string) =>
     new Refusal(ExitCode.usage, `${reason}; raftline ${command.name} --help lists the options`);
-  const parsed = parseArgs(args, {
+  const { options, words } = divide(command, args);
+  for (const option of options) {
+    // The parser below takes any value but `false` for "on".
+    const [, name = "", value] = /^--([^=]+)=(.*)$/s.exec(option) ?? [];
+    if (switches.includes(name) && value !== "true" && value !== "false") {
+      throw refuse(`--${name} takes no value, but ${value || "an empty one"} is given`);
+    }
+  }
+  const parsed = parseArgs(options, {
     string: named,
     boolean: switches,
     collect: named,
-    stopEarly: command.takesWords,
     unknown: (arg, key) => {
       if (key === undefined) return true;
       const known = nearest(arg.replace(/^-+/, "").split("=")[0] ?? "", [...named, ...switches]);
@@ -141,8 +177,6 @@ export function readFlags(command: CommandLine, args: readonly string[]): Flags 
       );
     },
   });
-  const words = parsed._.map(String);
-  if (!command.takesWords && words.length > 0) throw refuse(`${command.name} takes no word ${words[0]}`);
   const values = new Map<string, string>();
   for (const name of named) {
     const given = parsed[name];
@@ -151,6 +185,10 @@ export function readFlags(command: CommandLine, args: readonly string[]): Flags 
     const value: unknown = given[0];
     if (typeof value !== "string" || value === "") throw refuse(`--${name} lacks its value`);
     values.set(name, value);
+  }
+  const [word] = words;
+  if (!command.takesWords && word !== undefined) {
+    throw refuse(`${command.name} takes no word ${word || "that is empty"}`);
   }
   return new Flags(command.name, values, new Set(switches.filter((name) => parsed[name] === true)), words);
 }

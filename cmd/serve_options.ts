@@ -128,7 +128,11 @@ export function readServeOptions(args: readonly string[]): ServeOptions {
   if (members !== null && own === undefined) {
     throw contradiction(`--cluster does not name --id ${id}`);
   }
-  const peer = flags.address("peer", own ?? { host: client.host, port: client.port + 100 });
+  // Port 0 asks for any free one, for peers as for clients.
+  const peer = flags.address(
+    "peer",
+    own ?? { host: client.host, port: client.port === 0 ? 0 : client.port + 100 },
+  );
   if (peer.port > 65_535) throw contradiction(`the peer port would be ${peer.port}: give --peer`);
   if (own !== undefined && own.port !== peer.port) {
     throw contradiction(

@@ -88,6 +88,16 @@ const REFUSED: readonly (readonly [line: string, reason: string])[] = [
   ["--loud word", "test takes no word word"],
   ["-- word", "test takes no word word"],
   ["-", "test takes no word -"],
+  ["''", "test takes no word that is empty"],
+  ["--loud=banana", "--loud takes no value, but banana is given"],
+  ["--loud=1", "--loud takes no value, but 1 is given"],
+  ["--loud=", "--loud takes no value, but an empty one is given"],
+  ["--loud=True", "--loud takes no value, but True is given"],
+  ["--loud true", "test takes no word true"],
+  ["--name ''", "--name lacks its value"],
+  ["--name '' --loud", "--name lacks its value"],
+  ["--name -- a", "--name lacks its value"],
+  ["--name -5", "unknown option -5 for test"],
 ];
 
 for (const [line, reason] of REFUSED) {
@@ -221,30 +231,21 @@ Deno.test("words begin where the options end, and are theirs whatever they look 
   );
 });
 
-Deno.test({
-  // The parser below looks for `--` before it looks for the first word, and takes it away: `SET k -- NX` sets k to NX.
-  name: "a `--` among the words is one of them",
-  ignore: true,
-  fn: () => {
-    assertEquals(readFlags(WITH_WORDS, ["SET", "k", "--", "v"]).words, ["SET", "k", "--", "v"]);
-    assertEquals(readFlags(WITH_WORDS, ["SET", "k", "--"]).words, ["SET", "k", "--"]);
-  },
-});
-
-Deno.test({
-  // `--loud=banana` switches it on.
-  name: "a switch takes no value but true and false",
-  ignore: true,
-  fn: () => {
-    assertThrows(() => readFlags(COMMAND, ["--loud=banana"]), Refusal);
-  },
-});
-
-Deno.test({
-  // It is refused, but as `test takes no word `, with nothing behind it.
-  name: "an empty value behind a blank is a value that lacks",
-  ignore: true,
-  fn: () => assertEquals(refusal(() => readFlags(COMMAND, ["--name", ""])), "--name lacks its value"),
+Deno.test("the first `--` ends the options and is no word; every other one is", () => {
+  const cases: readonly (readonly [line: string, words: readonly string[], name: string | null])[] = [
+    ["SET k -- v", ["SET", "k", "--", "v"], null],
+    ["SET k --", ["SET", "k", "--"], null],
+    ["-- SET k -- v", ["SET", "k", "--", "v"], null],
+    ["--name a -- -- v", ["--", "v"], "a"],
+    ["-- --", ["--"], null],
+    ["--", [], null],
+    ["--name=-- SET k", ["SET", "k"], "--"],
+    ["'' x", ["", "x"], null],
+  ];
+  for (const [line, words, name] of cases) {
+    const flags = readFlags(WITH_WORDS, split(line));
+    assertEquals([flags.words, flags.text("name")], [[...words], name], line);
+  }
 });
 
 Deno.test("a refusal says where help is", () => {

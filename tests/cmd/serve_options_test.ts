@@ -182,9 +182,8 @@ Deno.test("the neighbours of contradictions are fine", () => {
   ) read(line);
 });
 
-Deno.test({
-  // The peer port becomes 100, a privileged one; `--client H:0` asks for any free port.
-  name: "a client port of 0 does not make the peer port 100",
-  ignore: true,
-  fn: () => assertEquals(read("--client h:0").peer.port, 0),
+Deno.test("a client port of 0 asks for any free port, and so does the peer port that follows from it", () => {
+  assertEquals(read("--client h:0").peer, at("h", 0));
+  assertEquals(read("--client h:0 --peer h:9000").peer, at("h", 9000));
+  assertEquals(read("--client h:1").peer, at("h", 101));
 });

@@ -172,6 +172,10 @@ Deno.test("help and version are there for every command", async () => {
     assertMatch(stdout, /raftline/);
   }
   for (const command of ["status", "bench"]) assertEquals((await run(program, [command, "--help"])).code, 0);
+  for (const args of [["cli", "--connect", "h:1", "--help"], ["cli", "-h", "GET"], ["help", "cli"]]) {
+    const { code, stdout } = await run(program, args);
+    assertEquals([code, stdout.split(":")[0]], [0, "raftline cli"]);
+  }
 });
 
 Deno.test("a data directory that cannot be one is refused", () =>
