@@ -134,8 +134,7 @@ export function divide({ flags }: CommandLine, args: readonly string[]): Divided
     const arg = args[at] ?? "";
     if (arg === "--") return { options: args.slice(0, at), words: args.slice(at + 1) };
     if (!isOption(arg)) break;
-    const next = args[at + 1];
-    at += takesValue(arg) && next !== undefined && !isOption(next) ? 2 : 1;
+    at += takesValue(arg) ? 2 : 1;
   }
   return { options: args.slice(0, at), words: args.slice(at) };
 }
