@@ -15,12 +15,27 @@ export type Answer =
   | { readonly type: "array"; readonly items: readonly Answer[] };
 
 const LF = 10;
+const NULL: Answer = { type: "null" };
+const decoder = new TextDecoder();
 
-/** Takes RESP2 replies out of a byte stream, however it is cut. */
+/** An array of which some items are still to come. */
+interface OpenArray {
+  readonly items: Answer[];
+  readonly count: number;
+}
+
+/**
+ * Takes replies out of a byte stream, however it is cut.
+ *
+ * Keeps true: every byte is read once and copied a bounded number of times, however many chunks a reply comes in; after an error nothing is
+ * given any more. RESP2, and of RESP3 what our servers send after `HELLO 3`: null and maps, shown as RESP2 writes them.
+ */
 export class AnswerParser {
+  /** A chunk as it came, full to its end; or a buffer of our own, with room behind `#end` that holds zeros only. */
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
   #end = 0;
+  readonly #open: OpenArray[] = [];
 
   push(chunk: Uint8Array): void {
     const left = this.#end - this.#at;
@@ -30,61 +45,103 @@ export class AnswerParser {
       this.#end = chunk.length;
       return;
     }
-    // Doubling keeps a long reply in many chunks linear.
-    const joined = new Uint8Array(Math.max(left + chunk.length, left * 2));
-    joined.set(this.#bytes.subarray(this.#at, this.#end));
-    joined.set(chunk, left);
-    this.#bytes = joined;
+    if (this.#end + chunk.length > this.#bytes.length) this.#grow(left, left + chunk.length);
+    this.#bytes.set(chunk, this.#end);
+    this.#end += chunk.length;
+  }
+
+  /** Moves what is left to the front of a new buffer, twice as large as needed: most chunks then fit in without a move. */
+  #grow(left: number, needed: number): void {
+    const grown = new Uint8Array(2 * needed);
+    grown.set(this.#bytes.subarray(this.#at, this.#end));
+    this.#bytes = grown;
     this.#at = 0;
-    this.#end = left + chunk.length;
+    this.#end = left;
   }
 
-  /** The next reply, or `null` where more bytes are needed. */
+  /**
+   * The next reply, or `null` where more bytes are needed.
+   *
+   * @throws {Error} where the bytes are no reply
+   */
   next(): Answer | null {
-    const parsed = this.#parse(this.#at);
-    if (parsed === null) return null;
-    this.#at = parsed.end;
-    return parsed.answer;
-  }
-
-  #parse(at: number): { readonly answer: Answer; readonly end: number } | null {
-    const lineEnd = this.#bytes.indexOf(LF, at);
-    if (lineEnd < 0 || lineEnd >= this.#end) return null;
-    const text = new TextDecoder().decode(this.#bytes.subarray(at + 1, lineEnd - 1));
-    const end = lineEnd + 1;
-    switch (this.#bytes[at]) {
-      case 43:
-        return { answer: { type: "simple", text }, end };
-      case 45:
-        return { answer: { type: "error", text }, end };
-      case 58:
-        return { answer: { type: "integer", text }, end };
-      case 36: {
-        const length = Number(text);
-        if (length < 0) return { answer: { type: "null" }, end };
-        if (end + length + 2 > this.#end) return null;
-        return {
-          answer: { type: "bulk", bytes: this.#bytes.slice(end, end + length) },
-          end: end + length + 2,
-        };
-      }
-      case 42: {
-        const count = Number(text);
-        if (count < 0) return { answer: { type: "null" }, end };
-        const items: Answer[] = [];
-        let next = end;
-        for (let i = 0; i < count; i++) {
-          const item = this.#parse(next);
-          if (item === null) return null;
-          items.push(item.answer);
-          next = item.end;
-        }
-        return { answer: { type: "array", items }, end: next };
-      }
-      default:
-        throw new Error(`Cannot read the reply: it begins with byte ${this.#bytes[at]}`);
+    while (true) {
+      const item = this.#item();
+      if (item === null) return null;
+      const whole = this.#settle(item);
+      if (whole !== null) return whole;
     }
   }
+
+  /** Puts an item where it belongs: the answer that is whole with it, or `null` where an array waits for more. */
+  #settle(item: Answer | OpenArray): Answer | null {
+    let current = item;
+    while (true) {
+      if ("count" in current) {
+        if (current.items.length < current.count) {
+          this.#open.push(current);
+          return null;
+        }
+        current = { type: "array", items: current.items };
+      }
+      const outer = this.#open.pop();
+      if (outer === undefined) return current;
+      outer.items.push(current);
+      current = outer;
+    }
+  }
+
+  /** The next item, or the beginning of an array; what was read is passed over. */
+  #item(): Answer | OpenArray | null {
+    const lineEnd = this.#bytes.indexOf(LF, this.#at);
+    if (lineEnd < 0) return null;
+    const first = this.#bytes[this.#at];
+    const text = decoder.decode(this.#bytes.subarray(this.#at + 1, lineEnd - 1));
+    const bodyAt = lineEnd + 1;
+    let end = bodyAt;
+    let item: Answer | OpenArray;
+    switch (first) {
+      case 36: {
+        const length = lengthOf(text);
+        const bodyEnd = bodyAt + Math.max(0, length);
+        if (length >= 0) end = bodyEnd + 2;
+        if (end > this.#end) return null;
+        item = length < 0 ? NULL : { type: "bulk", bytes: this.#bytes.slice(bodyAt, bodyEnd) };
+        break;
+      }
+      case 37:
+      case 42: {
+        const length = lengthOf(text);
+        item = length < 0 ? NULL : { items: [], count: first === 37 ? 2 * length : length };
+        break;
+      }
+      case 43:
+        item = { type: "simple", text };
+        break;
+      case 45:
+        item = { type: "error", text };
+        break;
+      case 58:
+        if (!/^[+-]?\d+$/.test(text)) throw new Error(`Cannot read the reply: "${text}" is no integer`);
+        item = { type: "integer", text };
+        break;
+      case 95:
+        item = NULL;
+        break;
+      default:
+        throw new Error(`Cannot read the reply: it begins with byte ${first}`);
+    }
+    this.#at = end;
+    return item;
+  }
+}
+
+/** The length of a text or an array; -1 stands for none. */
+function lengthOf(text: string): number {
+  if (!/^(-1|\d{1,10})$/.test(text)) {
+    throw new Error(`Cannot read the reply: "${text.slice(0, 32)}" is no length`);
+  }
+  return Number(text);
 }
 
 /** A command as an array of bulk strings. */
@@ -206,7 +263,7 @@ export async function connectToAny(addresses: readonly Address[], withinMs = 300
 export function textOf(answer: Answer): string {
   switch (answer.type) {
     case "bulk":
-      return new TextDecoder().decode(answer.bytes);
+      return decoder.decode(answer.bytes);
     case "simple":
       return answer.text;
     case "error":
