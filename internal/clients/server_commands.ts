@@ -85,10 +85,26 @@ function isName(name: string): boolean {
   return /^[\x21-\x7e]{0,512}$/.test(name);
 }
 
+/** How many words each subcommand of CLIENT takes behind its name; LIST is freer. */
+const CLIENT_WORDS: ReadonlyMap<string, number> = new Map([
+  ["ID", 0],
+  ["GETNAME", 0],
+  ["SETNAME", 1],
+  ["SETINFO", 2],
+  ["INFO", 0],
+  ["NO-EVICT", 1],
+  ["NO-TOUCH", 1],
+  ["REPLY", 1],
+]);
+
 /** CLIENT, as clients use it on connecting, and people to look around. */
 export function clientCommand(args: readonly Uint8Array[], context: CommandContext): Plan {
-  const [sub = "", value = "", ...more] = words(args);
-  switch (sub.toUpperCase()) {
+  const [sub = "", value = ""] = words(args);
+  const name = sub.toUpperCase();
+  if ((CLIENT_WORDS.get(name) ?? args.length - 1) !== args.length - 1) {
+    return answer(errorReply(`ERR wrong number of arguments for 'client|${name.toLowerCase()}' command`));
+  }
+  switch (name) {
     case "ID":
       return answer(integer(context.id));
     case "GETNAME":
@@ -98,23 +114,32 @@ export function clientCommand(args: readonly Uint8Array[], context: CommandConte
       context.name = value;
       return answer(OK);
     case "SETINFO":
-      return answer(
-        more.length === 1 ? OK : errorReply("ERR wrong number of arguments for 'client|setinfo' command"),
-      );
+      return answer(OK);
     case "INFO":
       return answer(text(`${context.ownLine()}\n`));
     case "LIST":
       return answer(text(context.clientLines().map((line) => `${line}\n`).join("")));
     case "NO-EVICT":
     case "NO-TOUCH":
-      return answer(OK);
+      return answer(isSwitch(value) ? OK : SYNTAX_ERROR);
     case "REPLY":
-      return answer(
-        value.toUpperCase() === "ON" ? OK : errorReply("ERR CLIENT REPLY OFF and SKIP are not supported"),
-      );
+      return answer(replyMode(value.toUpperCase()));
     default:
       return unknownSubcommand("CLIENT", sub);
   }
+}
+
+const SYNTAX_ERROR = errorReply("ERR syntax error");
+
+function isSwitch(word: string): boolean {
+  return ["ON", "OFF"].includes(word.toUpperCase());
+}
+
+function replyMode(mode: string): Reply {
+  if (mode === "ON") return OK;
+  return mode === "OFF" || mode === "SKIP"
+    ? errorReply("ERR CLIENT REPLY OFF and SKIP are not supported")
+    : SYNTAX_ERROR;
 }
 
 /** CONFIG GET, with what stock clients look for and our own limits; CONFIG SET says where settings are made. */

@@ -86,7 +86,10 @@ const REFUSED: readonly (readonly [line: string, error: string])[] = [
     "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
   ],
   ["CLIENT HUH", "ERR unknown subcommand 'HUH'. Try CLIENT HELP."],
-  ["CLIENT SETINFO lib-name", "ERR wrong number of arguments for 'client|setinfo' command"],
+  ["CLIENT NO-EVICT huh", SYNTAX],
+  ["CLIENT NO-TOUCH huh", SYNTAX],
+  ["CLIENT REPLY huh", SYNTAX],
+  ["CLIENT REPLY skip", "ERR CLIENT REPLY OFF and SKIP are not supported"],
   ["CLIENT REPLY OFF", "ERR CLIENT REPLY OFF and SKIP are not supported"],
   ["CONFIG HUH", "ERR unknown subcommand 'HUH'. Try CONFIG HELP."],
   ["CONFIG GET", "ERR wrong number of arguments for 'config|get' command"],
@@ -138,13 +141,23 @@ Deno.test("names are read in any case, and a long or strange name is unknown", (
   }
 });
 
-Deno.test({
-  // Redis refuses it; here it takes the name away and says OK.
-  name: "CLIENT SETNAME needs a name, and only one",
-  ignore: true,
-  fn: () => {
-    const refused = "-ERR wrong number of arguments for 'client|setname' command\r\n";
-    assertEquals(new ClientStage().ask("CLIENT SETNAME"), refused);
-    assertEquals(new ClientStage().ask("CLIENT SETNAME a b"), refused);
-  },
-});
+const CLIENT_ARITY = [
+  ...["SETNAME", "SETNAME a b", "GETNAME a", "ID a", "INFO a", "REPLY", "REPLY ON a", "NO-EVICT", "NO-TOUCH"],
+  ...["NO-EVICT on a", "SETINFO lib-name", "SETINFO lib-name a b", "setname"],
+];
+
+for (const line of CLIENT_ARITY) {
+  Deno.test(`CLIENT ${line}: wrong number of arguments, and nothing is changed`, () => {
+    const stage = new ClientStage();
+    const client = stage.connect().says(request("CLIENT", "SETNAME", "me"));
+    stage.pass();
+    assertEquals(client.take(), "+OK\r\n");
+    client.says(request("CLIENT", ...line.split(" ")));
+    stage.pass();
+    const sub = line.split(" ")[0]?.toLowerCase();
+    assertEquals(client.take(), `-ERR wrong number of arguments for 'client|${sub}' command\r\n`);
+    client.says(request("CLIENT", "GETNAME"));
+    stage.pass();
+    assertEquals(client.take(), "$2\r\nme\r\n");
+  });
+}
