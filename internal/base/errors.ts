@@ -43,12 +43,12 @@ export class CorruptLogError extends Refusal {
   }
 }
 
-/** The message of anything that was thrown, with the causes behind it, on one line. */
+/** The message of anything that was thrown, with the causes behind it, on one line. A refusal says all by itself. */
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   for (let at: unknown = error; at !== undefined && at !== null && parts.length < 8;) {
     parts.push(at instanceof Error ? at.message : String(at));
-    at = at instanceof Error ? at.cause : undefined;
+    at = at instanceof Error && !(at instanceof Refusal) ? at.cause : undefined;
   }
   return parts.join(": ").replaceAll(/[\r\n]+/g, " ");
 }

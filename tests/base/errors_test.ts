@@ -37,6 +37,18 @@ const TABLE: readonly (readonly [what: string, thrown: unknown, line: string])[]
   ["an error that causes itself", loop(), new Array(8).fill("round").join(": ")],
   ["more causes than one wants to read", nested(20), "1: 2: 3: 4: 5: 6: 7: 8"],
   ["a refusal", new Refusal(ExitCode.noSpace, "disk full"), "disk full"],
+  [
+    "a refusal with causes, which it names as far as they matter",
+    new Refusal(ExitCode.noSpace, "cannot write: disk full", {
+      cause: new Error("disk full", { cause: "ENOSPC" }),
+    }),
+    "cannot write: disk full",
+  ],
+  [
+    "a refusal as a cause",
+    new Error("cannot start", { cause: new Refusal(ExitCode.noSpace, "disk full", { cause: "ENOSPC" }) }),
+    "cannot start: disk full",
+  ],
 ];
 
 for (const [what, thrown, line] of TABLE) {
