@@ -10,6 +10,9 @@
 import { assert } from "../base/assert.ts";
 import type { ConfigurationValue, Member, ServerId } from "./types.ts";
 
+/** The configuration of a server that was not told who the members are: nobody. */
+export const NO_MEMBERS: ConfigurationValue = { voters: [], outgoing: [], learners: [], members: [] };
+
 export class Configuration {
   readonly value: ConfigurationValue;
   readonly #voters: ReadonlySet<ServerId>;

@@ -27,7 +27,7 @@ const PREFERENCE_WAITS = 5;
 export function heartbeat(state: State, outbox: Outbox): void {
   if (stepDownIfAlone(state, outbox)) return;
   const gaveUp = tendTransfer(state, outbox);
-  if (isRemovedLeader(state) && (gaveUp || !handOver(state, outbox))) return stepDown(state, outbox);
+  if (isRemovedLeader(state) && gaveUp) return stepDown(state, outbox);
   if (shouldNotLead(state)) {
     const isHandedOver = !gaveUp && handOver(state, outbox);
     if (!isHandedOver && isDiskStalled(state)) return stepDown(state, outbox);

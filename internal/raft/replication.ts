@@ -21,10 +21,11 @@ import type { RequestId } from "./input.ts";
 import type { AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotResponse } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import { followLeader } from "./follower.ts";
-import { leaveJoint } from "./membership.ts";
+import { isRemovedLeader, leaveJoint } from "./membership.ts";
 import { confirmReads, startReadRound } from "./reads.ts";
+import { stepDown } from "./role.ts";
 import type { State } from "./state.ts";
-import { askToCampaign } from "./transfer.ts";
+import { askToCampaign, handOver } from "./transfer.ts";
 import type { Progress } from "./progress.ts";
 import type { EntryKind, LogIndex, Round, ServerId } from "./types.ts";
 
@@ -155,6 +156,8 @@ export function advanceCommitIndex(state: State, outbox: Outbox): void {
     state.uncommittedBytes -= state.log.entryAt(index).payload.length;
   }
   state.commitIndex = reached;
+  // A leader that is settled to be no voter has led for the last time (4.2.2).
+  if (isRemovedLeader(state) && !handOver(state, outbox)) return stepDown(state, outbox);
   if (leaveJoint(state, outbox)) {
     // A lone new voter commits at once; the others hear of it.
     broadcastAppendEntries(state, outbox);

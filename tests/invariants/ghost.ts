@@ -61,9 +61,9 @@ export class Ghost {
 
   /** A server was born, or born again, with that state. */
   started(server: ServerId, raft: Raft): void {
-    const prefix: PrefixHash[] = [0];
+    const prefix = this.#covered(server, raft.log.snapshotIndex);
     const entered: Entered[] = [];
-    for (let index = 1; index <= raft.log.lastIndex; index++) {
+    for (let index = raft.log.snapshotIndex + 1; index <= raft.log.lastIndex; index++) {
       entered.push(this.#extend(prefix, raft.log.entryAt(index)));
     }
     this.#prefixes.set(server, prefix);
@@ -72,10 +72,14 @@ export class Ghost {
 
   /** A server took a step. */
   stepped(server: ServerId, raft: Raft, effects: readonly Effect[]): void {
-    const prefix = this.prefixOf(server);
+    let prefix = this.prefixOf(server);
     let entered = NONE;
     for (const effect of effects) {
       if (effect.kind !== "write") continue;
+      if (effect.reset !== null) {
+        prefix = this.#covered(server, effect.reset.index);
+        this.#prefixes.set(server, prefix);
+      }
       if (effect.truncateFrom !== null) prefix.length = effect.truncateFrom;
       if (effect.append.length === 0) continue;
       const written = effect.append.map((entry) => this.#extend(prefix, entry));
@@ -127,6 +131,14 @@ export class Ghost {
     for (const property of this.#properties) property.check(observation, this);
   }
 
+  /** The hashes up to an index that a server has from a snapshot; so it was committed, by whomever. */
+  #covered(server: ServerId, index: LogIndex): PrefixHash[] {
+    if (index > this.committedIndex) {
+      throw new Violation(`${server} has a snapshot of index ${index}, which nobody committed`);
+    }
+    return this.#committed.slice(0, index + 1);
+  }
+
   #extend(prefix: PrefixHash[], entry: Entry): Entered {
     const { index, term } = entry;
     if (index !== prefix.length) throw new Violation(`Log gap: entry ${index} follows ${prefix.length - 1}`);
@@ -148,6 +160,9 @@ export function chain(before: PrefixHash, entry: Entry): PrefixHash {
   mix(entry.index);
   mix(entry.kind.charCodeAt(0));
   for (const byte of entry.payload) mix(byte);
+  if (entry.configuration !== null) {
+    for (const character of JSON.stringify(entry.configuration)) mix(character.charCodeAt(0));
+  }
   a ^= a >>> 16;
   b ^= b >>> 15;
   return (a >>> 6) * 2 ** 26 + (b >>> 6);

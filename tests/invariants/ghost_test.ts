@@ -8,6 +8,7 @@
  */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
+import { configurationOfVoters } from "../../internal/raft/configuration.ts";
 import type { Entry } from "../../internal/raft/types.ts";
 import { Stage } from "../scenarios/stage.ts";
 import { chain, Ghost, type Observation, Violation } from "./ghost.ts";
@@ -25,6 +26,7 @@ const CHANGES: readonly (readonly [what: string, change: Partial<Entry>])[] = [
   ["the index", { index: 4 }],
   ["the term", { term: 3 }],
   ["the kind", { kind: "noop" }],
+  ["a configuration", { configuration: configurationOfVoters(["A"]) }],
   ["one byte", { payload: Uint8Array.of(1, 2, 4) }],
   ["the order of bytes", { payload: Uint8Array.of(2, 1, 3) }],
   ["a byte more", { payload: Uint8Array.of(1, 2, 3, 0) }],
@@ -150,7 +152,15 @@ Deno.test("a look tells what entered the log: all of it after a start, what was 
   const ghost = new Ghost([watch]);
   const stage = new Stage({ term: 1, log: "1:1 2:1" });
   const write = (truncateFrom: number | null, ...append: Entry[]) =>
-    ({ kind: "write", number: 1, hardState: null, truncateFrom, append }) as const;
+    ({
+      kind: "write",
+      number: 1,
+      hardState: null,
+      reset: null,
+      truncateFrom,
+      append,
+      commitIndex: 0,
+    }) as const;
   ghost.started("A", stage.raft);
   ghost.stepped("A", stage.raft, []);
   ghost.stepped("A", stage.raft, [

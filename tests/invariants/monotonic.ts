@@ -45,7 +45,8 @@ export class Monotonic implements Property {
     }
     if (is.currentTerm === was.currentTerm && is.role === "leader") {
       for (const [follower, matchIndex] of was.matchIndexes) {
-        const now = is.matchIndexes.get(follower) ?? 0;
+        // Who is no member any more is not followed, and who becomes one again begins anew.
+        const now = is.matchIndexes.get(follower) ?? matchIndex;
         if (now < matchIndex) {
           throw new Violation(`${server} lowers matchIndex of ${follower} from ${matchIndex} to ${now}`);
         }

@@ -14,7 +14,8 @@ export class StateMachineSafety implements Property {
   readonly #applied = new Map<ServerId, LogIndex>();
 
   check({ server, was, is, effects }: Observation, ghost: Ghost): void {
-    if (was === null) this.#applied.set(server, is.snapshotIndex);
+    // What was known to be committed at the start is the shell's to apply, without being told.
+    if (was === null) this.#applied.set(server, is.commitIndex);
     const prefix = ghost.prefixOf(server);
     for (let index = (was?.commitIndex ?? 0) + 1; index <= is.commitIndex; index++) {
       const hash = prefix[index];
@@ -30,6 +31,7 @@ export class StateMachineSafety implements Property {
       }
     }
     for (const effect of effects) {
+      if (effect.kind === "installSnapshot") this.#applied.set(server, effect.index);
       if (effect.kind !== "apply") continue;
       for (const entry of effect.entries) {
         const applied = this.#applied.get(server) ?? 0;

@@ -256,3 +256,23 @@ Deno.test("the bag's servers agree once everything is delivered and synced", () 
   assertEquals(new Set(views.map(({ commitIndex }) => commitIndex)).size, 1);
   assertEquals(new Set(views.map(({ lastIndex }) => lastIndex)).size, 1);
 });
+
+Deno.test("L10: what a follower acknowledged before it lost a part of its log counts no more, and a late answer of the old log nothing", () => {
+  const a = new Stage({ servers: "A B C" }).elected(["B"]);
+  a.stable();
+  a.hears("B", agreed(1, 1));
+  assertEquals(a.view.commitIndex, 1);
+  a.write(1);
+  a.hears("C", agreed(1, 1));
+  a.heard();
+  // B acknowledges index 2 before A's own copy is on disk: not enough. Then B loses it, and says so.
+  a.hears("B", agreed(1, 2));
+  a.hears("B", { ...refused(1, 2, "1:1"), epoch: 1 });
+  assertEquals(a.view.matchIndexes.get("B"), 0);
+  a.stable();
+  assertEquals(a.view.commitIndex, 1, "A alone has index 2");
+  a.hears("B", agreed(1, 2));
+  assertEquals(a.view.commitIndex, 1, "an answer of the log that B does not have any more");
+  a.hears("B", { ...agreed(1, 2), epoch: 1 });
+  assertEquals(a.view.commitIndex, 2);
+});
