@@ -11,6 +11,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 export class SystemClock implements Clock {
   /** What is to be called when this turn is over; one request to the runtime serves them all. */
   #soon: (() => void)[] = [];
+  readonly #endTurn = () => this.#turnEnds();
 
   now(): Millis {
     return performance.now();
@@ -32,12 +33,16 @@ export class SystemClock implements Clock {
 
   soon(callback: () => void): void {
     this.#soon.push(callback);
-    if (this.#soon.length === 1) setImmediate(() => this.#turnEnds());
+    if (this.#soon.length === 1) setImmediate(this.#endTurn);
   }
 
   #turnEnds(): void {
+    // What a callback asks for in its turn is appended, and comes before the runtime looks at its sockets again.
     const callbacks = this.#soon;
-    this.#soon = [];
-    for (const callback of callbacks) callback();
+    try {
+      for (const callback of callbacks) callback();
+    } finally {
+      this.#soon = [];
+    }
   }
 }

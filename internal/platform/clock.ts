@@ -18,6 +18,9 @@ export interface Clock {
   now(): Millis;
   /** Calls back once, not before `when`; later if the process was busy or asleep. */
   wakeAt(when: Millis, callback: () => void): Alarm;
-  /** Calls back once, after everything that had arrived by now was delivered. Where a turn's work is gathered. */
+  /**
+   * Calls back once, after everything that had arrived by now was delivered. Where a turn's work is gathered. What such a callback
+   * asks for in its turn comes at the same end of turn, after everything that was asked for before.
+   */
   soon(callback: () => void): void;
 }

@@ -205,8 +205,7 @@ export class StableStore {
     const segment = this.#segment;
     const number = this.#lastBatch + 1;
     const { bytes, checksum } = encodeBatch(records, { number, nonce: segment.nonce, chain: this.#chain });
-    await segment.file.writeAt(segment.offset, bytes);
-    await segment.file.sync();
+    await segment.file.writeSynced(segment.offset, bytes);
     segment.offset += bytes.length;
     this.#chain = checksum;
     this.#lastBatch = number;

@@ -8,6 +8,7 @@
  * that rings a rounding error early makes the node ask again for the same moment, for ever (world seed 11 hung).
  */
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
+import { setImmediate } from "node:timers";
 import { SystemClock } from "../../internal/host/system_clock.ts";
 import type { Clock } from "../../internal/platform/clock.ts";
 import { SeededRandom } from "../../internal/base/random.ts";
@@ -113,7 +114,7 @@ function conformance(body: Body): void {
       clock.soon(() => heard.push("first"));
       clock.soon(() => {
         heard.push("second");
-        // Asked for at the end of a turn: that is the next turn's.
+        // Asked for at the end of a turn: behind what is there already.
         clock.soon(() => heard.push("fourth"));
         clock.soon(resolve);
       });
@@ -140,6 +141,24 @@ function conformance(body: Body): void {
 
 conformance(system);
 conformance(virtual);
+
+Deno.test("system clock: what is asked for at the end of a turn does not wait for the next one", () =>
+  system.use(async (clock) => {
+    const heard: string[] = [];
+    await new Promise<void>((resolve) =>
+      clock.soon(() => {
+        setImmediate(() => {
+          heard.push("the next turn");
+          resolve();
+        });
+        clock.soon(() => {
+          heard.push("asked for within");
+          clock.soon(() => heard.push("and within that"));
+        });
+      })
+    );
+    assertEquals(heard, ["asked for within", "and within that", "the next turn"]);
+  }));
 
 Deno.test("system clock: a process that was busy hears its alarms late, each once and in order", () =>
   system.use(async (clock) => {

@@ -18,6 +18,7 @@ import {
   type FileHandle,
   type FileSystem,
 } from "../../internal/platform/file_system.ts";
+import { missingProgram } from "../process/harness.ts";
 import { SimDisk } from "../simulator/sim_file_system.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 import { advance, letPromisesRun, really, virtually } from "./drive.ts";
@@ -283,6 +284,18 @@ function conformance(body: Body): void {
     await file.close();
   });
 
+  test("a synced write stands where it was written, also when the file has another name since", async ({ files, root }) => {
+    const file = await files.create(`${root}/old`);
+    await file.writeSynced(2, bytesOf("cd"));
+    await files.rename(`${root}/old`, `${root}/new`);
+    await put(files, `${root}/old`, "another");
+    await file.writeSynced(0, bytesOf("ab"));
+    await file.writeSynced(4, new Uint8Array(0));
+    assertEquals(await content(file), "abcd");
+    await file.close();
+    assertEquals([await get(files, `${root}/new`), await get(files, `${root}/old`)], ["abcd", "another"]);
+  });
+
   test("a renamed file has its new name only, and its handle goes with it", async ({ files, root }) => {
     const file = await files.create(`${root}/old`);
     await file.writeAt(0, bytesOf("abc"));
@@ -377,6 +390,31 @@ Deno.test("real disk: a claim excludes another process, and dies with the proces
     await lock.release();
   }));
 
+Deno.test({
+  name: "real disk: on Bun a synced write goes through a descriptor that syncs, of the same file",
+  ignore: Deno.build.os !== "linux" || missingProgram("bun") !== null,
+  fn: () =>
+    disk.use(async ({ root }) => {
+      const module = new URL("../../internal/host/disk_file_system.ts", import.meta.url);
+      const script = `
+        import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+        const { DiskFileSystem } = await import(${JSON.stringify(module.href)});
+        const files = new DiskFileSystem();
+        const open = () => readdirSync("/proc/self/fd").filter((fd) => {
+          try { return readlinkSync("/proc/self/fd/" + fd).endsWith("/new"); } catch { return false; }
+        });
+        const flagsOf = (fd) => parseInt(/flags:\\s+(\\d+)/.exec(readFileSync("/proc/self/fdinfo/" + fd, "utf8"))[1], 8);
+        const file = await files.create(${JSON.stringify(root)} + "/old");
+        await files.rename(${JSON.stringify(root)} + "/old", ${JSON.stringify(root)} + "/new");
+        await file.writeSynced(0, new TextEncoder().encode("synced"));
+        const synced = open().filter((fd) => flagsOf(fd) & 0o10000).length;
+        await file.close();
+        console.log(synced, open().length, readFileSync(${JSON.stringify(root)} + "/new", "utf8"));`;
+      const { stdout, stderr } = await new Deno.Command("bun", { args: ["-e", script] }).output();
+      assertEquals(textOf(stderr) + textOf(stdout).trim(), "1 0 synced");
+    }),
+});
+
 /* ---- the simulated disk alone: what a crash takes ---- */
 
 /** A simulated disk, and a life that uses it. */
@@ -394,8 +432,11 @@ Deno.test("simulated disk: what was synced survives every crash; what was not is
     const { body, files, run } = machine(`crash/${seed}`);
     await run(async () => {
       const file = await files.create("d/file");
-      await file.writeAt(0, bytesOf("S".repeat(512)));
-      await file.sync();
+      if (seed % 2 === 0) await file.writeSynced(0, bytesOf("S".repeat(512)));
+      else {
+        await file.writeAt(0, bytesOf("S".repeat(512)));
+        await file.sync();
+      }
       await files.syncDirectory("d");
       await file.writeAt(512, bytesOf("u".repeat(512 * sectors)));
     });

@@ -398,6 +398,11 @@ class SimHandle implements FileHandle {
     );
   }
 
+  async writeSynced(offset: number, bytes: Uint8Array): Promise<void> {
+    await this.writeAt(offset, bytes);
+    await this.sync();
+  }
+
   sync(): Promise<void> {
     let begun: PendingWrite[] = [];
     const ms = this.#disk.duration(this.#disk.timing.syncMs);

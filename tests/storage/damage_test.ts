@@ -91,6 +91,7 @@ class ReadOnlyFiles implements FileSystem {
       size: () => Promise.resolve(bytes.length),
       readAt: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
       writeAt: refuse,
+      writeSynced: refuse,
       sync: refuse,
       close: () => Promise.resolve(),
     });
