@@ -28,7 +28,7 @@ function main(args: readonly string[]): number {
     console.error("usage: deno task build [--target bun-linux-x64|bun-linux-arm64|bun-darwin-arm64|...]");
     return 64;
   }
-  if (!existsSync(`${root}/node_modules/cborg`)) {
+  if (!existsSync(`${root}/node_modules/hash-wasm`)) {
     console.error("build: the packages are not installed: run deno install first");
     return 1;
   }

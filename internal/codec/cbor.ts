@@ -1,68 +1,254 @@
 /**
- * The small part of CBOR (RFC 8949) that servers use with each other and on disk, by the library `cborg`.
+ * The small part of CBOR (RFC 8949) that servers use with each other and on disk.
  *
  * Only definite arrays, whole numbers from 0 to 2^53 - 1, byte strings, texts, booleans and null; every number in its
- * shortest form, so that a value has one encoding. No tags, no maps, no floats, no indefinite lengths, nothing after the end. A
- * look over the structure comes before the library sees the bytes: it allocates nothing and bounds depth and counts.
+ * shortest form, so that a value has one encoding. No tags, no maps, no floats, no indefinite lengths, nothing after the end.
+ *
+ * Keeps true: whatever arrives is a value or a reason, never an exception; nothing is allocated from a length that was not
+ * checked, and depth and counts are bounded before anything is made of them. A byte string that was decoded is a view of the bytes that
+ * it came in: entries are carried from the network to the disk without a copy.
+ *
+ * Written here and not taken from a library, since what every message goes through must neither copy byte strings nor look at
+ * anything twice; the tests hold it against the library `cborg`.
  *
  * @module
  */
-import { decode, encode } from "cborg";
 
 export type CborValue = number | string | boolean | null | Uint8Array | readonly CborValue[];
 
 const DEPTH_MAX = 8;
 const ITEMS_MAX = 1_048_576;
 
+const NUMBER = 0;
+const BYTES = 2;
+const TEXT = 3;
+const ARRAY = 4;
+const FALSE = 0xf4;
+const TRUE = 0xf5;
+const NULL = 0xf6;
+
+const INITIAL_BYTES = 128;
+/** Texts up to here are written and read a character at a time, if they are ASCII. */
+const SHORT_TEXT = 24;
+
+const utf8Encoder = new TextEncoder();
+const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Writes values one behind another. Whoever writes an array writes its items next. */
+export class CborWriter {
+  #bytes: Uint8Array;
+  #length: number;
+
+  /** Leaves that many bytes in front for somebody else, and has room for that many behind them before it must grow. */
+  constructor(headroom: number, capacity: number = INITIAL_BYTES) {
+    this.#bytes = new Uint8Array(headroom + capacity);
+    this.#length = headroom;
+  }
+
+  array(count: number): void {
+    this.#head(ARRAY, count);
+  }
+
+  number(value: number): void {
+    this.#head(NUMBER, value);
+  }
+
+  boolean(value: boolean): void {
+    this.#room(1);
+    this.#bytes[this.#length++] = value ? TRUE : FALSE;
+  }
+
+  null(): void {
+    this.#room(1);
+    this.#bytes[this.#length++] = NULL;
+  }
+
+  bytes(value: Uint8Array): void {
+    this.bytesHead(value.length);
+    this.raw(value);
+  }
+
+  /** Begins a byte string of that length; its bytes follow by `raw`. */
+  bytesHead(length: number): void {
+    this.#head(BYTES, length);
+  }
+
+  /** Bytes as they are. */
+  raw(bytes: Uint8Array): void {
+    this.#room(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  text(value: string): void {
+    if (value.length >= SHORT_TEXT) return this.#encoded(value);
+    this.#room(1 + value.length);
+    const start = this.#length;
+    this.#bytes[this.#length++] = TEXT << 5 | value.length;
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 127) {
+        this.#length = start;
+        return this.#encoded(value);
+      }
+      this.#bytes[this.#length++] = code;
+    }
+  }
+
+  value(value: CborValue): void {
+    if (typeof value === "number") this.number(value);
+    else if (typeof value === "string") this.text(value);
+    else if (typeof value === "boolean") this.boolean(value);
+    else if (value === null) this.null();
+    else if (value instanceof Uint8Array) this.bytes(value);
+    else {
+      this.array(value.length);
+      for (const item of value) this.value(item);
+    }
+  }
+
+  /** What was written, the headroom in front of it. The writer is used up. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #encoded(value: string): void {
+    const bytes = utf8Encoder.encode(value);
+    this.#head(TEXT, bytes.length);
+    this.raw(bytes);
+  }
+
+  #head(major: number, value: number): void {
+    this.#room(9);
+    const bytes = this.#bytes;
+    const first = major << 5;
+    if (value < 24) bytes[this.#length++] = first | value;
+    else if (value < 0x100) {
+      bytes[this.#length++] = first | 24;
+      bytes[this.#length++] = value;
+    } else if (value < 0x10000) {
+      bytes[this.#length++] = first | 25;
+      bytes[this.#length++] = value >>> 8;
+      bytes[this.#length++] = value;
+    } else {
+      const isLong = value > 0xffff_ffff;
+      bytes[this.#length++] = first | (isLong ? 27 : 26);
+      if (isLong) this.#uint32(Math.floor(value / 2 ** 32));
+      this.#uint32(value % 2 ** 32);
+    }
+  }
+
+  #uint32(value: number): void {
+    const bytes = this.#bytes;
+    bytes[this.#length++] = value >>> 24;
+    bytes[this.#length++] = value >>> 16;
+    bytes[this.#length++] = value >>> 8;
+    bytes[this.#length++] = value;
+  }
+
+  #room(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + bytes));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+}
+
 export function encodeCbor(value: CborValue): Uint8Array {
-  return encode(value);
+  const writer = new CborWriter(0);
+  writer.value(value);
+  return writer.finish();
 }
 
 /** A value, or why there is none. */
 export type Decoded = { readonly value: CborValue } | { readonly reason: string };
 
 export function decodeCbor(bytes: Uint8Array): Decoded {
-  const end = skip(bytes, 0, 0);
-  if (typeof end === "string") return { reason: end };
-  if (end !== bytes.length) return { reason: `${bytes.length - end} bytes follow the value` };
-  try {
-    const value: CborValue = decode(bytes, { strict: true, allowIndefinite: false, allowBigInt: false });
-    return { value };
-  } catch (error) {
-    return { reason: error instanceof Error ? error.message : "cannot be decoded" };
+  const reader = new Reader(bytes);
+  const value = reader.value(0);
+  if (reader.reason !== null) return { reason: reader.reason };
+  const left = bytes.length - reader.at;
+  return left > 0 ? { reason: `${left} bytes follow the value` } : { value };
+}
+
+/** Goes through the bytes once; after a reason nothing it gives means anything. */
+class Reader {
+  readonly #bytes: Uint8Array;
+  at = 0;
+  reason: string | null = null;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  value(depth: number): CborValue {
+    const first = this.#bytes[this.at];
+    if (first === undefined) return this.#fail("the value is cut short");
+    const major = first >> 5;
+    const low = first & 31;
+    if (major === 7) {
+      if (low < 20 || low > 22) return this.#fail(`simple value or float ${low} is not allowed`);
+      this.at++;
+      return low === 22 ? null : low === 21;
+    }
+    if (major !== NUMBER && major !== BYTES && major !== TEXT && major !== ARRAY) {
+      return this.#fail(`major type ${major} is not allowed`);
+    }
+    const number = this.#number(low);
+    if (major === NUMBER || this.reason !== null) return number;
+    if (major === ARRAY) return this.#array(number, depth);
+    if (number > this.#bytes.length - this.at) return this.#fail("the value is cut short");
+    const end = this.at + number;
+    const value = major === BYTES ? this.#bytes.subarray(this.at, end) : textOf(this.#bytes, this.at, end);
+    this.at = end;
+    return value;
+  }
+
+  #fail(reason: string): null {
+    this.reason ??= reason;
+    return null;
+  }
+
+  /** The number that the first byte begins; steps over it. */
+  #number(low: number): number {
+    const bytes = this.#bytes;
+    if (low < 24) {
+      this.at++;
+      return low;
+    }
+    if (low > 27) {
+      this.#fail("indefinite or reserved lengths are not allowed");
+      return 0;
+    }
+    const extra = 1 << (low - 24);
+    if (this.at + 1 + extra > bytes.length) {
+      this.#fail("the value is cut short");
+      return 0;
+    }
+    let number = 0;
+    for (let i = 1; i <= extra; i++) number = number * 256 + (bytes[this.at + i] ?? 0);
+    if (number < (extra === 1 ? 24 : 2 ** (extra * 4))) this.#fail("a number is not in its shortest form");
+    else if (number > Number.MAX_SAFE_INTEGER) this.#fail("a number is above 2^53 - 1");
+    this.at += 1 + extra;
+    return number;
+  }
+
+  #array(count: number, depth: number): CborValue {
+    if (depth >= DEPTH_MAX) return this.#fail(`arrays are nested deeper than ${DEPTH_MAX}`);
+    if (count > ITEMS_MAX) return this.#fail(`an array has ${count} items, the limit is ${ITEMS_MAX}`);
+    const items: CborValue[] = [];
+    for (let i = 0; i < count && this.reason === null; i++) items.push(this.value(depth + 1));
+    return items;
   }
 }
 
-/** Where the value that begins at `at` ends; or why it is none of ours. */
-function skip(bytes: Uint8Array, at: number, depth: number): number | string {
-  const first = bytes[at];
-  if (first === undefined) return "the value is cut short";
-  const major = first >> 5;
-  const low = first & 31;
-  if (major === 7) return low >= 20 && low <= 22 ? at + 1 : `simple value or float ${low} is not allowed`;
-  if (major !== 0 && major !== 2 && major !== 3 && major !== 4) return `major type ${major} is not allowed`;
-  if (low > 27) return "indefinite or reserved lengths are not allowed";
-  const extra = low < 24 ? 0 : 1 << (low - 24);
-  if (at + 1 + extra > bytes.length) return "the value is cut short";
-  let number = low;
-  if (extra > 0) {
-    number = 0;
-    for (let i = 1; i <= extra; i++) number = number * 256 + (bytes[at + i] ?? 0);
-    const shortest = extra === 1 ? 24 : 2 ** (extra * 4);
-    if (number < shortest) return "a number is not in its shortest form";
-    if (number > Number.MAX_SAFE_INTEGER) return "a number is above 2^53 - 1";
+function textOf(bytes: Uint8Array, from: number, to: number): string {
+  if (to - from >= SHORT_TEXT) return utf8Decoder.decode(bytes.subarray(from, to));
+  let text = "";
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte > 127) return utf8Decoder.decode(bytes.subarray(from, to));
+    text += String.fromCharCode(byte);
   }
-  let next = at + 1 + extra;
-  if (major === 0) return next;
-  if (major === 4) {
-    if (depth >= DEPTH_MAX) return `arrays are nested deeper than ${DEPTH_MAX}`;
-    if (number > ITEMS_MAX) return `an array has ${number} items, the limit is ${ITEMS_MAX}`;
-    for (let i = 0; i < number; i++) {
-      const end = skip(bytes, next, depth + 1);
-      if (typeof end === "string") return end;
-      next = end;
-    }
-    return next;
-  }
-  return number > bytes.length - next ? "the value is cut short" : next + number;
+  return text;
 }

@@ -19,10 +19,15 @@ export const FRAME_HEADER_BYTES = 8;
 /** Puts a body into a frame. */
 export function encodeFrame(body: Uint8Array): Uint8Array {
   const frame = new Uint8Array(FRAME_HEADER_BYTES + body.length);
-  const view = new DataView(frame.buffer);
-  view.setUint32(0, body.length);
   frame.set(body, FRAME_HEADER_BYTES);
-  view.setUint32(4, crc32c(frame.subarray(0, 4), body));
+  return sealFrame(frame);
+}
+
+/** Fills in the header of a frame whose body stands behind the place for it. */
+export function sealFrame(frame: Uint8Array): Uint8Array {
+  const view = new DataView(frame.buffer, frame.byteOffset, FRAME_HEADER_BYTES);
+  view.setUint32(0, frame.length - FRAME_HEADER_BYTES);
+  view.setUint32(4, crc32c(frame.subarray(0, 4), frame.subarray(FRAME_HEADER_BYTES)));
   return frame;
 }
 

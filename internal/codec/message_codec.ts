@@ -24,7 +24,8 @@
  */
 import { assertNever } from "../base/assert.ts";
 import type { Entry } from "../raft/types.ts";
-import { type CborValue, decodeCbor, encodeCbor } from "./cbor.ts";
+import { type CborValue, CborWriter, decodeCbor } from "./cbor.ts";
+import { FRAME_HEADER_BYTES, sealFrame } from "./frame.ts";
 import type { ForwardedCommand, ForwardedReply, PeerMessage } from "./peer_message.ts";
 import { decodeEntries, encodeEntries, recordOf } from "./record.ts";
 
@@ -42,68 +43,120 @@ export interface Pong {
 /** Everything that travels in a frame after the greeting. */
 export type WireMessage = PeerMessage | Ping | Pong;
 
-export function encodeMessage(message: WireMessage): Uint8Array {
-  return encodeCbor(valueOf(message));
+/** A message in its frame, ready to be sent. */
+export function encodeMessageFrame(message: WireMessage): Uint8Array {
+  const writer = new CborWriter(FRAME_HEADER_BYTES, roomFor(message));
+  writeMessage(writer, message);
+  return sealFrame(writer.finish());
 }
 
-function valueOf(message: WireMessage): CborValue {
+/** A message as the body of a frame. */
+export function encodeMessage(message: WireMessage): Uint8Array {
+  const writer = new CborWriter(0, roomFor(message));
+  writeMessage(writer, message);
+  return writer.finish();
+}
+
+/** Six numbers and two heads take at most this. */
+const SCALARS_BYTES = 64;
+
+/** About how long the message will be; exact enough that what is large is allocated once. */
+function roomFor(message: WireMessage): number {
+  switch (message.kind) {
+    case "appendEntriesRequest":
+      return SCALARS_BYTES + recordBytesOf(message.entries);
+    case "forwardRequest":
+      return message.requests.reduce(
+        (sum, { command }) => sum + SCALARS_BYTES + command.length,
+        SCALARS_BYTES,
+      );
+    case "forwardResponse":
+      return message.responses.reduce((sum, { reply }) => sum + SCALARS_BYTES + reply.length, SCALARS_BYTES);
+    default:
+      return SCALARS_BYTES;
+  }
+}
+
+function recordBytesOf(entries: readonly Entry[]): number {
+  encodeEntries(entries);
+  return entries.reduce((sum, entry) => sum + recordOf(entry).length, 0);
+}
+
+function writeMessage(writer: CborWriter, message: WireMessage): void {
   switch (message.kind) {
     case "requestVoteRequest":
-      return [1, message.term, message.lastLogIndex, message.lastLogTerm, message.transfer];
+      return writer.value([1, message.term, message.lastLogIndex, message.lastLogTerm, message.transfer]);
     case "requestVoteResponse":
-      return [2, message.term, message.voteGranted];
+      return writer.value([2, message.term, message.voteGranted]);
     case "preVoteRequest":
-      return [5, message.term, message.lastLogIndex, message.lastLogTerm, message.round];
+      return writer.value([5, message.term, message.lastLogIndex, message.lastLogTerm, message.round]);
     case "preVoteResponse":
-      return [6, message.term, message.voteGranted, message.round];
+      return writer.value([6, message.term, message.voteGranted, message.round]);
     case "appendEntriesRequest": {
       const { term, prevLogIndex, prevLogTerm, leaderCommit, round, health, entries } = message;
-      const { diskMs, loopMs } = health;
-      return [3, term, prevLogIndex, prevLogTerm, leaderCommit, round, diskMs, loopMs, joinRecords(entries)];
+      writer.array(9);
+      for (const field of [3, term, prevLogIndex, prevLogTerm, leaderCommit, round]) writer.number(field);
+      writer.number(health.diskMs);
+      writer.number(health.loopMs);
+      writer.bytesHead(recordBytesOf(entries));
+      for (const entry of entries) writer.raw(recordOf(entry));
+      return;
     }
     case "appendEntriesResponse": {
       const { term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch } =
         message;
-      return [4, term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch];
+      return writer.value([
+        4,
+        term,
+        requestTerm,
+        success,
+        prevLogIndex,
+        round,
+        matchIndex,
+        hintIndex,
+        hintTerm,
+        epoch,
+      ]);
     }
     case "installSnapshotRequest": {
       const { term, snapshotIndex, snapshotTerm, round, health: { diskMs, loopMs } } = message;
-      return [7, term, snapshotIndex, snapshotTerm, round, diskMs, loopMs];
+      return writer.value([7, term, snapshotIndex, snapshotTerm, round, diskMs, loopMs]);
     }
     case "installSnapshotResponse": {
       const { term, requestTerm, round, matchIndex, epoch } = message;
-      return [8, term, requestTerm, round, matchIndex, epoch];
+      return writer.value([8, term, requestTerm, round, matchIndex, epoch]);
     }
     case "timeoutNowRequest":
-      return [9, message.term, message.lastLogIndex];
+      return writer.value([9, message.term, message.lastLogIndex]);
     case "forwardRequest":
-      return [
-        16,
-        message.term,
-        message.life,
-        message.requests.map((r) => [r.requestId, r.access === "write", r.afterRequestId, r.command]),
-      ];
+      writer.array(4);
+      for (const field of [16, message.term, message.life]) writer.number(field);
+      writer.array(message.requests.length);
+      for (const { requestId, access, afterRequestId, command } of message.requests) {
+        writer.array(4);
+        writer.number(requestId);
+        writer.boolean(access === "write");
+        writer.number(afterRequestId);
+        writer.bytes(command);
+      }
+      return;
     case "forwardResponse":
-      return [17, message.life, message.responses.map(({ requestId, reply }) => [requestId, reply])];
+      writer.array(3);
+      for (const field of [17, message.life]) writer.number(field);
+      writer.array(message.responses.length);
+      for (const { requestId, reply } of message.responses) {
+        writer.array(2);
+        writer.number(requestId);
+        writer.bytes(reply);
+      }
+      return;
     case "ping":
-      return [18, message.number];
+      return writer.value([18, message.number]);
     case "pong":
-      return [19, message.number];
+      return writer.value([19, message.number]);
     default:
       return assertNever(message, "A message has a known kind");
   }
-}
-
-function joinRecords(entries: readonly Entry[]): Uint8Array {
-  encodeEntries(entries);
-  const records = entries.map(recordOf);
-  const joined = new Uint8Array(records.reduce((sum, record) => sum + record.length, 0));
-  let at = 0;
-  for (const record of records) {
-    joined.set(record, at);
-    at += record.length;
-  }
-  return joined;
 }
 
 /** How many fields each message has, its code among them. */

@@ -78,7 +78,7 @@ export function encodeEntries(entries: readonly Entry[]): void {
 
 /** The record of an entry. */
 export function recordOf(entry: Entry): Uint8Array {
-  encodeEntries([entry]);
+  if (entry.record === null) encodeEntries([entry]);
   assert(entry.record !== null, "The entry was encoded");
   return entry.record;
 }

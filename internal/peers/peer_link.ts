@@ -15,12 +15,13 @@
 import type { Random } from "../base/random.ts";
 import { encodeFrame, FrameDecoder } from "../codec/frame.ts";
 import { decodeHelloAnswer, encodeHello, GREETING_BYTES_MAX, type PeerIdentity } from "../codec/handshake.ts";
-import { decodeMessage, encodeMessage } from "../codec/message_codec.ts";
+import { decodeMessage } from "../codec/message_codec.ts";
 import type { PeerMessage } from "../codec/peer_message.ts";
 import type { Alarm, Clock, Millis } from "../platform/clock.ts";
 import type { Address, Connection, Network } from "../platform/network.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { Complaints } from "./complaints.ts";
+import type { FrameMaker } from "./frame_maker.ts";
 import type { PeerLimits } from "./limits.ts";
 
 export interface LinkOptions {
@@ -29,6 +30,8 @@ export interface LinkOptions {
   readonly random: Random;
   readonly trace: Trace;
   readonly complaints: Complaints;
+  /** Shared by all links, since several servers are told the same. */
+  readonly frames: FrameMaker;
   readonly limits: PeerLimits;
   readonly self: PeerIdentity;
   readonly peerId: string;
@@ -50,6 +53,7 @@ export class PeerLink {
   #frames: Uint8Array[] = [];
   #frameBytes = 0;
   #flushes = false;
+  readonly #flushSoon = () => this.#flush();
   #alarm: Alarm | null = null;
   #backoffMs: Millis;
   /** The number of the latest ping, and of the latest that was answered; they count on when the link breaks, so an old pong is known as one. */
@@ -90,7 +94,7 @@ export class PeerLink {
     const connection = this.#connection;
     if (!this.#isOpen || connection === null) return false;
     if (this.#frameBytes + connection.bytesQueued >= this.#options.limits.linkBytesMax) return false;
-    this.#push(encodeFrame(encodeMessage(message)));
+    this.#push(this.#options.frames.frameOf(message));
     return true;
   }
 
@@ -99,7 +103,7 @@ export class PeerLink {
     this.#frameBytes += frame.length;
     if (this.#flushes) return;
     this.#flushes = true;
-    this.#options.clock.soon(() => this.#flush());
+    this.#options.clock.soon(this.#flushSoon);
   }
 
   #flush(): void {
@@ -206,7 +210,7 @@ export class PeerLink {
     // A ping for which there is no room finds no answer either.
     this.#ping++;
     if (this.#frameBytes + connection.bytesQueued < limits.linkBytesMax) {
-      this.#push(encodeFrame(encodeMessage({ kind: "ping", number: this.#ping })));
+      this.#push(this.#options.frames.frameOf({ kind: "ping", number: this.#ping }));
     }
     this.#pingLater();
   }

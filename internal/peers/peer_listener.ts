@@ -18,7 +18,7 @@ import {
   type Hello,
   type PeerIdentity,
 } from "../codec/handshake.ts";
-import { decodeMessage, encodeMessage } from "../codec/message_codec.ts";
+import { decodeMessage, encodeMessageFrame } from "../codec/message_codec.ts";
 import type { PeerMessage } from "../codec/peer_message.ts";
 import type { Alarm, Clock } from "../platform/clock.ts";
 import type { Address, Connection, Listener, Network } from "../platform/network.ts";
@@ -121,7 +121,7 @@ export class PeerListener {
     const message = decodeMessage(body);
     if (typeof message === "string") return message;
     if (message.kind === "ping") {
-      incoming.connection.write(encodeFrame(encodeMessage({ kind: "pong", number: message.number })));
+      incoming.connection.write(encodeMessageFrame({ kind: "pong", number: message.number }));
       return null;
     }
     if (message.kind === "pong") return "a pong came on a link that carries none this way";

@@ -11,6 +11,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Address, Network } from "../platform/network.ts";
 import type { Trace } from "../platform/trace.ts";
 import { Complaints } from "./complaints.ts";
+import { FrameMaker } from "./frame_maker.ts";
 import type { PeerLimits } from "./limits.ts";
 import { PeerLink } from "./peer_link.ts";
 import { PeerListener } from "./peer_listener.ts";
@@ -60,6 +61,7 @@ export class Peers {
     this.#started = true;
     const { network, clock, limits, self, trace, random, members, listenAt } = this.#options;
     const complaints = new Complaints(trace);
+    const frames = new FrameMaker();
     for (const { id, address } of members) {
       const link = new PeerLink(
         {
@@ -69,6 +71,7 @@ export class Peers {
           self,
           trace,
           complaints,
+          frames,
           random: random.fork(`link/${id}`),
           peerId: id,
           address,

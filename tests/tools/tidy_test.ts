@@ -196,9 +196,9 @@ table("layers", ({ path, imports }) => checkLayers(path, imports), [
     "internal/node imports by a computed name",
   ]],
   ["a computed name in host", "internal/host/a.ts", "await import(name);", []],
-  ["a package that the room may use", "internal/codec/a.ts", `import { b } from "cborg";`, []],
-  ["the same in another room", "internal/storage/a.ts", `import { b } from "cborg";`, [
-    "internal/storage imports the package cborg",
+  ["a package that the room may use", "internal/codec/a.ts", `import { b } from "hash-wasm";`, []],
+  ["the same in another room", "internal/storage/a.ts", `import { b } from "hash-wasm";`, [
+    "internal/storage imports the package hash-wasm",
   ]],
   ["a package in a scope", "cmd/a.ts", `import { b } from "@std/cli/parse-args";`, []],
   ["a package by its address", "cmd/a.ts", `import { b } from "npm:b@1";`, [

@@ -34,7 +34,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "internal/base": {},
   "internal/raft": { imports: [BASE] },
   "internal/platform": { imports: [BASE] },
-  "internal/codec": { imports: [BASE, PLATFORM], types: [RAFT], packages: ["cborg", "hash-wasm"] },
+  "internal/codec": { imports: [BASE, PLATFORM], types: [RAFT], packages: ["hash-wasm"] },
   "internal/machine": { imports: [...ABOVE_CODEC, "deps/sorted_btree.ts"], types: [RAFT] },
   "internal/storage": { imports: ABOVE_CODEC, types: [RAFT] },
   "internal/peers": { imports: ABOVE_CODEC, types: [RAFT] },
@@ -47,7 +47,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "tests/simulator": { imports: [...PURE, "tests/invariants/"], packages: ["@std/assert"], host: true },
   "tests": {
     imports: ["internal/", "cmd/", "deps/", "tools/", "tests/"],
-    packages: ["@std/assert", "ioredis"],
+    packages: ["@std/assert", "cborg", "ioredis"],
     host: true,
   },
   "tools": { imports: ["internal/", "cmd/", "deps/", "tests/"], host: true },
