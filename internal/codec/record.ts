@@ -25,7 +25,7 @@ import { assert } from "../base/assert.ts";
 import { readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
 import type { Entry, EntryKind, HardState, LogIndex, LogPosition } from "../raft/types.ts";
 import { decodeConfiguration, encodeConfiguration } from "./configuration_codec.ts";
-import { crc32c } from "./crc32c.ts";
+import { crc32cAround } from "./crc32c.ts";
 
 export const RECORD_HEADER_BYTES = 25;
 
@@ -61,8 +61,8 @@ function payloadOf({ configuration, payload }: Entry): Uint8Array {
 
 /** Gives every entry its record, side by side in one allocation where they have none yet. */
 export function encodeEntries(entries: readonly Entry[]): void {
-  const fresh = entries.filter(({ record }) => record === null);
-  if (fresh.length === 0) return;
+  if (entries.every(isEncoded)) return;
+  const fresh = entries.filter((entry) => !isEncoded(entry));
   const payloads = fresh.map(payloadOf);
   const total = payloads.reduce((sum, payload) => sum + RECORD_HEADER_BYTES + payload.length, 0);
   const bytes = new Uint8Array(total);
@@ -76,9 +76,14 @@ export function encodeEntries(entries: readonly Entry[]): void {
   }
 }
 
+function isEncoded({ record }: Entry): boolean {
+  return record !== null;
+}
+
 /** The record of an entry. */
 export function recordOf(entry: Entry): Uint8Array {
-  if (entry.record === null) encodeEntries([entry]);
+  if (entry.record !== null) return entry.record;
+  encodeEntries([entry]);
   assert(entry.record !== null, "The entry was encoded");
   return entry.record;
 }
@@ -126,7 +131,7 @@ function encodeRecord(
 }
 
 function checksum(record: Uint8Array): number {
-  return crc32c(record.subarray(0, 4), record.subarray(8));
+  return crc32cAround(record, 0, record.length);
 }
 
 /** Reads the record that begins at `at`; or says why there is none. Entries keep views of `bytes`, nothing is copied. */

@@ -31,7 +31,7 @@
 import { assert } from "../base/assert.ts";
 import { isZero, readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
 import { decodeCbor, encodeCbor } from "../codec/cbor.ts";
-import { crc32c } from "../codec/crc32c.ts";
+import { crc32c, crc32cAround } from "../codec/crc32c.ts";
 import type { HardState } from "../raft/types.ts";
 
 const FORMAT_VERSION = 1;
@@ -177,7 +177,7 @@ export function encodeBatch(
 }
 
 function headerChecksum(bytes: Uint8Array, at: number): number {
-  return crc32c(bytes.subarray(at, at + 4), bytes.subarray(at + 8, at + BATCH_HEADER_BYTES));
+  return crc32cAround(bytes, at, at + BATCH_HEADER_BYTES);
 }
 
 /** The batch header at `at`, whatever its number; or why there is none. */

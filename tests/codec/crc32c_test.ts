@@ -8,7 +8,7 @@
  */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { AssertionError } from "../../internal/base/assert.ts";
-import { crc32c, loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { crc32c, crc32cAround, loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { bitFlips, bytesOf, crc32cBitByBit, randomBytes, randomChunks, randomOf, utf8 } from "./support.ts";
 
 // The first test of the file: the others load the checksum.
@@ -47,7 +47,7 @@ Deno.test("no parts have the checksum of nothing", async () => {
 Deno.test("it agrees with the definition, however the bytes are cut and wherever they lie in memory", async () => {
   await loadCrc32c();
   const random = randomOf("crc32c");
-  for (const length of [...Array(200).keys(), 1023, 16_383, 16_384, 16_385, 70_000]) {
+  for (const length of [...Array(200).keys(), 1023, 4095, 4096, 4097, 16_383, 16_384, 16_385, 70_000]) {
     const room = Uint8Array.from({ length: length + 8 }, () => random.below(256));
     const offset = random.below(8);
     const bytes = room.subarray(offset, offset + length);
@@ -59,6 +59,23 @@ Deno.test("it agrees with the definition, however the bytes are cut and wherever
       expected,
       `${length} bytes in parts`,
     );
+  }
+});
+
+Deno.test("around the place of the checksum is the same as in two parts, for short pieces and long ones", async () => {
+  await loadCrc32c();
+  const random = randomOf("crc32c/around");
+  for (const length of [8, 9, 15, 16, 17, 100, 4094, 4095, 4096, 4097, 20_000]) {
+    const room = Uint8Array.from({ length: length + 16 }, () => random.below(256));
+    const at = random.below(8);
+    const [head, rest] = [room.slice(at, at + 4), room.slice(at + 8, at + length)];
+    const expected = crc32cBitByBit(Uint8Array.of(...head, ...rest));
+    assertEquals(crc32cAround(room, at, at + length), expected, `${length} bytes`);
+    room[at + 4] = (room[at + 4] ?? 0) ^ 0xff;
+    assertEquals(crc32cAround(room, at, at + length), expected, "the four bytes do not count");
+    room[at + length - 1] = (room[at + length - 1] ?? 0) ^ 1;
+    const last = length === 8 ? expected : crc32cAround(room, at, at + length);
+    assertEquals(last === expected, length === 8, "the last byte counts");
   }
 });
 
