@@ -20,7 +20,7 @@ import { defaultLimits } from "../internal/node/limits.ts";
 import { Node } from "../internal/node/node.ts";
 import { defaultPeerLimits } from "../internal/peers/limits.ts";
 import { Peers } from "../internal/peers/peers.ts";
-import { type DataDirectory, openDataDirectory } from "../internal/storage/identity.ts";
+import { type DataDirectory, openDataDirectory } from "../internal/storage/data_directory.ts";
 import { whenParentEnds } from "./exit_with_parent.ts";
 import { showAddress } from "./flags.ts";
 import { type Member, readServeOptions, type ServeOptions } from "./serve_options.ts";

@@ -10,12 +10,16 @@
  * @module
  */
 import { BTree, type SortedTree } from "../../deps/sorted_btree.ts";
+import { assert } from "../base/assert.ts";
 import { bytesOfLatin1, latin1Of } from "../base/latin1.ts";
 import { errorReply, NULL, OK, type Reply } from "../codec/reply.ts";
 import { decodeCommand, Operation } from "../codec/command.ts";
 import { matchesGlob } from "../base/glob.ts";
 import { fitsInt64, parseInt64 } from "./integer.ts";
-import type { StateMachine } from "./machine.ts";
+import { KeyValueCapture } from "./capture.ts";
+import { Digest } from "./digest.ts";
+import { readImage } from "./image.ts";
+import type { Capture, Restoration, StateMachine } from "./machine.ts";
 
 /** The longest value, as in Redis; part of the format, not a setting: every server must come to the same answer. */
 const VALUE_BYTES_MAX = 512 * 1024 * 1024;
@@ -38,9 +42,49 @@ export class KeyValueMachine implements StateMachine {
   #values = new Map<string, Uint8Array>();
   /** The keys of `#values`, in order. */
   #keys: SortedTree<string, null> = new BTree(undefined, compareKeys);
+  #digest = new Digest();
+  /** Whoever reads an earlier state at the moment. */
+  #capture: KeyValueCapture | null = null;
 
   size(): number {
     return this.#values.size;
+  }
+
+  digest(): number {
+    return this.#digest.value;
+  }
+
+  capture(): Capture {
+    assert(this.#capture === null, "One state is captured at a time");
+    const capture = new KeyValueCapture(this.#values, this.#keys.clone(), this.#digest.value, () => {
+      if (this.#capture === capture) this.#capture = null;
+    });
+    this.#capture = capture;
+    return capture;
+  }
+
+  restore(): Restoration {
+    const values = new Map<string, Uint8Array>();
+    const keys: SortedTree<string, null> = new BTree(undefined, compareKeys);
+    const digest = new Digest();
+    let last: string | null = null;
+    return {
+      take: (chunk) =>
+        readImage(chunk, (bytes, value) => {
+          const key = latin1Of(bytes);
+          if (last !== null && key <= last) return "the keys of the image are not in order";
+          last = key;
+          values.set(key, value.slice());
+          keys.set(key, null);
+          digest.add(bytes, value);
+          return null;
+        }),
+      finish: (expected) => {
+        if (digest.value !== expected) return `the digest is ${digest.value}, the snapshot says ${expected}`;
+        this.#replace(values, keys, digest);
+        return null;
+      },
+    };
   }
 
   apply(command: Uint8Array): Reply {
@@ -82,8 +126,7 @@ export class KeyValueMachine implements StateMachine {
         return old;
       }
       case Operation.flush:
-        this.#values = new Map();
-        this.#keys = new BTree(undefined, compareKeys);
+        this.#replace(new Map(), new BTree(undefined, compareKeys), new Digest());
         return OK;
     }
     return errorReply(`ERR the command is malformed: operation ${operation} with ${args.length} arguments`);
@@ -120,14 +163,32 @@ export class KeyValueMachine implements StateMachine {
     return errorReply(`ERR the command is malformed: operation ${operation} with ${args.length} arguments`);
   }
 
+  /** Another state takes the place of this one; whoever reads the old one goes on reading it, as nobody changes it any more. */
+  #replace(values: Map<string, Uint8Array>, keys: SortedTree<string, null>, digest: Digest): void {
+    this.#values = values;
+    this.#keys = keys;
+    this.#digest = digest;
+    this.#capture = null;
+  }
+
   #put(key: string, value: Uint8Array): void {
-    const before = this.#values.size;
+    const old = this.#values.get(key);
+    const bytes = bytesOfLatin1(key);
+    if (old === undefined) this.#keys.set(key, null);
+    else {
+      this.#capture?.keep(key, old);
+      this.#digest.remove(bytes, old);
+    }
     this.#values.set(key, value);
-    if (this.#values.size !== before) this.#keys.set(key, null);
+    this.#digest.add(bytes, value);
   }
 
   #delete(key: string): boolean {
-    if (!this.#values.delete(key)) return false;
+    const old = this.#values.get(key);
+    if (old === undefined) return false;
+    this.#capture?.keep(key, old);
+    this.#digest.remove(bytesOfLatin1(key), old);
+    this.#values.delete(key);
     this.#keys.delete(key);
     return true;
   }

@@ -16,4 +16,30 @@ export interface StateMachine {
   read(command: Uint8Array): Reply;
   /** How many keys there are. */
   size(): number;
+  /** The state in one number: equal states have equal ones. */
+  digest(): number;
+  /** The state as it is now, to be read while it goes on changing; one at a time. */
+  capture(): Capture;
+  /** Begins to take a state from its chunks; nothing changes before it is finished. */
+  restore(): Restoration;
+}
+
+/** A state of one moment, on its way into a snapshot. */
+export interface Capture {
+  /** The digest of that moment. */
+  readonly digest: number;
+  /** The next chunk of about a hundred kilobytes; `null` behind the last one. */
+  next(): Uint8Array | null;
+  /** Behind the last chunk: whether what came out has the digest that it had. */
+  readonly isSound: boolean;
+  /** Lets go of it, before its end or behind it. */
+  release(): void;
+}
+
+/** A state on its way out of a snapshot. */
+export interface Restoration {
+  /** Takes the next chunk; or says why it is none. */
+  take(chunk: Uint8Array): string | null;
+  /** Puts it in the place of what was there; or says why it cannot be: then everything is as before. */
+  finish(digest: number): string | null;
 }

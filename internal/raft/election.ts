@@ -38,7 +38,7 @@ import {
   stepDown,
 } from "./role.ts";
 import type { State } from "./state.ts";
-import type { Millis, ServerId } from "./types.ts";
+import type { LogIndex, Millis, ServerId, Term } from "./types.ts";
 
 /** The election timer ran out. */
 export function timeout(state: State, outbox: Outbox): void {
@@ -57,6 +57,8 @@ export function timeout(state: State, outbox: Outbox): void {
 
 /** Whether we could lead at all. */
 function mayCampaign(state: State): boolean {
+  const { log, floor } = state;
+  if (floor !== null && isOlder(log.lastTerm, log.lastIndex, floor.term, floor.index)) return false;
   return state.configuration.isVoter(state.id) && state.currentTerm < Number.MAX_SAFE_INTEGER &&
     !isDiskStalled(state);
 }
@@ -232,8 +234,16 @@ export function stepDownIfAlone(state: State, outbox: Outbox): boolean {
   return true;
 }
 
+/** Whether a candidate has all that we have, and all that we had and may have acknowledged before we lost it. */
+function isAtLeastAsNew(
+  { lastLogTerm, lastLogIndex }: PreVoteRequest | RequestVoteRequest,
+  { log, floor }: State,
+): boolean {
+  if (floor !== null && isOlder(lastLogTerm, lastLogIndex, floor.term, floor.index)) return false;
+  return !isOlder(lastLogTerm, lastLogIndex, log.lastTerm, log.lastIndex);
+}
+
 /** Compares the last terms first, then the last indexes (3.6.1; E5). */
-function isAtLeastAsNew(message: PreVoteRequest | RequestVoteRequest, state: State): boolean {
-  if (message.lastLogTerm !== state.log.lastTerm) return message.lastLogTerm > state.log.lastTerm;
-  return message.lastLogIndex >= state.log.lastIndex;
+function isOlder(term: Term, index: LogIndex, thanTerm: Term, thanIndex: LogIndex): boolean {
+  return term !== thanTerm ? term < thanTerm : index < thanIndex;
 }

@@ -15,6 +15,7 @@ import type { Progress } from "./progress.ts";
 import type {
   HardState,
   LogIndex,
+  LogPosition,
   Millis,
   Recovered,
   Role,
@@ -163,6 +164,8 @@ export interface State {
   configurations: PlacedConfiguration[];
   /** Counts how often we lost a part of our log; see AppendEntriesResponse. */
   readonly epoch: number;
+  /** See {@link Recovered}. */
+  readonly floor: LogPosition | null;
 
   /* serverVars */
   currentTerm: Term;
@@ -258,6 +261,7 @@ export function initialState(
     configurationIndex: newest.index,
     configurations,
     epoch: recovered.epoch,
+    floor: recovered.floor,
     currentTerm: recovered.hardState.currentTerm,
     votedFor: recovered.hardState.votedFor,
     role: "follower",

@@ -97,6 +97,11 @@ export interface Recovered {
   readonly entries: readonly Entry[];
   /** Counts how often this server lost a part of its log (reliability, repair). */
   readonly epoch: number;
+  /**
+   * The furthest entry that was lost and may have been acknowledged; `null` where none was. Until the log is as new again, this server
+   * neither campaigns nor votes for anybody whose log is older than that.
+   */
+  readonly floor: LogPosition | null;
 }
 
 /**

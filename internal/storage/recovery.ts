@@ -6,6 +6,7 @@
  *  2. The last batch may be there, partly there in any mixture of sectors, or not there at all. Nothing that rests on it
  *     was promised to anybody unless its sync had returned.
  *  3. A temporary file of a segment may be left over; it holds nothing.
+ *  4. Segments at the beginning may be gone, oldest first: a snapshot covers what they held. Whether it does is the caller's to say.
  *
  * So a bad batch with nothing valid behind it, in the last segment, is a **torn tail**: it is cut, which is said, and the log
  * goes on in a new segment whose header pins where this one ends. A bad batch with a later valid one behind it, or in a segment
@@ -24,13 +25,15 @@ import { isZero } from "../base/bytes.ts";
 import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
-import type { Entry, HardState } from "../raft/types.ts";
+import type { Entry, LogIndex, LogPosition } from "../raft/types.ts";
+import { Fold } from "./fold.ts";
 import {
   ALIGNMENT,
   BATCH_HEADER_BYTES,
   checkBatchBody,
   decodeBatchHeader,
   decodeSegmentHeader,
+  type LogState,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
   segmentName,
@@ -54,15 +57,23 @@ export interface LogEnd {
 }
 
 export interface RecoveredLog {
-  readonly hardState: HardState;
-  readonly entries: Entry[];
+  /** The place before the first entry: the entries up to there are gone, and a snapshot covers them. */
+  readonly base: LogPosition;
+  readonly entries: readonly Entry[];
+  readonly state: LogState;
   readonly end: LogEnd;
+  /** Every segment, oldest first, with the highest index that was appended in it. */
+  readonly segments: readonly SegmentContent[];
 }
 
-/** What is being folded, and what the fold has come to. */
-interface Fold {
-  hardState: HardState;
-  readonly entries: Entry[];
+/** What a segment holds, as far as it matters for letting go of it. */
+export interface SegmentContent {
+  readonly serial: number;
+  readonly highestIndex: LogIndex;
+}
+
+/** Where the batches of the log have got to. */
+interface Thread {
   chain: number;
   lastBatch: number;
 }
@@ -103,27 +114,31 @@ export async function recoverLog(
   trace: Trace,
 ): Promise<RecoveredLog> {
   const serials = await listSegments(fileSystem, directory, trace);
-  const fold: Fold = { hardState: { currentTerm: 0, votedFor: null }, entries: [], chain: 0, lastBatch: 0 };
+  const first = serials[0];
+  if (first === undefined) throw new CorruptLogError(directory, 0, "the log has no segment");
+  const beginning = await readHeader(fileSystem, `${directory}/${segmentName(first)}`, first, owner);
+  const fold = new Fold(beginning.state);
+  const thread: Thread = { chain: beginning.chain, lastBatch: beginning.lastBatch };
+  const segments: SegmentContent[] = [];
   let end: LogEnd | null = null;
-  let last: SegmentFile | null = null;
   for (const [i, serial] of serials.entries()) {
     const path = `${directory}/${segmentName(serial)}`;
-    if (serial !== i + 1) {
-      throw new CorruptLogError(`${directory}/${segmentName(i + 1)}`, 0, "the segment is missing");
+    if (serial !== first + i) {
+      throw new CorruptLogError(`${directory}/${segmentName(first + i)}`, 0, "the segment is missing");
     }
     const segment = await readSegment(fileSystem, path, serial, owner);
-    if (last !== null && end !== null) checkPinned(last, segment);
-    checkHeader(segment, fold, last?.header.serial ?? 0);
+    checkHeader(segment, fold, thread);
+    fold.segmentBegins();
     const successor = serials[i + 1];
     const limit = successor === undefined
       ? null
       : (await readHeader(fileSystem, `${directory}/${segmentName(successor)}`, successor, owner))
         .previousEnd;
-    end = foldSegment(segment, fold, limit, trace);
-    last = segment;
+    end = foldSegment(segment, fold, thread, limit, trace);
+    segments.push({ serial, highestIndex: fold.highestIndex });
   }
   if (end === null) throw new CorruptLogError(directory, 0, "the log has no segment");
-  return { hardState: fold.hardState, entries: fold.entries, end };
+  return { base: fold.base, entries: fold.entries, state: fold.state, end, segments };
 }
 
 async function readSegment(
@@ -178,29 +193,23 @@ function headerOf(
 }
 
 /** A segment goes on where the one before ended. */
-function checkPinned(before: SegmentFile, { path, header }: SegmentFile): void {
-  if (header.previousSerial !== before.header.serial) {
+function checkHeader({ path, header }: SegmentFile, fold: Fold, thread: Thread): void {
+  if (header.previousSerial !== header.serial - 1) {
     throw new CorruptLogError(path, 0, `the header says that segment ${header.previousSerial} is before it`);
   }
-}
-
-function checkHeader({ path, header }: SegmentFile, fold: Fold, previousSerial: number): void {
-  if (previousSerial === 0 && header.previousSerial !== 0) {
-    throw new CorruptLogError(path, 0, `segment ${header.previousSerial}, which is before it, is missing`);
-  }
-  if (header.chain !== fold.chain || header.lastBatch !== fold.lastBatch) {
+  if (header.chain !== thread.chain || header.lastBatch !== thread.lastBatch) {
     throw new CorruptLogError(
       path,
       0,
-      `the header goes on after batch ${header.lastBatch}, the log before ends with ${fold.lastBatch}`,
+      `the header goes on after batch ${header.lastBatch}, the log before ends with ${thread.lastBatch}`,
     );
   }
-  const { currentTerm, votedFor } = header.hardState;
-  if (currentTerm !== fold.hardState.currentTerm || votedFor !== fold.hardState.votedFor) {
+  const [was, is] = [fold.state, header.state].map((state) => JSON.stringify(state));
+  if (was !== is) {
     throw new CorruptLogError(
       path,
       0,
-      `the header repeats term ${currentTerm}, the log before says ${fold.hardState.currentTerm}`,
+      `the header says that the log before came to ${is}, it came to ${was}`,
     );
   }
 }
@@ -209,6 +218,7 @@ function checkHeader({ path, header }: SegmentFile, fold: Fold, previousSerial: 
 function foldSegment(
   { path, bytes, header }: SegmentFile,
   fold: Fold,
+  thread: Thread,
   limit: number | null,
   trace: Trace,
 ): LogEnd {
@@ -217,7 +227,7 @@ function foldSegment(
   let clean = true;
   while (at !== limit) {
     if (limit === null && isZero(bytes, at, bytes.length)) break;
-    const batch = batchAt(bytes, at, header.nonce, fold);
+    const batch = batchAt(bytes, at, header.nonce, thread);
     if (typeof batch === "string") {
       if (limit !== null) {
         throw new CorruptLogError(path, at, `${batch}, and the log goes on in the next segment`);
@@ -234,14 +244,14 @@ function foldSegment(
         file: path,
         offset: at,
         found: batch,
-        lastIndex: fold.entries.length,
+        lastIndex: fold.last.index,
       });
       clean = false;
       break;
     }
     foldRecords(path, bytes, at, batch.recordsEnd, fold);
-    fold.chain = batch.checksum;
-    fold.lastBatch = batch.number;
+    thread.chain = batch.checksum;
+    thread.lastBatch = batch.number;
     lastBatchAt = { offset: at, bytes: bytes.subarray(at, batch.end) };
     at = batch.end;
     if (limit !== null && at > limit) {
@@ -252,8 +262,8 @@ function foldSegment(
     serial: header.serial,
     nonce: header.nonce,
     offset: at,
-    chain: fold.chain,
-    lastBatch: fold.lastBatch,
+    chain: thread.chain,
+    lastBatch: thread.lastBatch,
     fileBytes: bytes.length,
     clean,
     lastBatchAt,
@@ -267,11 +277,13 @@ interface FoundBatch {
   readonly end: number;
 }
 
-function batchAt(bytes: Uint8Array, at: number, nonce: Uint8Array, fold: Fold): FoundBatch | string {
+function batchAt(bytes: Uint8Array, at: number, nonce: Uint8Array, thread: Thread): FoundBatch | string {
   const header = decodeBatchHeader(bytes, at, nonce);
   if (typeof header === "string") return header;
-  if (header.number !== fold.lastBatch + 1) return `batch ${header.number} follows batch ${fold.lastBatch}`;
-  if (header.chain !== fold.chain) return `batch ${header.number} does not go on from the batch before it`;
+  if (header.number !== thread.lastBatch + 1) {
+    return `batch ${header.number} follows batch ${thread.lastBatch}`;
+  }
+  if (header.chain !== thread.chain) return `batch ${header.number} does not go on from the batch before it`;
   const body = checkBatchBody(bytes, at, header);
   if (typeof body === "string") return body;
   return { number: header.number, checksum: header.checksum, ...body };
@@ -295,41 +307,8 @@ function foldRecords(path: string, bytes: Uint8Array, batchOffset: number, end: 
   for (let at = batchOffset + BATCH_HEADER_BYTES; at < end;) {
     const found = decodeRecord(records, at);
     if (typeof found === "string") throw new CorruptLogError(path, at, found);
-    const objection = foldRecord(found.record, fold);
+    const objection = fold.take(found.record);
     if (objection !== null) throw new CorruptLogError(path, at, objection);
     at = found.end;
-  }
-}
-
-function foldRecord(
-  record: Exclude<ReturnType<typeof decodeRecord>, string>["record"],
-  fold: Fold,
-): string | null {
-  const lastIndex = fold.entries.length;
-  switch (record.kind) {
-    case "entry": {
-      const { index, term } = record.entry;
-      if (index !== lastIndex + 1) return `entry ${index} follows entry ${lastIndex}`;
-      const lastTerm = fold.entries.at(-1)?.term ?? 0;
-      if (term < lastTerm || term > fold.hardState.currentTerm) {
-        return `entry ${index} has term ${term}, after ${lastTerm} and in term ${fold.hardState.currentTerm}`;
-      }
-      fold.entries.push(record.entry);
-      return null;
-    }
-    case "hardState": {
-      if (record.hardState.currentTerm < fold.hardState.currentTerm) {
-        return `term ${record.hardState.currentTerm} follows term ${fold.hardState.currentTerm}`;
-      }
-      fold.hardState = record.hardState;
-      return null;
-    }
-    case "reset":
-    case "commit":
-      return `a ${record.kind} record is not known yet`;
-    case "truncate":
-      if (record.from > lastIndex) return `the log is cut at ${record.from}, its last entry is ${lastIndex}`;
-      fold.entries.length = record.from - 1;
-      return null;
   }
 }

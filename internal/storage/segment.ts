@@ -4,7 +4,8 @@
  * The header fills the first 4,096 bytes: `raftline`, CRC32C of what follows it in the block (4 bytes), length of the
  * CBOR value (4 bytes), then the value, then zeros. The value is an array: format version, cluster id, server id, serial of
  * this segment, nonce (8 bytes), serial of the segment before (0 for none), where that one ended, chain, number of the last batch
- * before this segment, current term, voted for. All numbers outside CBOR are little-endian.
+ * before this segment; then what the log had come to: current term, voted for, index and term of the last entry, commit index, epoch,
+ * index and term of the floor (0 and 0 for none). All numbers outside CBOR are little-endian.
  *
  * A batch begins at a multiple of 8:
  *
@@ -32,7 +33,7 @@ import { assert } from "../base/assert.ts";
 import { isZero, readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
 import { decodeCbor, encodeCbor } from "../codec/cbor.ts";
 import { crc32c, crc32cAround } from "../codec/crc32c.ts";
-import type { HardState } from "../raft/types.ts";
+import type { HardState, LogIndex, LogPosition } from "../raft/types.ts";
 
 const FORMAT_VERSION = 1;
 export const SEGMENT_HEADER_BYTES = 4096;
@@ -52,8 +53,30 @@ export interface SegmentHeader {
   readonly previousEnd: number;
   readonly chain: number;
   readonly lastBatch: number;
-  readonly hardState: HardState;
+  readonly state: LogState;
 }
+
+/** What the records up to some place come to, but for the entries themselves. */
+export interface LogState {
+  readonly hardState: HardState;
+  /** Where the entries end. */
+  readonly last: LogPosition;
+  /** What was known to be committed. */
+  readonly commitIndex: LogIndex;
+  /** How often a part of the log was lost. */
+  readonly epoch: number;
+  /** The furthest place of an entry that was lost and may have been acknowledged. */
+  readonly floor: LogPosition | null;
+}
+
+/** A log without a record. */
+export const EMPTY_LOG: LogState = {
+  hardState: { currentTerm: 0, votedFor: null },
+  last: { index: 0, term: 0 },
+  commitIndex: 0,
+  epoch: 0,
+  floor: null,
+};
 
 export interface BatchHeader {
   readonly number: number;
@@ -80,8 +103,8 @@ function align(bytes: number): number {
 }
 
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
-  const { clusterId, serverId, serial, nonce, previousSerial, previousEnd, chain, lastBatch, hardState } =
-    header;
+  const { clusterId, serverId, serial, nonce, previousSerial, previousEnd, chain, lastBatch, state } = header;
+  const { hardState, last, commitIndex, epoch, floor } = state;
   const value = encodeCbor([
     FORMAT_VERSION,
     clusterId,
@@ -94,6 +117,12 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
     lastBatch,
     hardState.currentTerm,
     hardState.votedFor,
+    last.index,
+    last.term,
+    commitIndex,
+    epoch,
+    floor?.index ?? 0,
+    floor?.term ?? 0,
   ]);
   assert(16 + value.length <= SEGMENT_HEADER_BYTES, "The header fits into its block");
   const block = new Uint8Array(SEGMENT_HEADER_BYTES);
@@ -130,6 +159,7 @@ export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
     lastBatch,
     term,
     votedFor,
+    ...position
   ] = fields;
   if (version !== FORMAT_VERSION) {
     return `the format version is ${version}, this program reads ${FORMAT_VERSION}`;
@@ -140,6 +170,12 @@ export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
     typeof previousEnd !== "number" || typeof chain !== "number" || typeof lastBatch !== "number" ||
     typeof term !== "number" || (votedFor !== null && typeof votedFor !== "string")
   ) return "the header's fields are not what they should be";
+  const numbers = position.filter((field) => typeof field === "number");
+  const [lastIndex, lastTerm, commitIndex, epoch, floorIndex, floorTerm] = numbers;
+  if (
+    position.length !== 6 || lastIndex === undefined || lastTerm === undefined || commitIndex === undefined ||
+    epoch === undefined || floorIndex === undefined || floorTerm === undefined
+  ) return "the header's fields are not what they should be";
   return {
     clusterId,
     serverId,
@@ -149,7 +185,13 @@ export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
     previousEnd,
     chain,
     lastBatch,
-    hardState: { currentTerm: term, votedFor },
+    state: {
+      hardState: { currentTerm: term, votedFor },
+      last: { index: lastIndex, term: lastTerm },
+      commitIndex,
+      epoch,
+      floor: floorIndex === 0 ? null : { index: floorIndex, term: floorTerm },
+    },
   };
 }
 

@@ -18,16 +18,25 @@
 import { assert, must } from "../base/assert.ts";
 import { describeError, ExitCode, Refusal } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import { encodeEntries, encodeHardState, encodeTruncate, recordOf } from "../codec/record.ts";
+import {
+  encodeCommit,
+  encodeEntries,
+  encodeHardState,
+  encodeReset,
+  encodeTruncate,
+  recordOf,
+} from "../codec/record.ts";
 import { FileError, type FileHandle, type FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { WriteEffect } from "../raft/effect.ts";
-import type { HardState, Recovered, WriteNumber } from "../raft/types.ts";
-import { type LogEnd, recoverLog } from "./recovery.ts";
+import type { Entry, HardState, LogIndex, LogPosition, WriteNumber } from "../raft/types.ts";
+import type { RecoveredLog, SegmentContent } from "./recovery.ts";
 import {
   BATCH_HEADER_BYTES,
+  EMPTY_LOG,
   encodeBatch,
   encodeSegmentHeader,
+  type LogState,
   SEGMENT_HEADER_BYTES,
   segmentName,
 } from "./segment.ts";
@@ -64,6 +73,8 @@ interface OpenSegment {
   readonly nonce: Uint8Array;
   readonly bytes: number;
   offset: number;
+  /** The highest index that was appended here, or behind which the log began anew here. */
+  highestIndex: LogIndex;
 }
 
 /** The next segment, on its way to being all zeros. */
@@ -78,7 +89,12 @@ export class StableStore {
   #prepared: PreparedSegment | null = null;
   #chain: number;
   #lastBatch: number;
-  #hardState: HardState;
+  /** What the log has come to with everything that is durable. */
+  #state: LogState;
+  /** The segments before the one that is being written, oldest first. */
+  readonly #closed: SegmentContent[];
+  /** Up to which index entries may be let go of. */
+  #discardable: LogIndex = 0;
   #queue: WriteEffect[] = [];
   #queuedBytes = 0;
   #busy = false;
@@ -90,14 +106,14 @@ export class StableStore {
   private constructor(
     options: StoreOptions,
     segment: OpenSegment,
-    end: Pick<LogEnd, "chain" | "lastBatch">,
-    hardState: HardState,
+    { end, state, segments }: RecoveredLog,
   ) {
     this.#options = options;
     this.#segment = segment;
     this.#chain = end.chain;
     this.#lastBatch = end.lastBatch;
-    this.#hardState = hardState;
+    this.#state = state;
+    this.#closed = segments.filter(({ serial }) => serial !== segment.serial);
   }
 
   /** Makes the first segment of a new log. The log is born when its caller says so on disk (identity.ts). */
@@ -110,7 +126,7 @@ export class StableStore {
         previousEnd: 0,
         chain: 0,
         lastBatch: 0,
-        hardState: { currentTerm: 0, votedFor: null },
+        state: EMPTY_LOG,
       },
       options.segmentBytes,
       null,
@@ -119,24 +135,19 @@ export class StableStore {
   }
 
   /**
-   * Reads the log and opens it for writing.
+   * Opens a log for writing that was recovered.
    *
-   * @throws {CorruptLogError} where the log is damaged; nothing was changed then
    * @throws {Refusal} where the disk fails
    */
-  static async open(
-    options: StoreOptions,
-  ): Promise<{ readonly store: StableStore; readonly recovered: Pick<Recovered, "hardState" | "entries"> }> {
+  static async open(options: StoreOptions, log: RecoveredLog): Promise<StableStore> {
     try {
-      const { fileSystem, directory, trace } = options;
-      const { hardState, entries, end } = await recoverLog(fileSystem, directory, options, trace);
+      const { fileSystem, directory } = options;
       for (const name of await fileSystem.readDirectory(directory)) {
         if (name.endsWith(".tmp")) await fileSystem.remove(`${directory}/${name}`);
       }
-      const segment = await reopen(options, end, hardState);
+      const segment = await reopen(options, log);
       await fileSystem.syncDirectory(directory);
-      const store = new StableStore(options, segment, end, hardState);
-      return { store, recovered: { hardState, entries } };
+      return new StableStore(options, segment, log);
     } catch (error) {
       throw error instanceof Refusal ? error : refusalOf("open the log", error);
     }
@@ -163,6 +174,35 @@ export class StableStore {
     this.#work();
   }
 
+  /**
+   * Begins anew behind a snapshot with which the log does not agree, in a newer term where the snapshot is of one, and returns when
+   * that is durable. Before the first write only.
+   *
+   * @throws {Refusal} where the disk fails
+   */
+  async beginBehind(position: LogPosition, hardState: HardState | null): Promise<void> {
+    assert(this.#events === null, "The log begins anew before anybody uses it");
+    try {
+      const raised = hardState === null ? [] : [encodeHardState(hardState)];
+      await this.#append([...raised, encodeReset(position)]);
+      this.#state = {
+        ...this.#state,
+        hardState: hardState ?? this.#state.hardState,
+        last: position,
+        commitIndex: position.index,
+      };
+      this.#segment.highestIndex = Math.max(this.#segment.highestIndex, position.index);
+    } catch (error) {
+      throw refusalOf("write the log", error);
+    }
+  }
+
+  /** Entries up to `index` will not be asked for any more: segments that hold nothing else are removed when there is time. */
+  discard(index: LogIndex): void {
+    this.#discardable = Math.max(this.#discardable, index);
+    if (!this.#failed && !this.#closing) this.#work();
+  }
+
   /** Makes durable what was queued, and gives the files back. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -183,9 +223,10 @@ export class StableStore {
     try {
       // What else this very turn wants written joins the first batch.
       await Promise.resolve();
-      while (this.#queue.length > 0 || this.#mustPrepare()) {
+      while (this.#queue.length > 0 || this.#mustPrepare() || this.#mayDiscard()) {
         if (this.#queue.length > 0) await this.#writeBatch();
-        else await this.#prepare();
+        else if (this.#mustPrepare()) await this.#prepare();
+        else await this.#discardOldest();
       }
       this.#busy = false;
     } catch (error) {
@@ -198,6 +239,17 @@ export class StableStore {
 
   async #writeBatch(): Promise<void> {
     const { records, effects } = this.#takeBatch();
+    await this.#append(records);
+    for (const { hardState, reset, truncateFrom, append, commitIndex } of effects) {
+      this.#note(hardState, reset, truncateFrom, append, commitIndex);
+      for (const entry of append) this.#queuedBytes -= recordOf(entry).length;
+    }
+    const last = must(effects.at(-1), "A batch has a write");
+    must(this.#events, "A store that writes has a listener").onStable(last.number);
+  }
+
+  /** Puts one batch on the disk. */
+  async #append(records: readonly Uint8Array[]): Promise<void> {
     const recordBytes = records.reduce((sum, record) => sum + record.length, 0);
     if (this.#segment.offset + BATCH_HEADER_BYTES + recordBytes + 8 > this.#segment.bytes) {
       await this.#roll(recordBytes);
@@ -209,12 +261,34 @@ export class StableStore {
     segment.offset += bytes.length;
     this.#chain = checksum;
     this.#lastBatch = number;
-    for (const { hardState, append } of effects) {
-      if (hardState !== null) this.#hardState = hardState;
-      for (const entry of append) this.#queuedBytes -= recordOf(entry).length;
+  }
+
+  /** What the log has come to, once a write is durable. */
+  #note(
+    hardState: HardState | null,
+    reset: LogPosition | null,
+    truncateFrom: LogIndex | null,
+    append: readonly Entry[],
+    commitIndex: LogIndex,
+  ): void {
+    let { last } = this.#state;
+    if (reset !== null) {
+      last = reset;
+      this.#segment.highestIndex = Math.max(this.#segment.highestIndex, reset.index);
     }
-    const last = must(effects.at(-1), "A batch has a write");
-    must(this.#events, "A store that writes has a listener").onStable(last.number);
+    const newest = append.at(-1);
+    // A truncation is always followed by what takes the place of what it removed.
+    assert(truncateFrom === null || newest !== undefined, "What is removed is replaced");
+    if (newest !== undefined) {
+      last = { index: newest.index, term: newest.term };
+      this.#segment.highestIndex = Math.max(this.#segment.highestIndex, newest.index);
+    }
+    this.#state = {
+      ...this.#state,
+      hardState: hardState ?? this.#state.hardState,
+      last,
+      commitIndex: Math.max(this.#state.commitIndex, commitIndex, reset?.index ?? 0),
+    };
   }
 
   /** Everything that waits, up to the size of a batch. */
@@ -222,18 +296,23 @@ export class StableStore {
     const records: Uint8Array[] = [];
     let bytes = 0;
     let count = 0;
-    for (const { hardState, truncateFrom, append } of this.#queue) {
+    let term = this.#state.hardState.currentTerm;
+    let commit = this.#state.commitIndex;
+    for (const { hardState, reset, truncateFrom, append, commitIndex } of this.#queue) {
       if (count > 0 && bytes > BATCH_BYTES_MAX) break;
-      const term = hardState?.currentTerm ?? this.#hardState.currentTerm;
+      term = hardState?.currentTerm ?? term;
       if (hardState !== null) records.push(encodeHardState(hardState));
+      if (reset !== null) records.push(encodeReset(reset));
       if (truncateFrom !== null) records.push(encodeTruncate(truncateFrom, term));
       for (const entry of append) {
         const record = recordOf(entry);
         records.push(record);
         bytes += record.length;
       }
+      commit = Math.max(commit, commitIndex);
       count++;
     }
+    if (commit > this.#state.commitIndex) records.push(encodeCommit(commit, term));
     return { records, effects: this.#queue.splice(0, count) };
   }
 
@@ -246,6 +325,7 @@ export class StableStore {
       SEGMENT_HEADER_BYTES + BATCH_HEADER_BYTES + recordBytes + 8,
     );
     while (this.#prepared !== null && this.#mustPrepare()) await this.#prepare();
+    this.#closed.push({ serial: old.serial, highestIndex: old.highestIndex });
     const prepared = fileBytes === this.#options.segmentBytes ? this.#prepared : null;
     if (prepared !== null) this.#prepared = null;
     this.#segment = await makeSegment(
@@ -256,12 +336,27 @@ export class StableStore {
         previousEnd: old.offset,
         chain: this.#chain,
         lastBatch: this.#lastBatch,
-        hardState: this.#hardState,
+        state: this.#state,
       },
       fileBytes,
       prepared?.file ?? null,
     );
     await old.file.close();
+  }
+
+  /** Whether the oldest segment holds nothing that is still wanted. */
+  #mayDiscard(): boolean {
+    const oldest = this.#closed[0];
+    return !this.#closing && oldest !== undefined && oldest.highestIndex <= this.#discardable;
+  }
+
+  /** Removes the oldest segment. Oldest first, so whatever a crash leaves is the end of the log without a gap. */
+  async #discardOldest(): Promise<void> {
+    const { fileSystem, directory } = this.#options;
+    const oldest = must(this.#closed[0], "There is a segment to remove");
+    await fileSystem.remove(`${directory}/${segmentName(oldest.serial)}`);
+    await fileSystem.syncDirectory(directory);
+    this.#closed.shift();
   }
 
   /** Once half of a segment is used, the next one is prepared, a step at a time and never in front of a batch. */
@@ -305,18 +400,26 @@ async function makeSegment(
   await file.sync();
   await fileSystem.rename(temporary, `${directory}/${segmentName(header.serial)}`);
   await fileSystem.syncDirectory(directory);
-  return { file, serial: header.serial, nonce, bytes: fileBytes, offset: SEGMENT_HEADER_BYTES };
+  return {
+    file,
+    serial: header.serial,
+    nonce,
+    bytes: fileBytes,
+    offset: SEGMENT_HEADER_BYTES,
+    highestIndex: 0,
+  };
 }
 
 /** Goes on where the log ended: in the same segment after a clean end, in a new one after a cut. */
-async function reopen(options: StoreOptions, end: LogEnd, hardState: HardState): Promise<OpenSegment> {
+async function reopen(options: StoreOptions, { end, state, segments }: RecoveredLog): Promise<OpenSegment> {
   const file = await options.fileSystem.openForWriting(`${options.directory}/${segmentName(end.serial)}`);
   // The last batch may be in the operating system's cache only: the process may have died before its sync, or the
   // sync may have failed and the pages be marked clean since (D12). The same bytes are written again before anything rests on them.
   if (end.lastBatchAt !== null) await file.writeAt(end.lastBatchAt.offset, end.lastBatchAt.bytes);
   await file.sync();
   if (end.clean) {
-    return { file, serial: end.serial, nonce: end.nonce, bytes: end.fileBytes, offset: end.offset };
+    const { serial, nonce, fileBytes: bytes, offset } = end;
+    return { file, serial, nonce, bytes, offset, highestIndex: segments.at(-1)?.highestIndex ?? 0 };
   }
   await file.close();
   return await makeSegment(
@@ -327,7 +430,7 @@ async function reopen(options: StoreOptions, end: LogEnd, hardState: HardState):
       previousEnd: end.offset,
       chain: end.chain,
       lastBatch: end.lastBatch,
-      hardState,
+      state,
     },
     options.segmentBytes,
     null,

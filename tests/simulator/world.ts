@@ -21,7 +21,7 @@ import { defaultPeerLimits } from "../../internal/peers/limits.ts";
 import { Peers } from "../../internal/peers/peers.ts";
 import type { Trace } from "../../internal/platform/trace.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
-import { type DataDirectory, openDataDirectory } from "../../internal/storage/identity.ts";
+import { type DataDirectory, openDataDirectory } from "../../internal/storage/data_directory.ts";
 import { Ghost, Violation } from "../invariants/ghost.ts";
 import { raftProperties } from "../invariants/properties.ts";
 import { scheduleStrikes, type Victims } from "./faults.ts";

@@ -10,12 +10,13 @@
 import { assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
-import type { DataDirectory } from "../../internal/storage/identity.ts";
-import { openDataDirectory } from "../../internal/storage/identity.ts";
+import { NO_MACHINE, OWNER } from "./lab.ts";
+import type { DataDirectory } from "../../internal/storage/data_directory.ts";
+import { openDataDirectory } from "../../internal/storage/data_directory.ts";
 import { SimDisk } from "../simulator/sim_file_system.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 
-const wanted = { serverId: "n1", clusterId: "test", members: ["n1", "n2", "n3"] };
+const wanted = { serverId: "n1", clusterId: "test", members: OWNER.members };
 const silent = { event: () => {} };
 
 /** Steps the time until the promise is settled, or the life is over. */
@@ -47,6 +48,7 @@ function open(disk: SimDisk, { clock }: Life): Promise<DataDirectory> {
     trace: silent,
     segmentBytes: 16 * 1024,
     wanted,
+    restore: NO_MACHINE,
   });
 }
 

@@ -14,12 +14,19 @@ import {
   type DataDirectory,
   type DataDirectoryOptions,
   openDataDirectory,
-} from "../../internal/storage/identity.ts";
+} from "../../internal/storage/data_directory.ts";
 import { type Drive, virtually } from "../platform/drive.ts";
 import { SimDisk } from "../simulator/sim_file_system.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 
-export const OWNER = { serverId: "n1", clusterId: "lab", members: ["n1", "n2", "n3"] };
+export const OWNER = {
+  serverId: "n1",
+  clusterId: "lab",
+  members: ["n1", "n2", "n3"].map((id) => ({ id, address: `${id}:1` })),
+};
+
+/** Restores nothing: these tests have no state machine. */
+export const NO_MACHINE = () => ({ take: () => null, finish: () => null });
 export const SEGMENT_BYTES = 16 * 1024;
 
 /* ---- what was said to the operator ---- */
@@ -105,7 +112,7 @@ export class Writer {
         currentTerm += random.between(1, 3);
         votedFor = null;
       }
-      votedFor ??= random.chance(1, 2) ? must(OWNER.members[random.below(3)], "There are three") : null;
+      votedFor ??= random.chance(1, 2) ? must(OWNER.members[random.below(3)], "There are three").id : null;
       hardState = { currentTerm, votedFor };
     }
     const truncateFrom = entries.length > 0 && random.chance(1, 5) ? random.between(1, entries.length) : null;
@@ -222,6 +229,7 @@ export class Machine {
       trace: this.log,
       segmentBytes: this.segmentBytes,
       wanted: { ...OWNER, ...wanted },
+      restore: NO_MACHINE,
     });
     const events: (number | Refusal)[] = [];
     let waiting: { readonly write: number; readonly resolve: () => void }[] = [];

@@ -11,13 +11,14 @@ import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { DiskFileSystem } from "../../internal/host/disk_file_system.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
-import { openDataDirectory } from "../../internal/storage/identity.ts";
+import { openDataDirectory } from "../../internal/storage/data_directory.ts";
 import {
   EMPTY,
   folded,
   lineOf,
   Log,
   Machine,
+  NO_MACHINE,
   OWNER,
   pathOf,
   SEGMENT_BYTES,
@@ -191,6 +192,7 @@ Deno.test("real disk: random writes over five lives come back as their fold, and
         trace: new Log(),
         segmentBytes: SEGMENT_BYTES,
         wanted: OWNER,
+        restore: NO_MACHINE,
       });
       assertEquals(lineOf(recovered), lineOf(writer.state), `life ${life}`);
       const stable: number[] = [];

@@ -1,0 +1,123 @@
+/**
+ * Recovery in one sentence: fold the records.
+ *
+ * Keeps true: what the records come to is a log that can be: contiguous, with terms that never fall and have begun, with nothing
+ * removed that was known to be committed. A record that contradicts that is an objection, never a guess.
+ *
+ * @module
+ */
+import type { decodeRecord } from "../codec/record.ts";
+import type { Entry, HardState, LogIndex, LogPosition } from "../raft/types.ts";
+import type { LogState } from "./segment.ts";
+
+type LogRecord = Exclude<ReturnType<typeof decodeRecord>, string>["record"];
+
+export class Fold {
+  /** The place before the first entry: what is before it is gone from the log. */
+  base: LogPosition;
+  readonly entries: Entry[] = [];
+  #hardState: HardState;
+  #commitIndex: LogIndex;
+  readonly #epoch: number;
+  readonly #floor: LogPosition | null;
+  /** The highest index that was appended since `segmentBegins` was called. */
+  highestIndex: LogIndex = 0;
+
+  constructor(begin: LogState) {
+    this.base = begin.last;
+    this.#hardState = begin.hardState;
+    this.#commitIndex = begin.commitIndex;
+    this.#epoch = begin.epoch;
+    this.#floor = begin.floor;
+  }
+
+  /** What the records so far come to. */
+  get state(): LogState {
+    return {
+      hardState: this.#hardState,
+      last: this.last,
+      commitIndex: this.#commitIndex,
+      epoch: this.#epoch,
+      floor: this.#floor,
+    };
+  }
+
+  /** Where the entries end. */
+  get last(): LogPosition {
+    const last = this.entries.at(-1);
+    return last === undefined ? this.base : { index: last.index, term: last.term };
+  }
+
+  /** A segment begins: what it appends is counted anew. */
+  segmentBegins(): void {
+    this.highestIndex = 0;
+  }
+
+  /** Takes a record, or says what it contradicts. */
+  take(record: LogRecord): string | null {
+    switch (record.kind) {
+      case "entry":
+        return this.#append(record.entry);
+      case "hardState":
+        return this.#promise(record.hardState);
+      case "truncate":
+        return this.#truncate(record.from);
+      case "reset":
+        return this.#reset(record.position);
+      case "commit":
+        return this.#commit(record.index);
+    }
+  }
+
+  #append(entry: Entry): string | null {
+    const { index, term } = entry;
+    const last = this.last;
+    if (index !== last.index + 1) return `entry ${index} follows entry ${last.index}`;
+    if (term < last.term || term > this.#hardState.currentTerm) {
+      return `entry ${index} has term ${term}, after ${last.term} and in term ${this.#hardState.currentTerm}`;
+    }
+    this.entries.push(entry);
+    this.highestIndex = Math.max(this.highestIndex, index);
+    return null;
+  }
+
+  #promise(hardState: HardState): string | null {
+    const { currentTerm } = this.#hardState;
+    if (hardState.currentTerm < currentTerm) {
+      return `term ${hardState.currentTerm} follows term ${currentTerm}`;
+    }
+    this.#hardState = hardState;
+    return null;
+  }
+
+  #truncate(from: LogIndex): string | null {
+    const { index } = this.last;
+    if (from > index) return `the log is cut at ${from}, its last entry is ${index}`;
+    if (from <= this.base.index) return `the log is cut at ${from}, it begins behind ${this.base.index}`;
+    if (from <= this.#commitIndex) {
+      return `the log is cut at ${from}, index ${this.#commitIndex} is committed`;
+    }
+    this.entries.length = from - this.base.index - 1;
+    return null;
+  }
+
+  #reset(position: LogPosition): string | null {
+    if (position.index < this.#commitIndex) {
+      return `the log begins anew behind ${position.index}, index ${this.#commitIndex} is committed`;
+    }
+    if (position.term > this.#hardState.currentTerm) {
+      return `the log begins anew in term ${position.term}, in term ${this.#hardState.currentTerm}`;
+    }
+    this.base = position;
+    this.entries.length = 0;
+    this.#commitIndex = position.index;
+    this.highestIndex = Math.max(this.highestIndex, position.index);
+    return null;
+  }
+
+  #commit(index: LogIndex): string | null {
+    if (index > this.last.index) return `index ${index} is committed, the last entry is ${this.last.index}`;
+    this.#commitIndex = Math.max(this.#commitIndex, index);
+    return null;
+  }
+}
