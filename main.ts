@@ -14,4 +14,13 @@ function report(error: unknown): number {
   return error instanceof Refusal ? error.exitCode : ExitCode.brokenInvariant;
 }
 
+/** What no command caught; `serve` has a listener of its own, which stops the server in order. */
+function last(event: "uncaughtException" | "unhandledRejection"): void {
+  process.on(event, (error) => {
+    if (process.listenerCount(event) === 1) process.exit(report(error));
+  });
+}
+
+last("uncaughtException");
+last("unhandledRejection");
 runCommand(process.argv.slice(2)).catch(report).then((code) => process.exit(code));

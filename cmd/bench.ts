@@ -10,7 +10,7 @@ import type { Address } from "../internal/platform/network.ts";
 import { Load, type LoadPlan, REQUEST_OVERHEAD_BYTES, type Tally } from "./bench_load.ts";
 import { type CommandLine, type Flags, parseAddress, readFlags, showAddress } from "./flags.ts";
 import { Histogram } from "./histogram.ts";
-import { connectToAny, textOf } from "./resp_client.ts";
+import { connectToAll, connectToAny, textOf } from "./resp_client.ts";
 import { DEFAULT_ADDRESSES } from "./status.ts";
 
 export const benchCommand: CommandLine = {
@@ -101,36 +101,22 @@ async function planOf(flags: Flags): Promise<Plan> {
   return { ...plan, addresses: flags.has("to-leader") ? [await leaderOf(given)] : await reachable(given) };
 }
 
-/** Those that can be reached; at least one. */
+/** Those that answer; at least one. The others are named on standard error. */
 async function reachable(addresses: readonly Address[]): Promise<readonly Address[]> {
-  const found: Address[] = [];
-  let failure = "";
-  for (const address of addresses) {
-    try {
-      const client = await connectToAny([address]);
-      client.close();
-      found.push(address);
-    } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
-    }
-  }
-  if (found.length === 0) throw new Refusal(ExitCode.unavailable, failure);
-  return found;
+  const { clients, silence } = await connectToAll(addresses);
+  for (const client of clients) client.close();
+  if (silence !== null) console.error(`no answer from ${silence.reason}; the load goes to the others`);
+  return clients.map(({ address }) => address);
 }
 
 async function leaderOf(addresses: readonly Address[]): Promise<Address> {
-  let text: string;
-  try {
-    const client = await connectToAny(addresses);
-    text = await client.send(["INFO", "raft"]).then(textOf).finally(() => client.close());
-  } catch (error) {
-    throw new Refusal(ExitCode.unavailable, error instanceof Error ? error.message : String(error), {
-      cause: error,
-    });
-  }
+  const client = await connectToAny(addresses);
+  const text = await client.send(["INFO", "raft"]).then(textOf).finally(() => client.close());
   const leader = /^raft_leader_client:(.+?)\r?$/m.exec(text)?.[1];
   const address = leader === undefined ? null : parseAddress(leader);
-  if (address === null) throw new Refusal(ExitCode.unavailable, "no leader is known");
+  if (address === null) {
+    throw new Refusal(ExitCode.unavailable, `${showAddress(client.address)} knows of no leader`);
+  }
   return address;
 }
 

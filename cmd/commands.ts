@@ -7,7 +7,7 @@ import { ExitCode, Refusal } from "../internal/base/errors.ts";
 import { bench, benchCommand } from "./bench.ts";
 import { cli, cliCommand } from "./cli.ts";
 import { demo, demoCommand } from "./demo.ts";
-import { type CommandLine, divide, helpOf } from "./flags.ts";
+import { type CommandLine, divide, helpOf, nearest } from "./flags.ts";
 import { serve } from "./serve.ts";
 import { serveCommand } from "./serve_options.ts";
 import { status, statusCommand } from "./status.ts";
@@ -40,7 +40,9 @@ export async function runCommand([name, ...args]: readonly string[]): Promise<nu
   }
   const command = COMMANDS.find(({ line }) => line.name === name);
   if (command === undefined) {
-    throw new Refusal(ExitCode.usage, `unknown command ${name}; raftline --help lists the commands`);
+    const known = nearest(name, COMMANDS.map(({ line }) => line.name));
+    const meant = known === null ? "" : `, did you mean ${known}?`;
+    throw new Refusal(ExitCode.usage, `unknown command ${name}${meant}; raftline --help lists the commands`);
   }
   const own = command.line.takesWords ? divide(command.line, args).options : args;
   if (own.includes("--help") || own.includes("-h")) {

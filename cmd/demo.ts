@@ -17,6 +17,7 @@ import { RespClient, textOf } from "./resp_client.ts";
 /** How long the children have to stop by themselves. */
 const STOP_MS = 6000;
 const READY_MS = 15_000;
+const ASK_MS = 500;
 
 export const demoCommand: CommandLine = {
   name: "demo",
@@ -98,16 +99,14 @@ export async function demo(args: readonly string[]): Promise<number> {
     process.on("SIGINT", () => resolve("asked"));
     process.on("SIGTERM", () => resolve("asked"));
   });
-  const children = servers.map((server) => new Child(server));
+  const children = servers.map((server) => new Child(server, flags.has("verbose")));
   console.log(tableOf(children));
   const ready = leaderKnown(children);
   const first = await Promise.race([asked, ready, ...children.map(({ ended }) => ended)]);
   if (typeof first === "number") return await failed(children);
   if (first !== "asked") {
-    console.log(`ready: ${first} leads; paste this into another terminal:\n`);
-    console.log(`  printf 'SET greeting hello\\r\\nGET greeting\\r\\n' | nc -q1 127.0.0.1 ${basePort}\n`);
-    console.log("Ctrl-C stops all of it; starting again finds the data.");
     for (const child of children) child.isUp = true;
+    console.log(readyText(first, servers));
     const allEnded = Promise.all(children.map(({ ended }) => ended));
     if (await Promise.race([asked, allEnded]) !== "asked") {
       throw new Refusal(
@@ -121,14 +120,19 @@ export async function demo(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function failed(children: readonly Child[]): Promise<number> {
+/** Ends as the server that failed first did: with its words and its exit code. */
+async function failed(children: readonly Child[]): Promise<never> {
+  const bad = children.find(({ failedWith }) => failedWith !== null) ?? children[0];
   await stopAll(children);
-  const bad = children.find(({ firstToFail }) => firstToFail) ?? children[0];
-  throw new Refusal(
-    ExitCode.configuration,
-    `server ${bad?.server.id} did not start: ${bad?.lastWords ?? "it said nothing"}`,
-  );
+  const said = bad?.lastWords ?? "it said nothing";
+  const code = exitCodes.find((known) => known === bad?.failedWith) ?? ExitCode.brokenInvariant;
+  const more = code === ExitCode.configuration || code === ExitCode.dataDirectoryLocked
+    ? "; if another demo is running, --base-port and --data give this one ports and data of its own"
+    : "";
+  throw new Refusal(code, `server ${bad?.server.id} did not start: ${said}${more}`);
 }
+
+const exitCodes: readonly ExitCode[] = Object.values(ExitCode);
 
 class Child {
   readonly server: DemoServer;
@@ -137,10 +141,11 @@ class Child {
   isUp = false;
   isOver = false;
   #asked = false;
-  firstToFail = false;
+  /** The exit code with which it ended unasked. */
+  failedWith: number | null = null;
   lastWords: string | null = null;
 
-  constructor(server: DemoServer) {
+  constructor(server: DemoServer, isVerbose: boolean) {
     this.server = server;
     const { command, before } = ownProgram();
     // A group of its own, so that Ctrl-C reaches the demo alone and the demo stops its children in order.
@@ -152,7 +157,10 @@ class Child {
     if (stderr !== null) {
       createInterface({ input: stderr }).on("line", (line) => {
         if (line.startsWith("raftline: ")) this.lastWords = line.slice("raftline: ".length);
-        console.log(`${server.id} | ${line}`);
+        // While they start, servers miss each other; that is no news.
+        if (this.isUp || isVerbose || !line.includes(" warn cannot reach peer ")) {
+          console.log(`${server.id} | ${line}`);
+        }
       });
     }
     this.#process.stdin?.on("error", () => {});
@@ -160,7 +168,7 @@ class Child {
       const over = (code: number) => {
         this.isOver = true;
         if (!this.#asked) {
-          this.firstToFail = true;
+          this.failedWith = code;
           if (this.isUp) console.log(`${server.id} ended by itself with exit code ${code}; the others go on`);
         }
         resolve(code);
@@ -204,11 +212,32 @@ function tableOf(children: readonly Child[]): string {
   const rows = children.map(({ server, pid }) =>
     `  ${server.id}  clients 127.0.0.1:${server.clientPort}  peers 127.0.0.1:${server.peerPort}  data ${server.data}  pid ${pid}`
   );
-  return [`starting ${children.length} servers`, ...rows].join("\n");
+  return [`starting ${children.length} server${children.length === 1 ? "" : "s"}`, ...rows].join("\n");
 }
 
-/** Who leads, once somebody does. */
-async function leaderKnown(children: readonly Child[]): Promise<string> {
+/** What to do with a cluster that runs. */
+function readyText(leader: string | null, servers: readonly DemoServer[]): string {
+  const { command, before } = ownProgram();
+  const raftline = [command, ...before].map((word) => /^[\w./@%+=:-]+$/.test(word) ? word : `'${word}'`).join(
+    " ",
+  );
+  const addresses = servers.map(({ clientPort }) => `127.0.0.1:${clientPort}`).join(",");
+  const state = leader === null
+    ? `no server leads after ${READY_MS / 1000} s; with --verbose they say what they do`
+    : `ready: ${leader} leads`;
+  return [
+    `${state}; paste this into another terminal:`,
+    "",
+    `  printf 'SET greeting hello\\r\\nGET greeting\\r\\n' | nc -q1 127.0.0.1 ${servers[0]?.clientPort}`,
+    `  ${raftline} cli --connect ${addresses}`,
+    `  ${raftline} status --connect ${addresses}`,
+    "",
+    "Ctrl-C stops all of it; starting again finds the data.",
+  ].join("\n");
+}
+
+/** Who leads, once somebody does; `null` where nobody does for long. */
+async function leaderKnown(children: readonly Child[]): Promise<string | null> {
   const until = performance.now() + READY_MS;
   while (performance.now() < until) {
     for (const child of children) {
@@ -217,17 +246,17 @@ async function leaderKnown(children: readonly Child[]): Promise<string> {
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return "nobody yet";
+  return null;
 }
 
 async function leaderAt({ server, pid }: Child): Promise<string | null> {
   let client: RespClient | null = null;
   try {
-    client = await RespClient.connect({ host: "127.0.0.1", port: server.clientPort }, 500);
+    client = await RespClient.connect({ host: "127.0.0.1", port: server.clientPort }, ASK_MS);
     // Another cluster may have that port; it is not for us to say that it is ready.
-    const info = textOf(await client.send(["INFO", "server"]));
+    const info = textOf(await client.send(["INFO", "server"], ASK_MS));
     if (!info.includes(`process_id:${pid}\r\n`)) return null;
-    return (await askStatus(client)).leader;
+    return (await askStatus(client, ASK_MS)).leader;
   } catch {
     // Not up yet; asked again in a moment.
     return null;

@@ -192,8 +192,8 @@ export function readFlags(command: CommandLine, args: readonly string[]): Flags 
   return new Flags(command.name, values, new Set(switches.filter((name) => parsed[name] === true)), words);
 }
 
-/** The declared name that is at most two letters away. */
-function nearest(word: string, names: readonly string[]): string | null {
+/** The name that is at most two letters away. */
+export function nearest(word: string, names: readonly string[]): string | null {
   let best: string | null = null;
   let bestDistance = 3;
   for (const name of names) {

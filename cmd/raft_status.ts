@@ -28,8 +28,9 @@ export interface RaftStatus {
   readonly members: readonly MemberLine[];
 }
 
-export async function askStatus(client: RespClient): Promise<RaftStatus> {
-  return parseStatus(textOf(await client.send(["RAFT", "STATUS"])));
+/** @throws {NoAnswer} where none comes within `withinMs` */
+export async function askStatus(client: RespClient, withinMs: number): Promise<RaftStatus> {
+  return parseStatus(textOf(await client.send(["RAFT", "STATUS"], withinMs)));
 }
 
 export function parseStatus(text: string): RaftStatus {

@@ -4,6 +4,8 @@
  * @module
  */
 import { connect, type Socket } from "node:net";
+import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import { reasonOf } from "../internal/host/tcp_network.ts";
 import type { Address } from "../internal/platform/network.ts";
 import { showAddress } from "./flags.ts";
 
@@ -161,69 +163,106 @@ export function encodeRequest(words: readonly (string | Uint8Array)[]): Uint8Arr
   return joined;
 }
 
+/** That a server does not answer, or none of several. */
+export class NoAnswer extends Refusal {
+  readonly reason: string;
+
+  /** `from` is for people: the addresses, each with its reason. */
+  constructor(from: string, reason: string, options?: ErrorOptions) {
+    super(ExitCode.unavailable, `no answer from ${from}`, options);
+    this.reason = reason;
+  }
+
+  static of(address: Address, reason: string, options?: ErrorOptions): NoAnswer {
+    return new NoAnswer(`${showAddress(address)}: ${reason}`, reason, options);
+  }
+}
+
+/** How long a server has to take a connection, and to say that it is there. */
+const CONNECT_MS = 3000;
+
+interface Waiting {
+  resolve(answer: Answer): void;
+  reject(error: NoAnswer): void;
+}
+
 export class RespClient {
   readonly address: Address;
   readonly #socket: Socket;
   readonly #parser = new AnswerParser();
-  readonly #waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
-  #gone: Error | null = null;
+  readonly #waiting: Waiting[] = [];
+  #gone: NoAnswer | null = null;
 
   private constructor(address: Address, socket: Socket) {
     this.address = address;
     this.#socket = socket;
     socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
-    socket.on(
-      "error",
-      (error) => this.#end(new Error(`connection to ${showAddress(address)} failed`, { cause: error })),
-    );
-    socket.on("close", () => this.#end(new Error(`${showAddress(address)} closed the connection`)));
+    socket.on("error", (error) => this.#end(reasonOf(error), error));
+    socket.on("close", () => this.#end("it closed the connection"));
   }
 
   /**
    * Connects.
    *
-   * @throws {Error} where that fails or takes longer than `withinMs`
+   * @throws {NoAnswer} where that fails or takes longer than `withinMs`
    */
-  static connect(address: Address, withinMs = 3000): Promise<RespClient> {
+  static connect(address: Address, withinMs = CONNECT_MS): Promise<RespClient> {
     return new Promise((resolve, reject) => {
       const socket = connect({ host: address.host, port: address.port, noDelay: true });
-      const timer = setTimeout(() => {
-        socket.destroy();
-        reject(new Error(`cannot connect to ${showAddress(address)}: no answer within ${withinMs} ms`));
-      }, withinMs);
-      const failed = (error: Error) => {
+      const failed = (reason: string, cause?: Error) => {
         clearTimeout(timer);
-        reject(new Error(`cannot connect to ${showAddress(address)}`, { cause: error }));
+        socket.destroy();
+        reject(NoAnswer.of(address, reason, { cause }));
       };
-      socket.once("error", failed);
+      const timer = setTimeout(() => failed(`not within ${withinMs} ms`), withinMs);
+      const onError = (error: Error) => failed(reasonOf(error), error);
+      socket.on("error", onError);
       socket.once("connect", () => {
         clearTimeout(timer);
-        socket.off("error", failed);
-        resolve(new RespClient(address, socket));
+        const client = new RespClient(address, socket);
+        socket.off("error", onError);
+        resolve(client);
       });
     });
   }
 
-  /** Sends a command. Rejects where the connection breaks before the answer. */
-  send(words: readonly (string | Uint8Array)[]): Promise<Answer> {
-    return this.#expect(() => this.#socket.write(encodeRequest(words)));
+  /** Why the connection is over, and nothing can be sent any more; `null` while it lives. */
+  get gone(): NoAnswer | null {
+    return this.#gone;
+  }
+
+  /**
+   * Sends a command.
+   *
+   * @throws {NoAnswer} where the connection breaks before the answer, or none comes within `withinMs`; the connection is over then
+   */
+  send(words: readonly (string | Uint8Array)[], withinMs = Infinity): Promise<Answer> {
+    return this.#expect(encodeRequest(words), withinMs);
   }
 
   /** Sends a line as it was typed; the server splits it. */
-  sendLine(line: string): Promise<Answer> {
-    return this.#expect(() => this.#socket.write(`${line}\r\n`));
+  sendLine(line: string | Uint8Array): Promise<Answer> {
+    const typed = typeof line === "string" ? new TextEncoder().encode(line) : line;
+    const bytes = new Uint8Array(typed.length + 2);
+    bytes.set(typed);
+    bytes.set(LINE_END, typed.length);
+    return this.#expect(bytes, Infinity);
   }
 
   close(): void {
     this.#socket.destroy();
   }
 
-  #expect(write: () => void): Promise<Answer> {
+  #expect(request: Uint8Array, withinMs: number): Promise<Answer> {
     if (this.#gone !== null) return Promise.reject(this.#gone);
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      write();
-    });
+    const answer = new Promise<Answer>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    this.#socket.write(request);
+    if (withinMs === Infinity) return answer;
+    const timer = setTimeout(() => {
+      this.#end(`not within ${withinMs} ms`);
+      this.#socket.destroy();
+    }, withinMs);
+    return answer.finally(() => clearTimeout(timer));
   }
 
   #received(chunk: Uint8Array): void {
@@ -233,30 +272,78 @@ export class RespClient {
         this.#waiting.shift()?.resolve(answer);
       }
     } catch (error) {
-      this.#end(
-        new Error(`${showAddress(this.address)} does not speak the Redis protocol`, { cause: error }),
-      );
+      this.#end("it does not speak the Redis protocol", error);
       this.#socket.destroy();
     }
   }
 
-  #end(reason: Error): void {
-    this.#gone ??= reason;
+  #end(reason: string, cause?: unknown): void {
+    this.#gone ??= NoAnswer.of(this.address, reason, { cause });
     for (const { reject } of this.#waiting.splice(0)) reject(this.#gone);
   }
 }
 
-/** The first of these addresses that answers. */
-export async function connectToAny(addresses: readonly Address[], withinMs = 3000): Promise<RespClient> {
-  const failures: string[] = [];
+const LINE_END = Uint8Array.of(13, 10);
+
+/**
+ * The first of these addresses at which a server answers.
+ *
+ * @throws {NoAnswer} that names each address, with why
+ */
+export async function connectToAny(
+  addresses: readonly Address[],
+  withinMs = CONNECT_MS,
+): Promise<RespClient> {
+  const silent: Silent[] = [];
   for (const address of addresses) {
-    try {
-      return await RespClient.connect(address, withinMs);
-    } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
-    }
+    const found = await dial(address, withinMs);
+    if (found instanceof RespClient) return found;
+    silent.push(found);
   }
-  throw new Error(failures.join("; "));
+  throw silence(silent);
+}
+
+/**
+ * All of these addresses at which a server answers, and what is to be said of the others.
+ *
+ * @throws {NoAnswer} where there is none
+ */
+export async function connectToAll(
+  addresses: readonly Address[],
+  withinMs = CONNECT_MS,
+): Promise<{ readonly clients: readonly RespClient[]; readonly silence: NoAnswer | null }> {
+  const found = await Promise.all(addresses.map((address) => dial(address, withinMs)));
+  const clients = found.filter((one) => one instanceof RespClient);
+  const silent = found.filter((one): one is Silent => !(one instanceof RespClient));
+  if (clients.length === 0) throw silence(silent);
+  return { clients, silence: silent.length === 0 ? null : silence(silent) };
+}
+
+interface Silent {
+  readonly address: Address;
+  readonly reason: string;
+}
+
+async function dial(address: Address, withinMs: number): Promise<RespClient | Silent> {
+  try {
+    const client = await RespClient.connect(address, withinMs);
+    // A stopped process takes connections too.
+    await client.send(["PING"], withinMs);
+    return client;
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    return { address, reason: error.reason };
+  }
+}
+
+/** Addresses with the same reason stand together. */
+function silence(silent: readonly Silent[]): NoAnswer {
+  const reasons = new Map<string, string[]>();
+  for (const { address, reason } of silent) {
+    reasons.set(reason, [...(reasons.get(reason) ?? []), showAddress(address)]);
+  }
+  const text = [...reasons].map(([reason, at]) => `${at.join(", ")}: ${reason}`).join("; ");
+  return new NoAnswer(`${text}; --connect says where servers are`, text);
 }
 
 /** The text of an answer that is one. */

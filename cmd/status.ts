@@ -3,13 +3,17 @@
  *
  * @module
  */
-import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import process from "node:process";
+import { describeError, ExitCode, Refusal } from "../internal/base/errors.ts";
 import type { Address } from "../internal/platform/network.ts";
-import { type CommandLine, parseAddress, readFlags } from "./flags.ts";
+import { type CommandLine, parseAddress, readFlags, showAddress } from "./flags.ts";
 import { askStatus, type RaftStatus } from "./raft_status.ts";
-import { connectToAny, RespClient } from "./resp_client.ts";
+import { connectToAny, NoAnswer, RespClient } from "./resp_client.ts";
 
 const ASK_MS = 2000;
+const WATCH_MS = 1000;
+/** Clears a terminal and goes to its first place. */
+const CLEAR = "\x1b[2J\x1b[H";
 
 export const statusCommand: CommandLine = {
   name: "status",
@@ -43,28 +47,33 @@ interface Row {
   readonly lag: number | null;
 }
 
+/** Ends with 1 where a member does not answer. */
 export async function status(args: readonly string[]): Promise<number> {
   const flags = readFlags(statusCommand, args);
   const addresses = flags.addresses("connect", DEFAULT_ADDRESSES);
+  const show = (rows: readonly Row[]) =>
+    flags.has("json") ? JSON.stringify(rows.map(jsonOf), null, 2) : tableOf(rows);
+  if (flags.has("watch")) return await watch(async () => show(await look(addresses)));
+  const rows = await look(addresses);
+  console.log(show(rows));
+  return rows.some(({ status }) => status === null) ? 1 : 0;
+}
+
+/** Shows it every second, for ever; that nobody answers is a thing to show. */
+async function watch(show: () => Promise<string>): Promise<never> {
   while (true) {
-    const rows = await look(addresses);
-    if (flags.has("watch")) console.log("\x1b[2J\x1b[H");
-    console.log(flags.has("json") ? JSON.stringify(rows.map(jsonOf), null, 2) : tableOf(rows));
-    if (!flags.has("watch")) return rows.some(({ status }) => status === null) ? 1 : 0;
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const text = await show().catch((error) => {
+      if (!(error instanceof NoAnswer)) throw error;
+      return error.message;
+    });
+    console.log(process.stdout.isTTY === true ? `${CLEAR}${text}` : text);
+    await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
   }
 }
 
 async function look(addresses: readonly Address[]): Promise<readonly Row[]> {
-  let first: RespClient;
-  try {
-    first = await connectToAny(addresses, ASK_MS);
-  } catch (error) {
-    throw new Refusal(ExitCode.unavailable, error instanceof Error ? error.message : String(error), {
-      cause: error,
-    });
-  }
-  const seen = await askStatus(first).finally(() => first.close());
+  const first = await connectToAny(addresses, ASK_MS);
+  const seen = await statusFrom(first);
   const rows = await Promise.all(seen.members.map(async ({ id, client }) => {
     const own = id === seen.id ? seen : await ask(client);
     return { id, client, status: own };
@@ -80,22 +89,31 @@ async function look(addresses: readonly Address[]): Promise<readonly Row[]> {
   });
 }
 
-/** What a member says of itself; `null` where it cannot be asked. */
+/** What a member says of itself; `null` where it does not answer. */
 async function ask(client: string | null): Promise<RaftStatus | null> {
   const address = client === null ? null : parseAddress(client);
   if (address === null) return null;
-  let connection: RespClient | null = null;
   try {
-    connection = await RespClient.connect(address, ASK_MS);
-    const late = new Promise<never>((_, reject) => {
-      setTimeout(() => reject(new Error("no answer")), ASK_MS).unref();
-    });
-    return await Promise.race([askStatus(connection), late]);
-  } catch {
+    return await statusFrom(await RespClient.connect(address, ASK_MS));
+  } catch (error) {
     // Shown as unreachable: that is the answer.
-    return null;
+    if (error instanceof NoAnswer) return null;
+    throw error;
+  }
+}
+
+async function statusFrom(client: RespClient): Promise<RaftStatus> {
+  try {
+    return await askStatus(client, ASK_MS);
+  } catch (error) {
+    if (error instanceof NoAnswer) throw error;
+    throw new Refusal(
+      ExitCode.unavailable,
+      `${showAddress(client.address)} is no raftline server: ${describeError(error)}`,
+      { cause: error },
+    );
   } finally {
-    connection?.close();
+    client.close();
   }
 }
 

@@ -98,7 +98,7 @@ export class TcpNetwork implements Network {
 }
 
 /** The operating system's word for it, in plain language where there is one. */
-function reasonOf(error: Error): string {
+export function reasonOf(error: Error): string {
   const code = "code" in error ? String(error.code) : "";
   const plain: Readonly<Record<string, string>> = {
     EADDRINUSE: "the port is in use",

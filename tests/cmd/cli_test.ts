@@ -5,12 +5,14 @@
  * it, with quotes and types, and to programs as it is.
  *
  * Learnt: lines of a pipe and of the prompt are split by the server, as for netcat, so there is no second splitting here to differ
- * from it; words of the command line were split by the shell and go as an array.
+ * from it; words of the command line were split by the shell and go as an array. A value that was decoded on its way to a file is another one.
  */
 import { assertEquals } from "@std/assert";
-import { cliCommand, show } from "../../cmd/cli.ts";
+import { cliCommand } from "../../cmd/cli.ts";
 import { readFlags } from "../../cmd/flags.ts";
+import { isBlank, linesOf } from "../../cmd/lines.ts";
 import { type Answer, encodeRequest } from "../../cmd/resp_client.ts";
+import { showToPeople, showToPrograms } from "../../cmd/show.ts";
 import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
 import { defaultRequestLimits, ProtocolError, RequestDecoder } from "../../internal/codec/resp_request.ts";
 
@@ -68,7 +70,7 @@ const ok: Answer = { type: "simple", text: "OK" };
 const nil: Answer = { type: "null" };
 const seven: Answer = { type: "integer", text: "7" };
 
-/** An answer, as people see it, and as programs do. */
+/** An answer, as people see it, and the bytes that programs get, but for the line's end. */
 const SHOWN: readonly (readonly [what: string, answer: Answer, people: string, programs: string])[] = [
   ["a simple string", ok, "OK", "OK"],
   ["an error", { type: "error", text: "ERR no" }, "(error) ERR no", "ERR no"],
@@ -83,8 +85,8 @@ const SHOWN: readonly (readonly [what: string, answer: Answer, people: string, p
     '"\\n\\r\\t\\a\\b\\x00\\x1b\\x7f"',
     "\n\r\t\x07\b\0\x1b\x7f",
   ],
-  ["bytes that are no text", bulk("\xff\x80"), '"\\xff\\x80"', "\ufffd\ufffd"],
-  ["UTF-8", bulk("\xc3\xbc"), '"\\xc3\\xbc"', "ü"],
+  ["bytes that are no text", bulk("\xff\x80"), '"\\xff\\x80"', "\xff\x80"],
+  ["UTF-8", bulk("\xc3\xbc"), '"\\xc3\\xbc"', "\xc3\xbc"],
   ["lines", bulk("# Server\r\na:1\r\n"), "# Server\r\na:1\r\n", "# Server\r\na:1\r\n"],
   ["an empty list", list(), "(empty array)", ""],
   ["a list", list(bulk("a"), nil, seven), '1) "a"\n2) (nil)\n3) (integer) 7', "a\n\n7"],
@@ -110,7 +112,39 @@ const SHOWN: readonly (readonly [what: string, answer: Answer, people: string, p
 
 for (const [what, answer, people, programs] of SHOWN) {
   Deno.test(`${what} is shown to people and to programs`, () => {
-    assertEquals(show(answer, true), people);
-    assertEquals(show(answer, false), programs);
+    assertEquals(showToPeople(answer), people);
+    assertEquals(latin1Of(showToPrograms(answer)), `${programs}\n`);
   });
 }
+
+async function lines(text: string, cuts: readonly number[]): Promise<string[]> {
+  const bytes = bytesOfLatin1(text);
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    let at = 0;
+    for (const cut of [...cuts, bytes.length]) {
+      yield await Promise.resolve(bytes.slice(at, cut));
+      at = cut;
+    }
+  }
+  const found: string[] = [];
+  for await (const line of linesOf(chunks())) found.push(latin1Of(line));
+  return found;
+}
+
+Deno.test("only a line feed ends a line of a pipe, and every other byte stays, however it was cut", async () => {
+  // With the three bytes of U+2028, at which some readers break lines.
+  const text = "SET a 1\r\n\nGET \xe2\x80\xa8\ra\xff\0\n\r\nlast";
+  const expected = ["SET a 1", "", "GET \xe2\x80\xa8\ra\xff\0", "", "last"];
+  for (let cut = 0; cut <= text.length; cut++) assertEquals(await lines(text, [cut]), expected);
+  assertEquals(await lines(text, Array.from(text, (_, i) => i)), expected);
+  assertEquals(await lines(`${text}\n`, []), expected);
+  assertEquals(await lines("", []), []);
+});
+
+Deno.test("a line is blank where the server would not answer it", () => {
+  const decoder = new RequestDecoder(defaultRequestLimits);
+  for (const line of ["", " ", "\t \v\f", "\0", "\r", "\xa0", "\x1c", "a", " a ", '""']) {
+    decoder.push(bytesOfLatin1(`${line}\r\n`));
+    assertEquals(isBlank(bytesOfLatin1(line)), decoder.next() === null, JSON.stringify(line));
+  }
+});

@@ -8,7 +8,16 @@
  */
 import { assert, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
 import { createServer, type Socket } from "node:net";
-import { type Answer, AnswerParser, connectToAny, RespClient, textOf } from "../../cmd/resp_client.ts";
+import {
+  type Answer,
+  AnswerParser,
+  connectToAll,
+  connectToAny,
+  NoAnswer,
+  RespClient,
+  textOf,
+} from "../../cmd/resp_client.ts";
+import { ExitCode } from "../../internal/base/errors.ts";
 import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { chunkings, randomChunks, watchAllocations } from "../codec/support.ts";
@@ -261,11 +270,11 @@ Deno.test("a connection that closes rejects every command that waits, and every 
       const client = await RespClient.connect(local(port));
       const [first, second, third] = [client.send(["A"]), client.send(["B"]), client.sendLine("C")];
       const rejected = [second, third].map((answer) =>
-        assertRejects(() => answer, Error, "closed the connection")
+        assertRejects(() => answer, NoAnswer, "it closed the connection")
       );
       assertEquals(await first, { type: "simple", text: "OK" });
       await Promise.all(rejected);
-      await assertRejects(() => client.send(["D"]), Error, "closed the connection");
+      await assertRejects(() => client.send(["D"]), NoAnswer, "it closed the connection");
       client.close();
     },
   ));
@@ -278,7 +287,7 @@ Deno.test("who speaks another protocol is said to", () =>
       await assertRejects(
         () => client.send(["PING"]),
         Error,
-        `127.0.0.1:${port} does not speak the Redis protocol`,
+        `no answer from 127.0.0.1:${port}: it does not speak the Redis protocol`,
       );
       client.close();
     },
@@ -298,6 +307,53 @@ Deno.test("the first address that answers is taken; where none does, each is tol
       client.close();
     },
   );
-  const error = await assertRejects(() => connectToAny([local(closed), local(closed)]), Error);
-  assertEquals(error.message.split("; "), new Array(2).fill(`cannot connect to 127.0.0.1:${closed}`));
+  const error = await assertRejects(() => connectToAny([local(closed), local(closed)]), NoAnswer);
+  const both = `127.0.0.1:${closed}, 127.0.0.1:${closed}`;
+  assertEquals(
+    error.message,
+    `no answer from ${both}: connection refused; --connect says where servers are`,
+  );
+  assertEquals(error.exitCode, ExitCode.unavailable);
 });
+
+Deno.test("a server that takes a connection and says nothing is passed over, and so is one of another kind", () =>
+  serving(
+    () => {},
+    ({ port: silent }) =>
+      serving(
+        (socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"),
+        ({ port: other }) =>
+          serving(
+            (socket) => socket.write("+PONG\r\n"),
+            async ({ port }) => {
+              const client = await connectToAny([local(silent), local(other), local(port)], 100);
+              assertEquals([client.address.port, client.gone], [port, null]);
+              client.close();
+              const { clients, silence } = await connectToAll(
+                [local(silent), local(port), local(other), local(silent)],
+                100,
+              );
+              assertEquals(clients.map(({ address }) => address.port), [port]);
+              for (const each of clients) each.close();
+              const said = `127.0.0.1:${silent}, 127.0.0.1:${silent}: not within 100 ms; ` +
+                `127.0.0.1:${other}: it does not speak the Redis protocol`;
+              assertEquals(silence?.reason, said);
+              const error = await assertRejects(() => connectToAll([local(silent)], 100), NoAnswer);
+              assertEquals(error.reason, `127.0.0.1:${silent}: not within 100 ms`);
+            },
+          ),
+      ),
+  ));
+
+Deno.test("an answer that does not come in time ends the connection, and says why", () =>
+  serving(
+    () => {},
+    async ({ port }) => {
+      const client = await RespClient.connect(local(port));
+      const slow = assertRejects(() => client.send(["GET", "a"]), NoAnswer, "not within 50 ms");
+      const late = assertRejects(() => client.send(["PING"], 50), NoAnswer, "not within 50 ms");
+      await Promise.all([slow, late]);
+      assertEquals(client.gone?.reason, "not within 50 ms");
+      await assertRejects(() => client.send(["PING"]), NoAnswer);
+    },
+  ));

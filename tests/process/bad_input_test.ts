@@ -97,7 +97,7 @@ interface Case {
 }
 
 const commandLines: readonly Case[] = [
-  { name: "unknown command", args: ["sevre"], code: 64, text: /unknown command sevre/ },
+  { name: "unknown command", args: ["sevre"], code: 64, text: /unknown command sevre, did you mean serve\?/ },
   {
     name: "unknown flag",
     args: ["serve", "--dta", "x"],

@@ -19,19 +19,23 @@ let basePort = 21_000 + (process.pid % 40) * 200;
 
 async function onDemo(
   program: Program,
-  body: (demo: () => Promise<Running>, base: number) => Promise<void>,
+  body: (demo: () => Promise<Running>, base: number, data: string) => Promise<void>,
 ): Promise<void> {
   const data = await mkdtemp(join(tmpdir(), "raftline-demo-"));
   basePort += 5;
   const base = basePort;
   const started: Running[] = [];
   try {
-    await body(async () => {
-      const demo = new Running(program, ["demo", "--base-port", String(base), "--data", data]);
-      started.push(demo);
-      await demo.said(/Ctrl-C stops all of it/, 20_000);
-      return demo;
-    }, base);
+    await body(
+      async () => {
+        const demo = new Running(program, ["demo", "--base-port", String(base), "--data", data]);
+        started.push(demo);
+        await demo.said(/Ctrl-C stops all of it/, 20_000);
+        return demo;
+      },
+      base,
+      data,
+    );
   } finally {
     for (const demo of started) {
       demo.signal("SIGKILL");
@@ -71,6 +75,10 @@ for (const program of programs) {
       const line = demo.stdout.split("\n").find((text) => text.includes("nc -q1"))?.trim() ?? "";
       const pasted = await run(shell, [line]);
       assertEquals(pasted.stdout, "+OK\r\n$5\r\nhello\r\n");
+      const statusLine = demo.stdout.split("\n").find((text) => text.includes(" status --connect ")) ?? "";
+      const status = await run(shell, [statusLine]);
+      assertEquals([status.code, status.stderr, status.stdout.split("\n").length], [0, "", 5]);
+      assert(!demo.stdout.includes(" warn "), "starting is no news");
       const pids = pidsOf(demo);
       assertEquals(pids.length, 3);
       demo.signal("SIGINT");
@@ -105,6 +113,23 @@ Deno.test("demo: a taken port is one line, and nothing is left running", () =>
     assertEquals(second.code, 78);
     assertMatch(second.stderr, /^raftline: server n\d did not start: .*in use/);
     for (const [, pid] of second.stdout.matchAll(/pid (\d+)/g)) assert(!isAlive(Number(pid)));
+  }));
+
+Deno.test("demo: data that another demo has is one line and the code of the server that said so", () =>
+  onDemo(programs[0] ?? fromSource, async (start, base, data) => {
+    await start();
+    const second = await run(programs[0] ?? fromSource, [
+      "demo",
+      "--base-port",
+      String(base),
+      "--data",
+      data,
+    ]);
+    assertEquals(second.code, 73);
+    assertMatch(
+      second.stderr,
+      /^raftline: server n\d did not start: .* in use by another process; if another demo .*\n$/,
+    );
   }));
 
 Deno.test("cli, status and bench work on a running cluster", () =>
