@@ -22,6 +22,9 @@ function bun(): readonly [command: string, ...args: string[]] {
   return found.status === 0 ? ["bun"] : ["npx", "-y", BUN];
 }
 
+/** What Bun would read from the directory in which the executable is run: settings, and code that they name. Ours reads nothing. */
+const AUTOLOADED = ["dotenv", "bunfig", "tsconfig", "package-json"];
+
 function main(args: readonly string[]): number {
   const [flag, target, ...rest] = args;
   if (args.length > 0 && (flag !== "--target" || target === undefined || rest.length > 0)) {
@@ -42,6 +45,7 @@ function main(args: readonly string[]): number {
     "--compile",
     "--minify",
     "--bytecode",
+    ...AUTOLOADED.map((kind) => `--no-compile-autoload-${kind}`),
     ...targetArgs,
     "main.ts",
     "--outfile",

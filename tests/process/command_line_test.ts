@@ -8,7 +8,7 @@
  * for ends both runtimes with a stack; a stopped process still takes connections.
  */
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -143,3 +143,31 @@ for (const program of programs) {
       }
     }));
 }
+
+Deno.test({
+  name: "the binary needs nothing but itself, and takes nothing from the directory it is run in",
+  ignore: missingBinary() !== null,
+  fn: async () => {
+    const directory = await mkdtemp(join(tmpdir(), "raftline-test-"));
+    const planted = 'console.log("planted"); process.exit(7);\n';
+    const files: Readonly<Record<string, string>> = {
+      "planted.ts": planted,
+      "bunfig.toml": 'preload = ["./planted.ts"]\n',
+      ".env": "RAFTLINE_DEBUG=1\n",
+      "package.json": '{ "name": "planted", "imports": { "#x": "./planted.ts" } }\n',
+      "tsconfig.json": '{ "compilerOptions": { "paths": { "*": ["./planted.ts"] } } }\n',
+    };
+    try {
+      for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
+      const [free = 0] = await freePorts(1);
+      const alone = (words: string) =>
+        shell(compiled, `cd '${directory}'; env -i '${compiled.command}' ${words}`);
+      const version = await alone("--version");
+      assertEquals([version.code, version.stderr], [0, ""]);
+      assertMatch(version.stdout, /^raftline \d+\.\d+\.\d+ \(bun .*\)\n$/);
+      assertRefused(await alone(`cli --connect 127.0.0.1:${free} GET a`), 69, /^raftline: no answer from/);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  },
+});
