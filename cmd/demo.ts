@@ -165,16 +165,24 @@ class Child {
     }
     this.#process.stdin?.on("error", () => {});
     this.ended = new Promise((resolve) => {
-      const over = (code: number) => {
+      const over = (code: number, how: string) => {
         this.isOver = true;
         if (!this.#asked) {
           this.failedWith = code;
-          if (this.isUp) console.log(`${server.id} ended by itself with exit code ${code}; the others go on`);
+          if (this.isUp) {
+            console.log(
+              `${server.id} ended ${how}; the others go on. Started again it catches up:\n  ${
+                shellLine(server.args.filter((arg) => arg !== "--exit-with-parent"))
+              }`,
+            );
+          }
         }
         resolve(code);
       };
-      this.#process.on("error", () => over(1));
-      this.#process.on("close", (code) => over(code ?? 1));
+      this.#process.on("error", () => over(1, "before it began"));
+      this.#process.on("close", (code, signal) => {
+        over(code ?? 1, signal === null ? `by itself with exit code ${code}` : `by ${signal}`);
+      });
     });
   }
 
@@ -215,12 +223,16 @@ function tableOf(children: readonly Child[]): string {
   return [`starting ${children.length} server${children.length === 1 ? "" : "s"}`, ...rows].join("\n");
 }
 
+/** This very program with these arguments, to be pasted into a shell. */
+function shellLine(args: readonly string[]): string {
+  const { command, before } = ownProgram();
+  return [command, ...before, ...args].map((word) =>
+    /^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  ).join(" ");
+}
+
 /** What to do with a cluster that runs. */
 function readyText(leader: string | null, servers: readonly DemoServer[]): string {
-  const { command, before } = ownProgram();
-  const raftline = [command, ...before].map((word) => /^[\w./@%+=:-]+$/.test(word) ? word : `'${word}'`).join(
-    " ",
-  );
   const addresses = servers.map(({ clientPort }) => `127.0.0.1:${clientPort}`).join(",");
   const state = leader === null
     ? `no server leads after ${READY_MS / 1000} s; with --verbose they say what they do`
@@ -229,8 +241,8 @@ function readyText(leader: string | null, servers: readonly DemoServer[]): strin
     `${state}; paste this into another terminal:`,
     "",
     `  printf 'SET greeting hello\\r\\nGET greeting\\r\\n' | nc -q1 127.0.0.1 ${servers[0]?.clientPort}`,
-    `  ${raftline} cli --connect ${addresses}`,
-    `  ${raftline} status --connect ${addresses}`,
+    `  ${shellLine(["cli", "--connect", addresses])}`,
+    `  ${shellLine(["status", "--connect", addresses])}`,
     "",
     "Ctrl-C stops all of it; starting again finds the data.",
   ].join("\n");

@@ -99,6 +99,24 @@ Deno.test("demo: its servers end when it is killed", () =>
     await eventually("the servers end", 10_000, () => Promise.resolve(!pids.some(isAlive)));
   }));
 
+Deno.test("demo: a server that was killed is told of, with the line that brings it back", () =>
+  onDemo(programs[0] ?? fromSource, async (start, base) => {
+    const demo = await start();
+    const [first = 0] = pidsOf(demo);
+    process.kill(first, "SIGKILL");
+    await demo.said(/^n1 ended by SIGKILL; the others go on/m, 5000);
+    const line = demo.stdout.split("\n").find((text) => text.includes(" serve --id n1 ")) ?? "";
+    const again = new Running({ name: "sh", command: "sh", args: ["-c"] }, [`exec ${line.trim()}`]);
+    try {
+      await eventually("the server is back", 10_000, async () => {
+        const status = await run(programs[0] ?? fromSource, ["status", "--connect", `127.0.0.1:${base}`]);
+        return status.code === 0;
+      });
+    } finally {
+      await again.kill();
+    }
+  }));
+
 Deno.test("demo: a taken port is one line, and nothing is left running", () =>
   onDemo(programs[0] ?? fromSource, async (start, base) => {
     await start();
