@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import { parseAddress, showAddress } from "../internal/base/address.ts";
 import type { Address } from "../internal/platform/network.ts";
 
 /** One option, by its name without the dashes. */
@@ -104,17 +105,7 @@ export class Flags {
   }
 }
 
-/** `host:port` or `[ipv6]:port`; `null` where it is neither. */
-export function parseAddress(text: string): Address | null {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  return host === undefined || !(port <= 65_535) ? null : { host, port };
-}
-
-export function showAddress({ host, port }: Address): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
+export { parseAddress, showAddress };
 
 /** An argument vector, divided: the options and their values, and everything behind them. */
 export interface Divided {

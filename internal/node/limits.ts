@@ -17,6 +17,18 @@ export interface NodeLimits {
   /** Commands and bytes in one message to the leader; the bytes may be passed by one command. */
   readonly forwardCommandsMax: number;
   readonly forwardBytesMax: number;
+  /** A snapshot is taken when so many entries were applied since the last one, */
+  readonly snapshotEntries: number;
+  /** or so many bytes of them, if they are also so many times as many as the last snapshot has. */
+  readonly snapshotBytes: number;
+  readonly snapshotRatio: number;
+  /** Applied entries that stay in memory for followers that lag. */
+  readonly logMemoryBytes: number;
+  readonly logMemoryEntries: number;
+  /** A snapshot travels in pieces of this size, so many of which may be under way; it ends after so long without progress. */
+  readonly snapshotPieceBytes: number;
+  readonly snapshotPiecesMax: number;
+  readonly snapshotProgressMs: number;
 }
 
 export const defaultLimits: NodeLimits = {
@@ -27,4 +39,12 @@ export const defaultLimits: NodeLimits = {
   entryBytesMax: 64 * 1024,
   forwardCommandsMax: 2048,
   forwardBytesMax: 512 * 1024,
+  snapshotEntries: 100_000,
+  snapshotBytes: 64 * 1024 * 1024,
+  snapshotRatio: 4,
+  logMemoryBytes: 64 * 1024 * 1024,
+  logMemoryEntries: 100_000,
+  snapshotPieceBytes: 256 * 1024,
+  snapshotPiecesMax: 8,
+  snapshotProgressMs: 30_000,
 };

@@ -6,9 +6,11 @@
  * @module
  */
 import type { Refusal } from "../base/errors.ts";
+import type { BulkMessage, SnapshotName } from "../codec/bulk_message.ts";
+import type { PeerIdentity } from "../codec/handshake.ts";
 import type { PeerMessage } from "../codec/peer_message.ts";
 import type { WriteEffect } from "../raft/effect.ts";
-import type { ServerId, WriteNumber } from "../raft/types.ts";
+import type { ConfigurationValue, LogIndex, ServerId, Term, WriteNumber } from "../raft/types.ts";
 
 /** The disk, as far as the node minds it. */
 export interface Store {
@@ -16,6 +18,8 @@ export interface Store {
   listen(events: StoreEvents): void;
   /** Queues a write; writes become durable in the order in which they were queued. */
   write(effect: WriteEffect): void;
+  /** Entries up to `index` are not needed on disk any more. */
+  discard(index: LogIndex): void;
 }
 
 export interface StoreEvents {
@@ -28,6 +32,12 @@ export interface StoreEvents {
 /** The other servers, as far as the node minds them. */
 export interface PeerRoom {
   start(events: PeerRoomEvents): void;
+  /** Who the other members are from now on; `knowsMembers` is false while this server was not told who any member is. */
+  setMembers(members: readonly PeerMember[], knowsMembers: boolean): void;
+  /** Opens a bulk connection to a member; `null` where it is none. */
+  openBulk(to: ServerId, events: BulkLineEvents): BulkLine | null;
+  /** Asks who listens at an address, written as `host:port`; tells who it is, or why nobody knows. */
+  askWho(address: string, done: (who: PeerIdentity | string) => void): void;
   /** Sends, or drops: `false` where it was certainly not sent. */
   send(to: ServerId, message: PeerMessage): boolean;
   isConnected(id: ServerId): boolean;
@@ -36,9 +46,76 @@ export interface PeerRoom {
   stop(): void;
 }
 
+/** A member as the peers' room needs it. */
+export interface PeerMember {
+  readonly id: ServerId;
+  readonly address: string;
+  readonly incarnation: string;
+}
+
+/** A bulk connection that we opened. */
+export interface BulkLine {
+  send(message: BulkMessage): void;
+  close(): void;
+}
+
+export interface BulkLineEvents {
+  onOpen(): void;
+  onMessage(message: BulkMessage): void;
+  onClosed(reason: string): void;
+}
+
 export interface PeerRoomEvents {
   onMessage(from: ServerId, message: PeerMessage): void;
+  /** Another server asks for something on a bulk connection that it opened. */
+  onBulk(from: ServerId, message: BulkMessage, answer: (message: BulkMessage) => void): void;
+  /** A member told who and where it is. */
+  onIntroduced(id: ServerId, incarnation: string, peerAddress: string): void;
+  /** A member told that it does not know us for one. */
+  onNoMember(id: ServerId): void;
   onConnected(id: ServerId): void;
   /** What was sent on our connection to it and not answered is in doubt. */
   onDisconnected(id: ServerId): void;
+}
+
+/** Of which place a snapshot is, and what is known there. */
+export interface SnapshotPlace {
+  readonly clusterId: string;
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly configurationIndex: LogIndex;
+  readonly configuration: ConfigurationValue;
+  readonly digest: number;
+}
+
+/** A whole snapshot on our disk. */
+export interface KeptSnapshot {
+  readonly meta: SnapshotPlace;
+  readonly id: SnapshotName;
+}
+
+/** Begins to take a state from its chunks. */
+type Begin = (
+  meta: SnapshotPlace,
+) => { take(chunk: Uint8Array): string | null; finish(): string | null };
+
+/** The snapshots on disk, as far as the node minds them. Every question is answered once, in a later turn. */
+export interface SnapshotRoom {
+  readonly newest: KeptSnapshot | null;
+  /** Up to which index the log on disk is not needed any more. */
+  readonly coveredIndex: LogIndex;
+  take(
+    place: SnapshotPlace,
+    next: () => Uint8Array | null,
+    done: (result: KeptSnapshot | Error) => void,
+  ): void;
+  read(name: SnapshotName, offset: number, length: number, done: (result: Uint8Array | Error) => void): void;
+  receive(name: SnapshotName, done: (result: number | Error) => void): void;
+  received(
+    name: SnapshotName,
+    offset: number,
+    bytes: Uint8Array,
+    begin: Begin,
+    done: (result: KeptSnapshot | null | Error) => void,
+  ): void;
 }

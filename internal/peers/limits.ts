@@ -20,6 +20,8 @@ export interface PeerLimits {
   /** Accepted connections, in all and before they greeted. */
   readonly connectionsMax: number;
   readonly strangersMax: number;
+  /** A bulk connection that carries nothing for so long is closed. */
+  readonly bulkIdleMs: number;
 }
 
 export const defaultPeerLimits: PeerLimits = {
@@ -32,4 +34,5 @@ export const defaultPeerLimits: PeerLimits = {
   backoffMaxMs: 1000,
   connectionsMax: 256,
   strangersMax: 64,
+  bulkIdleMs: 30_000,
 };

@@ -4,24 +4,25 @@
  * Keeps true:
  *  1. What waits is bounded; what does not fit is dropped and the sender told (`false`). The algorithm repeats itself.
  *  2. All messages of one turn leave in one write.
- *  3. A link whose other end does not answer pings is closed: bytes in a socket buffer are no evidence of delivery (N9, N18). What counts is
- *     how many pings found no answer, not the time that passed: a server that stalled itself asked nothing meanwhile (P2, P4).
+ *  3. A link whose other end does not answer pings is closed: bytes in a socket buffer are no evidence of delivery (N9, N18). What counts
+ *     is pings without an answer, not time: a server that stalled itself asked nothing meanwhile.
  *  4. Nothing is sent to a server that did not prove to be the one meant: right cluster, right id, right version.
  *
  * Messages go one way on a link; the other server has a link of its own to us.
  *
  * @module
  */
+import { showAddress } from "../base/address.ts";
 import type { Random } from "../base/random.ts";
-import { encodeFrame, FrameDecoder } from "../codec/frame.ts";
-import { decodeHelloAnswer, encodeHello, GREETING_BYTES_MAX, type PeerIdentity } from "../codec/handshake.ts";
+import type { PeerIdentity } from "../codec/handshake.ts";
 import { decodeMessage } from "../codec/message_codec.ts";
 import type { PeerMessage } from "../codec/peer_message.ts";
 import type { Alarm, Clock, Millis } from "../platform/clock.ts";
-import type { Address, Connection, Network } from "../platform/network.ts";
+import type { Address, Network } from "../platform/network.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { Complaints } from "./complaints.ts";
 import type { FrameMaker } from "./frame_maker.ts";
+import { Greeter } from "./greeter.ts";
 import type { PeerLimits } from "./limits.ts";
 
 export interface LinkOptions {
@@ -30,26 +31,28 @@ export interface LinkOptions {
   readonly random: Random;
   readonly trace: Trace;
   readonly complaints: Complaints;
-  /** Shared by all links, since several servers are told the same. */
-  readonly frames: FrameMaker;
   readonly limits: PeerLimits;
+  readonly frames: FrameMaker;
   readonly self: PeerIdentity;
   readonly peerId: string;
-  readonly address: Address;
+  /** Why whoever answers is not the member that is meant; `null` if it is. */
+  readonly objection: (identity: PeerIdentity) => string | null;
 }
 
 export interface LinkEvents {
-  onConnected(): void;
+  onConnected(identity: PeerIdentity): void;
   onDisconnected(): void;
+  /** The other server says that we are no member of the cluster. */
+  onNoMember(): void;
 }
 
 export class PeerLink {
   readonly #options: LinkOptions;
   readonly #events: LinkEvents;
-  #connection: Connection | null = null;
+  #address: Address;
+  #greeter: Greeter | null = null;
   #isOpen = false;
   #stopped = false;
-  #decoder = new FrameDecoder(GREETING_BYTES_MAX);
   #frames: Uint8Array[] = [];
   #frameBytes = 0;
   #flushes = false;
@@ -60,13 +63,12 @@ export class PeerLink {
   #ping = 0;
   #answered = 0;
   #lastAnswerAt: Millis = 0;
-  /** Why we closed the connection ourselves. */
-  #ownReason: string | null = null;
   /** Where the other server serves clients, as it told; kept when the link breaks. */
   clientAddress: string | null = null;
 
-  constructor(options: LinkOptions, events: LinkEvents) {
+  constructor(options: LinkOptions, address: Address, events: LinkEvents) {
     this.#options = options;
+    this.#address = address;
     this.#events = events;
     this.#backoffMs = options.limits.backoffMinMs;
   }
@@ -75,25 +77,35 @@ export class PeerLink {
     return this.#isOpen;
   }
 
+  get address(): Address {
+    return this.#address;
+  }
+
   start(): void {
     this.#dial();
+  }
+
+  /** Dials there from now on; a link that stands stays. */
+  moveTo(address: Address): void {
+    if (showAddress(address) === showAddress(this.#address)) return;
+    this.#address = address;
+    if (!this.#isOpen) this.#greeter?.drop("the server moved");
   }
 
   stop(): void {
     this.#stopped = true;
     this.#alarm?.cancel();
     this.#flush();
-    this.#connection?.end();
-    this.#connection?.close();
-    this.#connection = null;
+    this.#greeter?.stop();
+    this.#greeter = null;
     this.#isOpen = false;
   }
 
   /** Sends a message, or drops it and says `false`. */
   send(message: PeerMessage): boolean {
-    const connection = this.#connection;
-    if (!this.#isOpen || connection === null) return false;
-    if (this.#frameBytes + connection.bytesQueued >= this.#options.limits.linkBytesMax) return false;
+    const greeter = this.#greeter;
+    if (!this.#isOpen || greeter === null) return false;
+    if (this.#frameBytes + greeter.bytesQueued >= this.#options.limits.linkBytesMax) return false;
     this.#push(this.#options.frames.frameOf(message));
     return true;
   }
@@ -109,7 +121,7 @@ export class PeerLink {
   #flush(): void {
     this.#flushes = false;
     if (this.#frames.length === 0) return;
-    this.#connection?.write(
+    this.#greeter?.write(
       this.#frames.length === 1 ? this.#frames[0] ?? new Uint8Array(0) : join(this.#frames, this.#frameBytes),
     );
     this.#frames = [];
@@ -117,40 +129,27 @@ export class PeerLink {
   }
 
   #dial(): void {
-    const { network, clock, address, limits } = this.#options;
-    this.#decoder = new FrameDecoder(GREETING_BYTES_MAX);
-    this.#ownReason = null;
-    const connection = network.connect(address);
-    this.#connection = connection;
-    const mine = (run: () => void) => {
-      if (this.#connection === connection && !this.#stopped) run();
-    };
-    connection.listen({
-      onOpen: () =>
-        mine(() => connection.write(encodeFrame(encodeHello(this.#options.self, this.#options.peerId)))),
-      onData: (chunk) => mine(() => this.#received(connection, chunk)),
-      onEnd: () => mine(() => this.#drop(connection, "the other side ended the connection")),
-      onDrain: () => {},
-      onClose: (reason) => mine(() => this.#closed(this.#ownReason ?? reason)),
-    });
+    const { network, clock, limits, self, peerId } = this.#options;
     this.#alarm?.cancel();
-    this.#alarm = clock.wakeAt(clock.now() + limits.handshakeMs, () => {
-      mine(() => this.#drop(connection, `no greeting within ${limits.handshakeMs} ms`));
-    });
-  }
-
-  #drop(connection: Connection, reason: string): void {
-    this.#ownReason ??= reason;
-    connection.close();
-  }
-
-  #received(connection: Connection, chunk: Uint8Array): void {
-    this.#decoder.push(chunk);
-    for (let body = this.#decoder.next(); body !== null; body = this.#decoder.next()) {
-      if (typeof body === "string") return this.#drop(connection, body);
-      const reason = this.#isOpen ? this.#heard(body) : this.#greeted(body);
-      if (reason !== null) return this.#drop(connection, reason);
-    }
+    const greeter: Greeter = new Greeter(
+      {
+        network,
+        clock,
+        handshakeMs: limits.handshakeMs,
+        frameBytesMax: GREETED_BYTES_MAX,
+        self,
+        address: this.#address,
+        peerId,
+        lane: "control",
+      },
+      {
+        onWelcome: (identity) => this.#opened(identity),
+        onBody: (body) => this.#heard(body),
+        onDrain: () => {},
+        onClosed: (reason, isNoMember) => this.#closed(reason, isNoMember),
+      },
+    );
+    this.#greeter = greeter;
   }
 
   /** On an open link only pongs come back. */
@@ -165,60 +164,52 @@ export class PeerLink {
     return null;
   }
 
-  #greeted(body: Uint8Array): string | null {
-    const { self, peerId, address, complaints, trace } = this.#options;
-    const answer = decodeHelloAnswer(body);
-    if (typeof answer === "string") return answer;
-    if (answer.kind === "refused") return `refused by the other side: ${answer.reason}`;
-    if (answer.clusterId !== self.clusterId) {
-      return `${address.host}:${address.port} is of cluster ${answer.clusterId}, this server of ${self.clusterId}`;
-    }
-    if (answer.serverId !== peerId) {
-      return `${address.host}:${address.port} is ${answer.serverId}, not ${peerId}`;
-    }
+  #opened(identity: PeerIdentity): string | null {
+    const { peerId, complaints, trace, clock, limits, objection } = this.#options;
+    const reason = objection(identity);
+    if (reason !== null) return reason;
     this.#isOpen = true;
     this.#answered = this.#ping;
-    this.#lastAnswerAt = this.#options.clock.now();
-    this.#backoffMs = this.#options.limits.backoffMinMs;
-    this.clientAddress = answer.clientAddress;
+    this.#lastAnswerAt = clock.now();
+    this.#backoffMs = limits.backoffMinMs;
+    this.clientAddress = identity.clientAddress;
     complaints.forget(peerId);
-    trace.event("info", "connected to peer", { peer: peerId, address: `${address.host}:${address.port}` });
-    this.#alarm?.cancel();
+    trace.event("info", "connected to peer", { peer: peerId, address: showAddress(this.#address) });
     this.#pingLater();
-    this.#events.onConnected();
+    this.#events.onConnected(identity);
     return null;
   }
 
   #pingLater(): void {
     const { clock, limits } = this.#options;
+    const greeter = this.#greeter;
     this.#alarm = clock.wakeAt(clock.now() + limits.pingMs, () => {
-      const connection = this.#connection;
-      if (!this.#isOpen || connection === null || this.#stopped) return;
+      if (!this.#isOpen || this.#greeter !== greeter || this.#stopped) return;
       // A late alarm (our own stall) first lets what arrived meanwhile be read.
-      clock.soon(() => this.#pingNow(connection));
+      clock.soon(() => this.#pingNow(greeter));
     });
   }
 
-  #pingNow(connection: Connection): void {
-    if (this.#connection !== connection || !this.#isOpen || this.#stopped) return;
-    const { clock, limits } = this.#options;
+  #pingNow(greeter: Greeter | null): void {
+    if (greeter === null || this.#greeter !== greeter || !this.#isOpen || this.#stopped) return;
+    const { clock, limits, frames } = this.#options;
     const unanswered = this.#ping - this.#answered;
     if (unanswered > limits.silenceMs / limits.pingMs) {
-      const silentMs = Math.round(clock.now() - this.#lastAnswerAt);
-      return this.#drop(connection, `no answer for ${silentMs} ms`);
+      return greeter.drop(`no answer for ${Math.round(clock.now() - this.#lastAnswerAt)} ms`);
     }
     // A ping for which there is no room finds no answer either.
     this.#ping++;
-    if (this.#frameBytes + connection.bytesQueued < limits.linkBytesMax) {
-      this.#push(this.#options.frames.frameOf({ kind: "ping", number: this.#ping }));
+    if (this.#frameBytes + greeter.bytesQueued < limits.linkBytesMax) {
+      this.#push(frames.frameOf({ kind: "ping", number: this.#ping }));
     }
     this.#pingLater();
   }
 
-  #closed(reason: string): void {
+  #closed(reason: string, isNoMember: boolean): void {
+    if (this.#stopped) return;
     const { clock, random, limits, complaints, peerId } = this.#options;
     const wasOpen = this.#isOpen;
-    this.#connection = null;
+    this.#greeter = null;
     this.#isOpen = false;
     this.#frames = [];
     this.#frameBytes = 0;
@@ -227,11 +218,15 @@ export class PeerLink {
     this.#backoffMs = Math.min(this.#backoffMs * 2, limits.backoffMaxMs);
     this.#alarm?.cancel();
     this.#alarm = clock.wakeAt(clock.now() + waitMs, () => {
-      if (!this.#stopped && this.#connection === null) this.#dial();
+      if (!this.#stopped && this.#greeter === null) this.#dial();
     });
+    if (isNoMember) this.#events.onNoMember();
     if (wasOpen) this.#events.onDisconnected();
   }
 }
+
+/** What comes back on a link is pongs. */
+const GREETED_BYTES_MAX = 1024;
 
 function join(parts: readonly Uint8Array[], total: number): Uint8Array {
   const joined = new Uint8Array(total);

@@ -16,8 +16,11 @@ import {
   encodeWelcome,
   GREETING_BYTES_MAX,
   type Hello,
+  type Lane,
   type PeerIdentity,
 } from "../codec/handshake.ts";
+import { decodeBulk, encodeBulkFrame } from "../codec/bulk_codec.ts";
+import type { BulkMessage } from "../codec/bulk_message.ts";
 import { decodeMessage, encodeMessageFrame } from "../codec/message_codec.ts";
 import type { PeerMessage } from "../codec/peer_message.ts";
 import type { Alarm, Clock } from "../platform/clock.ts";
@@ -31,13 +34,18 @@ export interface PeerListenerOptions {
   readonly complaints: Complaints;
   readonly limits: PeerLimits;
   readonly self: PeerIdentity;
-  readonly isMember: (id: string) => boolean;
+  /** Why a server is not let in, and whether that is because it is no member; `null` if it is let in. */
+  readonly objection: (hello: Hello) => { readonly reason: string; readonly isNoMember: boolean } | null;
 }
 
 export interface PeerListenerEvents {
   onListening(address: Address): void;
   onListenError(error: Error): void;
   onMessage(from: string, message: PeerMessage): void;
+  /** Somebody asks for something on a bulk connection; answers go back on it. */
+  onBulk(from: string, message: BulkMessage, answer: (message: BulkMessage) => void): void;
+  /** A member greeted us, and said where it is. */
+  onGreeted(hello: Hello): void;
 }
 
 /** One accepted connection. */
@@ -47,6 +55,7 @@ interface Incoming {
   deadline: Alarm;
   /** Who it is, once it greeted. */
   serverId: string | null;
+  lane: Lane;
   lastHeardAt: number;
 }
 
@@ -70,6 +79,15 @@ export class PeerListener {
     });
   }
 
+  /** Closes what servers have open that are not let in any more. */
+  checkAgain(isLetIn: (id: string) => boolean): void {
+    for (const incoming of [...this.#incoming]) {
+      if (incoming.serverId === null || isLetIn(incoming.serverId)) continue;
+      this.#forget(incoming);
+      incoming.connection.close();
+    }
+  }
+
   stop(): void {
     this.#events = null;
     this.#listener?.close();
@@ -87,6 +105,7 @@ export class PeerListener {
       connection,
       decoder: new FrameDecoder(GREETING_BYTES_MAX),
       serverId: null,
+      lane: "control",
       lastHeardAt: clock.now(),
       deadline: clock.wakeAt(clock.now() + limits.handshakeMs, () => {
         this.#refuse(incoming, `no greeting within ${limits.handshakeMs} ms`);
@@ -118,6 +137,7 @@ export class PeerListener {
   }
 
   #hand(incoming: Incoming, from: string, body: Uint8Array): string | null {
+    if (incoming.lane === "bulk") return this.#handBulk(incoming, from, body);
     const message = decodeMessage(body);
     if (typeof message === "string") return message;
     if (message.kind === "ping") {
@@ -129,17 +149,32 @@ export class PeerListener {
     return null;
   }
 
+  #handBulk(incoming: Incoming, from: string, body: Uint8Array): string | null {
+    const message = decodeBulk(body);
+    if (typeof message === "string") return message;
+    this.#events?.onBulk(from, message, (answer) => {
+      if (this.#incoming.has(incoming)) incoming.connection.write(encodeBulkFrame(answer));
+    });
+    return null;
+  }
+
   #greet(incoming: Incoming, body: Uint8Array): string | null {
     const { self, limits, complaints } = this.#options;
     const hello = decodeHello(body);
     if (typeof hello === "string") return hello;
-    const reason = this.#objection(hello);
-    if (reason !== null) return reason;
+    const objection = this.#objection(hello);
+    if (objection !== null) {
+      this.#refuse(incoming, objection.reason, objection.isNoMember);
+      return null;
+    }
+    if (hello.lane === "question") return this.#answerQuestion(incoming);
     incoming.deadline.cancel();
     incoming.serverId = hello.serverId;
+    incoming.lane = hello.lane;
     incoming.decoder.bodyBytesMax = limits.frameBytesMax;
-    const older = this.#current.get(hello.serverId);
-    this.#current.set(hello.serverId, incoming);
+    const place = `${hello.lane} ${hello.serverId}`;
+    const older = this.#current.get(place);
+    this.#current.set(place, incoming);
     if (older !== undefined) {
       this.#incoming.delete(older);
       older.deadline.cancel();
@@ -148,19 +183,38 @@ export class PeerListener {
     complaints.forget(strangerAt(incoming.connection));
     this.#watch(incoming);
     incoming.connection.write(encodeFrame(encodeWelcome(self)));
+    this.#events?.onGreeted(hello);
     return null;
   }
 
-  #objection(hello: Hello): string | null {
-    const { self, isMember } = this.#options;
-    if (hello.clusterId !== self.clusterId) {
+  /** Says who we are, and ends. */
+  #answerQuestion(incoming: Incoming): null {
+    const { self, clock, limits } = this.#options;
+    this.#forget(incoming);
+    incoming.connection.write(encodeFrame(encodeWelcome(self)));
+    incoming.connection.end();
+    clock.wakeAt(clock.now() + limits.handshakeMs, () => incoming.connection.close());
+    return null;
+  }
+
+  #objection(hello: Hello): { readonly reason: string; readonly isNoMember: boolean } | null {
+    const reason = this.#contradiction(hello);
+    if (reason !== null) return { reason, isNoMember: false };
+    return hello.lane === "question" ? null : this.#options.objection(hello);
+  }
+
+  #contradiction(hello: Hello): string | null {
+    const { self } = this.#options;
+    const isQuestion = hello.lane === "question";
+    if (hello.clusterId !== self.clusterId && !(isQuestion && hello.clusterId === "")) {
       return `server ${hello.serverId} is of cluster ${hello.clusterId}, this one is ${self.serverId} of ${self.clusterId}`;
     }
-    if (hello.expectedId !== self.serverId) {
+    if (hello.expectedId !== self.serverId && !(isQuestion && hello.expectedId === "")) {
       return `server ${hello.serverId} looks for ${hello.expectedId}, this one is ${self.serverId}`;
     }
-    if (hello.serverId === self.serverId) return `a server with our own id ${self.serverId} greets us`;
-    if (!isMember(hello.serverId)) return `server ${hello.serverId} is no member of the cluster`;
+    if (hello.serverId === self.serverId && !isQuestion) {
+      return `a server with our own id ${self.serverId} greets us`;
+    }
     return null;
   }
 
@@ -175,7 +229,7 @@ export class PeerListener {
     });
   }
 
-  #refuse(incoming: Incoming, reason: string): void {
+  #refuse(incoming: Incoming, reason: string, isNoMember = false): void {
     if (!this.#incoming.has(incoming)) return;
     this.#options.complaints.say(
       "warn",
@@ -187,7 +241,7 @@ export class PeerListener {
     this.#forget(incoming);
     if (greeted) incoming.connection.close();
     else {
-      incoming.connection.write(encodeFrame(encodeRefused(reason)));
+      incoming.connection.write(encodeFrame(encodeRefused(reason, isNoMember)));
       incoming.connection.end();
       // Whoever does not take the answer in time is cut off.
       const { clock, limits } = this.#options;
@@ -198,9 +252,8 @@ export class PeerListener {
   #forget(incoming: Incoming): void {
     incoming.deadline.cancel();
     this.#incoming.delete(incoming);
-    if (incoming.serverId !== null && this.#current.get(incoming.serverId) === incoming) {
-      this.#current.delete(incoming.serverId);
-    }
+    const place = `${incoming.lane} ${incoming.serverId}`;
+    if (this.#current.get(place) === incoming) this.#current.delete(place);
   }
 }
 

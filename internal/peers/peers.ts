@@ -1,20 +1,27 @@
 /**
- * The face of the peers' room: links to all the others, and a port for theirs.
+ * The face of the peers' room: links to all the other members, and a port for theirs.
+ *
+ * Keeps true: there is a link to every other member of the newest configuration, and to nobody else; who is let in is a member, in the
+ * life that the configuration knows (M11, O2, O6), or anybody of the cluster while we do not know who the members are.
  *
  * @module
  */
+import { parseAddress } from "../base/address.ts";
 import { assert } from "../base/assert.ts";
 import type { Random } from "../base/random.ts";
-import type { PeerIdentity } from "../codec/handshake.ts";
+import type { BulkMessage } from "../codec/bulk_message.ts";
+import type { Hello, PeerIdentity } from "../codec/handshake.ts";
 import type { PeerMessage } from "../codec/peer_message.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Address, Network } from "../platform/network.ts";
 import type { Trace } from "../platform/trace.ts";
+import { BulkChannel, type BulkEvents } from "./bulk_channel.ts";
 import { Complaints } from "./complaints.ts";
 import { FrameMaker } from "./frame_maker.ts";
 import type { PeerLimits } from "./limits.ts";
 import { PeerLink } from "./peer_link.ts";
 import { PeerListener } from "./peer_listener.ts";
+import { askWho } from "./question.ts";
 
 export interface PeersOptions {
   readonly network: Network;
@@ -24,73 +31,110 @@ export interface PeersOptions {
   readonly limits: PeerLimits;
   readonly self: PeerIdentity;
   readonly listenAt: Address;
-  /** The other members. */
-  readonly members: readonly { readonly id: string; readonly address: Address }[];
   onListening(address: Address): void;
   onListenError(error: Error): void;
 }
 
+/** A member as this room needs it. */
+export interface PeerMember {
+  readonly id: string;
+  /** As `host:port`; a hint, which a greeting may correct. */
+  readonly address: string;
+  /** Empty while nobody knows. */
+  readonly incarnation: string;
+}
+
 export interface PeersEvents {
   onMessage(from: string, message: PeerMessage): void;
+  onBulk(from: string, message: BulkMessage, answer: (message: BulkMessage) => void): void;
   onConnected(id: string): void;
   onDisconnected(id: string): void;
+  /** A member said who and where it is. */
+  onIntroduced(id: string, incarnation: string, peerAddress: string): void;
+  /** A member says that we are none. */
+  onNoMember(id: string): void;
 }
 
 export class Peers {
   readonly #options: PeersOptions;
+  readonly #complaints: Complaints;
   readonly #links = new Map<string, PeerLink>();
+  readonly #members = new Map<string, PeerMember>();
   readonly #listener: PeerListener;
-  #started = false;
+  readonly #frames = new FrameMaker();
+  #knowsMembers = false;
+  #events: PeersEvents | null = null;
+  #isStopped = false;
 
   constructor(options: PeersOptions) {
     this.#options = options;
     const { network, clock, limits, self, trace } = options;
-    const complaints = new Complaints(trace);
+    this.#complaints = new Complaints(trace);
     this.#listener = new PeerListener({
       network,
       clock,
       limits,
       self,
-      complaints,
-      isMember: (id) => this.#links.has(id),
+      complaints: this.#complaints,
+      objection: (hello) => this.#objection(hello),
     });
   }
 
   start(events: PeersEvents): void {
-    assert(!this.#started, "The peers' room starts once");
-    this.#started = true;
-    const { network, clock, limits, self, trace, random, members, listenAt } = this.#options;
-    const complaints = new Complaints(trace);
-    const frames = new FrameMaker();
-    for (const { id, address } of members) {
-      const link = new PeerLink(
-        {
-          network,
-          clock,
-          limits,
-          self,
-          trace,
-          complaints,
-          frames,
-          random: random.fork(`link/${id}`),
-          peerId: id,
-          address,
-        },
-        { onConnected: () => events.onConnected(id), onDisconnected: () => events.onDisconnected(id) },
-      );
-      this.#links.set(id, link);
-    }
-    this.#listener.start(listenAt, {
+    assert(this.#events === null, "The peers' room starts once");
+    this.#events = events;
+    this.#listener.start(this.#options.listenAt, {
       onListening: (address) => this.#options.onListening(address),
       onListenError: (error) => this.#options.onListenError(error),
       onMessage: (from, message) => events.onMessage(from, message),
+      onBulk: (from, message, answer) => events.onBulk(from, message, answer),
+      onGreeted: ({ serverId, incarnation, peerAddress }) => {
+        this.#introduced(serverId, incarnation, peerAddress);
+      },
     });
     for (const link of this.#links.values()) link.start();
+  }
+
+  /** Who the other members are from now on; nobody, if this server was not told yet. */
+  setMembers(members: readonly PeerMember[], knowsMembers: boolean): void {
+    this.#knowsMembers = knowsMembers;
+    this.#members.clear();
+    for (const member of members) this.#members.set(member.id, member);
+    for (const [id, link] of this.#links) {
+      if (this.#members.has(id)) continue;
+      this.#links.delete(id);
+      const wasOpen = link.isOpen;
+      link.stop();
+      if (wasOpen) this.#events?.onDisconnected(id);
+    }
+    for (const { id, address } of members) this.#link(id, address);
+    if (knowsMembers) this.#listener.checkAgain((id) => this.#members.has(id));
   }
 
   /** Sends, or drops: `false` where it was certainly not sent. */
   send(to: string, message: PeerMessage): boolean {
     return this.#links.get(to)?.send(message) ?? false;
+  }
+
+  /** Opens a bulk connection to a member; `null` where it is none. */
+  openBulk(to: string, events: BulkEvents): BulkChannel | null {
+    const address = this.#links.get(to)?.address;
+    if (address === undefined || this.#isStopped) return null;
+    const { network, clock, limits, self } = this.#options;
+    const { handshakeMs, frameBytesMax, bulkIdleMs } = limits;
+    return new BulkChannel(
+      { network, clock, handshakeMs, frameBytesMax, self, address, peerId: to, lane: "bulk" },
+      bulkIdleMs,
+      events,
+    );
+  }
+
+  /** Asks who listens at an address; tells who it is, or why nobody knows. */
+  askWho(text: string, done: (who: PeerIdentity | string) => void): void {
+    const address = parseAddress(text);
+    if (address === null) return done(`${text} is no address`);
+    const { network, clock, limits, self } = this.#options;
+    askWho({ network, clock, handshakeMs: limits.handshakeMs, self, address }, done);
   }
 
   isConnected(id: string): boolean {
@@ -102,7 +146,72 @@ export class Peers {
   }
 
   stop(): void {
+    this.#isStopped = true;
     for (const link of this.#links.values()) link.stop();
     this.#listener.stop();
+  }
+
+  #link(id: string, text: string): void {
+    const address = parseAddress(text);
+    if (address === null) {
+      this.#complaints.say("error", id, "the address of a member cannot be read", text);
+      return;
+    }
+    const known = this.#links.get(id);
+    if (known !== undefined) return known.moveTo(address);
+    const { network, clock, limits, self, trace, random } = this.#options;
+    const link = new PeerLink(
+      {
+        network,
+        clock,
+        limits,
+        self,
+        trace,
+        complaints: this.#complaints,
+        frames: this.#frames,
+        random: random.fork(`link/${id}`),
+        peerId: id,
+        objection: (identity) => this.#reincarnation(id, identity.incarnation),
+      },
+      address,
+      {
+        onConnected: ({ incarnation, peerAddress }) => {
+          this.#introduced(id, incarnation, peerAddress);
+          this.#events?.onConnected(id);
+        },
+        onDisconnected: () => this.#events?.onDisconnected(id),
+        onNoMember: () => this.#events?.onNoMember(id),
+      },
+    );
+    this.#links.set(id, link);
+    if (this.#events !== null && !this.#isStopped) link.start();
+  }
+
+  /** A member that is somewhere else than the configuration says is dialled where it says it is. */
+  #introduced(id: string, incarnation: string, peerAddress: string): void {
+    const address = parseAddress(peerAddress);
+    const link = this.#links.get(id);
+    if (link !== undefined && address !== null && !link.isOpen) link.moveTo(address);
+    this.#events?.onIntroduced(id, incarnation, peerAddress);
+  }
+
+  #objection(
+    { serverId, incarnation }: Hello,
+  ): { readonly reason: string; readonly isNoMember: boolean } | null {
+    if (!this.#knowsMembers) return null;
+    const member = this.#members.get(serverId);
+    if (member === undefined) {
+      return { reason: `server ${serverId} is no member of the cluster`, isNoMember: true };
+    }
+    const reason = this.#reincarnation(serverId, incarnation);
+    return reason === null ? null : { reason, isNoMember: true };
+  }
+
+  /** A server that lost its data comes back as another one under the same name: it may have promised what it does not know. */
+  #reincarnation(id: string, incarnation: string): string | null {
+    const known = this.#members.get(id)?.incarnation ?? "";
+    if (known === "" || known === incarnation) return null;
+    return `server ${id} is not the one that is a member: its data is of another birth; ` +
+      `remove ${id}, and add it again under a new id`;
   }
 }

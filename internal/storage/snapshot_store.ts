@@ -182,11 +182,17 @@ export class SnapshotStore {
   }
 
   /**
-   * Takes the next bytes of the snapshot that is being received. When they are the last ones, it is checked and published.
+   * Takes the next bytes of the snapshot that is being received. When they are the last ones, it is checked, handed to `begin`, and
+   * published.
    *
    * @throws {SnapshotDamage} where the whole is not what its id says; it is forgotten then
    */
-  async received(id: SnapshotId, offset: number, bytes: Uint8Array): Promise<StoredSnapshot | null> {
+  async received(
+    id: SnapshotId,
+    offset: number,
+    bytes: Uint8Array,
+    begin: Begin,
+  ): Promise<StoredSnapshot | null> {
     const receiving = this.#receiving;
     if (receiving === null || !isSame(receiving.id, id) || receiving.received !== offset) return null;
     await receiving.file.writeAt(offset, bytes);
@@ -195,8 +201,7 @@ export class SnapshotStore {
     await receiving.file.sync();
     await receiving.file.close();
     this.#receiving = null;
-    const stored = await this.#publish(RECEIVING_NAME, id);
-    return stored;
+    return await this.#publish(RECEIVING_NAME, id, begin);
   }
 
   async close(): Promise<void> {
@@ -214,9 +219,13 @@ export class SnapshotStore {
   }
 
   /** Reads a temporary file back, gives it its name, and lets go of what is older than the few that are kept. */
-  async #publish(temporary: string, expected: SnapshotId | null = null): Promise<StoredSnapshot> {
+  async #publish(
+    temporary: string,
+    expected: SnapshotId | null = null,
+    begin: Begin | null = null,
+  ): Promise<StoredSnapshot> {
     const { fileSystem, directory, trace } = this.#options;
-    const stored = await readWhole(this.#options, temporary, null);
+    const stored = await readWhole(this.#options, temporary, begin);
     if (expected !== null && !isSame(stored.id, expected)) {
       throw new SnapshotDamage(`${directory}/${temporary}`, 0, "it is another one than was announced");
     }

@@ -1,0 +1,81 @@
+/**
+ * What the leader writes into the configuration about members that told it: which birth they are of, and where they are now.
+ *
+ * Keeps true: the configuration knows of each member the birth that it showed first, so that one that comes back on an empty disk is
+ * recognised (M11); addresses follow the servers, identities do not (features: whole clusters that restart elsewhere). One change at
+ * a time, never in the way of an operator's.
+ *
+ * @module
+ */
+import type { Clock, Millis } from "../platform/clock.ts";
+import type { Input, RequestId } from "../raft/input.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { Member, ServerId } from "../raft/types.ts";
+
+/** A wish that was refused is tried again after this. */
+const RETRY_MS = 1000;
+
+export interface RosterOptions {
+  readonly clock: Clock;
+  readonly raft: Raft;
+  readonly deliver: (input: Input) => void;
+  readonly nextRequestId: () => RequestId;
+}
+
+interface Introduced {
+  readonly incarnation: string;
+  readonly peerAddress: string;
+}
+
+export class Roster {
+  readonly #options: RosterOptions;
+  readonly #known = new Map<ServerId, Introduced>();
+  readonly #asked = new Set<RequestId>();
+  #retryAt: Millis = -Infinity;
+
+  constructor(options: RosterOptions, own: { readonly id: ServerId } & Introduced) {
+    this.#options = options;
+    this.#known.set(own.id, own);
+  }
+
+  introduced(id: ServerId, incarnation: string, peerAddress: string): void {
+    this.#known.set(id, { incarnation, peerAddress });
+  }
+
+  /** Writes down what is not written down yet, if this server leads and nothing else is being changed. */
+  tend(): void {
+    const { clock, raft, deliver, nextRequestId } = this.#options;
+    const view = raft.view();
+    if (view.role !== "leader" || view.isTransferring || clock.now() < this.#retryAt) return;
+    const { configuration, configurationIndex, commitIndex } = view;
+    if (configurationIndex > commitIndex || configuration.outgoing.length > 0) return;
+    const member = configuration.members.find((one) => this.#news(one) !== null);
+    const news = member === undefined ? null : this.#news(member);
+    if (news === null) return;
+    this.#retryAt = clock.now() + RETRY_MS;
+    const requestId = nextRequestId();
+    this.#asked.add(requestId);
+    deliver({
+      kind: "changeConfiguration",
+      requestId,
+      change: { kind: "update", member: news },
+      ifIndex: null,
+    });
+  }
+
+  /** The core answered a wish of ours. Tells whether it was one. */
+  answered(requestId: RequestId): boolean {
+    return this.#asked.delete(requestId);
+  }
+
+  /** The member as it should stand in the configuration; `null` if it does. */
+  #news(member: Member): Member | null {
+    const known = this.#known.get(member.id);
+    if (known === undefined) return null;
+    // Who shows another birth than is known is not let in; what it says counts for nothing.
+    if (member.incarnation !== "" && member.incarnation !== known.incarnation) return null;
+    const address = known.peerAddress === "" ? member.address : known.peerAddress;
+    if (member.incarnation === known.incarnation && member.address === address) return null;
+    return { ...member, incarnation: known.incarnation, address };
+  }
+}

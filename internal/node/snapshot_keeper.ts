@@ -1,0 +1,418 @@
+/**
+ * When a snapshot is taken, who gets it, where one comes from, and what of the log may go because of it (dissertation chapter 5).
+ *
+ * A snapshot covers what is committed, which is the same everywhere; so whoever lacks entries that its leader left behind gets one
+ * from any member that has it, and from the leader only where nobody else can help: the leader has enough to do.
+ *
+ * Keeps true:
+ *  1. The log on disk goes only where a whole, durable snapshot covers it, and one older snapshot besides (D6).
+ *  2. The log in memory holds what followers are likely to ask for, within a bound; what leaves it is applied and on our disk, and
+ *     whoever lacks it can get a snapshot, which is taken for it if there is none yet.
+ *  3. Taking one stops nobody: the state is captured at once and written while it goes on changing (S18).
+ *  4. A transfer that is broken goes on where it was, with whoever has the same bytes; it ends only for lack of progress (S12, S20).
+ *  5. What was received becomes the state in one step, after it was checked as a whole.
+ *
+ * @module
+ */
+import { must } from "../base/assert.ts";
+import { describeError } from "../base/errors.ts";
+import type { BulkMessage, SnapshotName } from "../codec/bulk_message.ts";
+import type { Restoration, StateMachine } from "../machine/machine.ts";
+import type { Alarm, Clock, Millis } from "../platform/clock.ts";
+import type { Trace } from "../platform/trace.ts";
+import type { Input } from "../raft/input.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { Entry, LogIndex, ServerId } from "../raft/types.ts";
+import type { NodeLimits } from "./limits.ts";
+import type { BulkLine, PeerRoom, SnapshotRoom } from "./ports.ts";
+
+/** After a snapshot could not be taken, the next try waits so long. */
+const RETRY_MS = 10_000;
+
+export interface SnapshotKeeperOptions {
+  readonly clusterId: string;
+  readonly limits: NodeLimits;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly machine: StateMachine;
+  readonly room: SnapshotRoom;
+  readonly peers: Pick<PeerRoom, "openBulk" | "isConnected">;
+  readonly raft: Raft;
+  /** Segments on disk that hold nothing beyond this index may go. */
+  readonly discardOnDisk: (index: LogIndex) => void;
+  readonly appliedIndex: () => LogIndex;
+  readonly deliver: (input: Input) => void;
+  /** The state in memory is not what was put there. */
+  readonly damaged: (what: string) => void;
+}
+
+/** Somebody who waits for a snapshot that reaches so far. */
+interface Waiting {
+  readonly index: LogIndex;
+  readonly done: (snapshot: SnapshotName | string) => void;
+}
+
+/** A snapshot on its way to us. */
+interface Fetch {
+  /** How far it has to reach. */
+  readonly index: LogIndex;
+  readonly leaderId: ServerId;
+  /** Whom we asked already, in vain. */
+  readonly tried: Set<ServerId>;
+  source: ServerId | null;
+  line: BulkLine | null;
+  name: SnapshotName | null;
+  /** The offset that comes next of what is asked for, and of what is here. */
+  asked: number;
+  here: number;
+  progressAt: Millis;
+  /** Pieces that arrived and wait for the disk. */
+  readonly pieces: Uint8Array[];
+  isWriting: boolean;
+}
+
+export class SnapshotKeeper {
+  readonly #options: SnapshotKeeperOptions;
+  /** What was applied since the state that the newest snapshot has. */
+  #bytesSince = 0;
+  #entriesSince = 0;
+  /** Bytes of the entries in memory that were applied. */
+  #bytesInMemory = 0;
+  #isTaking = false;
+  #retryAt: Millis = -Infinity;
+  readonly #waiting: Waiting[] = [];
+  #fetch: Fetch | null = null;
+  #watch: Alarm | null = null;
+  /** A state that was received whole and waits for the core to say that it is wanted. */
+  #restored: { readonly restoration: Restoration; readonly digest: number } | null = null;
+  #isStopped = false;
+
+  constructor(options: SnapshotKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Entries that were applied, or found applied at the start. */
+  applied(entry: Entry): void {
+    this.#bytesSince += entry.payload.length;
+    this.#entriesSince++;
+    this.#bytesInMemory += entry.payload.length;
+  }
+
+  /** The end of a turn in which something was applied or became durable: is it time for anything? */
+  tend(): void {
+    if (this.#isStopped) return;
+    if (this.#isDue()) this.#take();
+    this.#trim();
+  }
+
+  /** Takes a snapshot of what is applied now; tells its name or why there is none. */
+  takeNow(done: (snapshot: SnapshotName | string) => void): void {
+    this.#waiting.push({ index: this.#options.appliedIndex(), done });
+    this.#answerWaiting();
+    if (this.#waiting.length > 0) this.#take();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#endFetch();
+  }
+
+  /* ---- taking ---- */
+
+  #isDue(): boolean {
+    const { snapshotEntries, snapshotBytes, snapshotRatio } = this.#options.limits;
+    if (this.#isTaking || this.#options.clock.now() < this.#retryAt) return false;
+    if (this.#entriesSince >= snapshotEntries) return true;
+    const last = this.#options.room.newest?.id.bytes ?? 0;
+    return this.#bytesSince >= snapshotBytes && this.#bytesSince >= snapshotRatio * last;
+  }
+
+  #take(): void {
+    const { machine, raft, room, clusterId, trace, clock } = this.#options;
+    const index = this.#options.appliedIndex();
+    if (this.#isTaking || index === 0) return;
+    this.#isTaking = true;
+    const term = raft.log.termAt(index);
+    const { index: configurationIndex, configuration } = raft.configurationAt(index);
+    const capture = machine.capture();
+    const startedAt = clock.now();
+    const counted = { bytes: this.#bytesSince, entries: this.#entriesSince };
+    let isSound = true;
+    const next = () => {
+      const chunk = capture.next();
+      if (chunk === null) isSound = capture.isSound;
+      if (!isSound) throw new Error("the state in memory does not have the digest that it had");
+      return chunk;
+    };
+    const meta = { clusterId, index, term, configurationIndex, configuration, digest: capture.digest };
+    room.take(meta, next, (result) => {
+      this.#isTaking = false;
+      capture.release();
+      if (this.#isStopped) return;
+      if (!isSound) {
+        return this.#options.damaged(
+          `the values in memory do not add up to the digest they had at index ${index}`,
+        );
+      }
+      if (result instanceof Error) {
+        this.#retryAt = clock.now() + RETRY_MS;
+        trace.event("warn", "a snapshot could not be taken", { index, reason: describeError(result) });
+        for (const { done } of this.#waiting.splice(0)) {
+          done(`no snapshot can be taken: ${describeError(result)}`);
+        }
+        return;
+      }
+      this.#bytesSince -= counted.bytes;
+      this.#entriesSince -= counted.entries;
+      trace.event("info", "took a snapshot", {
+        index,
+        bytes: result.id.bytes,
+        ms: Math.round(clock.now() - startedAt),
+      });
+      this.#options.discardOnDisk(room.coveredIndex);
+      this.#answerWaiting();
+      if (this.#waiting.length > 0) this.#take();
+    });
+  }
+
+  /** Whoever waits for no more than the newest snapshot has gets it. */
+  #answerWaiting(): void {
+    const id = this.#options.room.newest?.id;
+    if (id === undefined) return;
+    const ready = this.#waiting.filter(({ index }) => index <= id.index);
+    const left = this.#waiting.filter(({ index }) => index > id.index);
+    this.#waiting.splice(0, this.#waiting.length, ...left);
+    for (const { done } of ready) done(id);
+  }
+
+  /** Lets go of the beginning of the log in memory, in few and large steps. */
+  #trim(): void {
+    const { limits, raft, deliver } = this.#options;
+    const { logMemoryBytes, logMemoryEntries } = limits;
+    const held = this.#options.appliedIndex() - raft.log.snapshotIndex;
+    const slack = 5 / 4;
+    if (this.#bytesInMemory <= logMemoryBytes * slack && held <= logMemoryEntries * slack) return;
+    const isAsked = this.#isFollowerFetching();
+    // Whoever fetches a snapshot needs what comes behind it (S20); but not at any price.
+    if (isAsked && this.#bytesInMemory <= 4 * logMemoryBytes && held <= 4 * logMemoryEntries) return;
+    const { durableIndex, snapshotIndex } = raft.view();
+    const to = Math.min(this.#options.appliedIndex(), durableIndex);
+    let bytes = this.#bytesInMemory;
+    let entries = held;
+    let index = snapshotIndex;
+    while (index < to && (bytes > logMemoryBytes || entries > logMemoryEntries)) {
+      index++;
+      bytes -= raft.log.entryAt(index).payload.length;
+      entries--;
+    }
+    if (index === snapshotIndex) return;
+    this.#bytesInMemory = bytes;
+    deliver({ kind: "discardPrefix", index });
+  }
+
+  #isFollowerFetching(): boolean {
+    const now = this.#options.clock.now();
+    for (const { mood, lastHeardAt } of this.#options.raft.progress.values()) {
+      if (mood === "snapshot" && now - lastHeardAt < 5000) return true;
+    }
+    return false;
+  }
+
+  /* ---- giving ---- */
+
+  /** Another server asks on a bulk connection. */
+  onBulk(message: BulkMessage, answer: (message: BulkMessage) => void): void {
+    if (this.#isStopped) return;
+    const refuse = (reason: string) => answer({ kind: "snapshotRefusal", reason });
+    switch (message.kind) {
+      case "snapshotQuestion": {
+        const applied = this.#options.appliedIndex();
+        if (applied < message.index) return refuse(`index ${applied} is applied here, not ${message.index}`);
+        this.#waiting.push({
+          index: message.index,
+          done: (name) => typeof name === "string" ? refuse(name) : answer({ kind: "snapshotOffer", name }),
+        });
+        this.#answerWaiting();
+        if (this.#waiting.length > 0) this.#take();
+        return;
+      }
+      case "snapshotPieceQuestion": {
+        const { name, offset, length } = message;
+        return this.#options.room.read(name, offset, length, (bytes) => {
+          if (bytes instanceof Error) refuse(describeError(bytes));
+          else answer({ kind: "snapshotPiece", name, offset, bytes });
+        });
+      }
+      default:
+        return refuse(`${message.kind} is an answer, and nobody asked`);
+    }
+  }
+
+  /* ---- getting ---- */
+
+  /** The leader says that we need a snapshot that reaches so far. */
+  need(leaderId: ServerId, index: LogIndex): void {
+    if (this.#isStopped || this.#fetch !== null) return;
+    this.#fetch = {
+      index,
+      leaderId,
+      tried: new Set(),
+      source: null,
+      line: null,
+      name: null,
+      asked: 0,
+      here: 0,
+      progressAt: this.#options.clock.now(),
+      pieces: [],
+      isWriting: false,
+    };
+    this.#options.trace.event("info", "needs a snapshot", { index, leader: leaderId });
+    this.#askSomebody(this.#fetch);
+  }
+
+  /** The state that was received takes the place of ours; the core says so. */
+  install(): void {
+    const { restoration, digest } = must(this.#restored, "A snapshot is installed that was received");
+    this.#restored = null;
+    const objection = restoration.finish(digest);
+    if (objection !== null) return this.#options.damaged(objection);
+    this.#bytesSince = 0;
+    this.#entriesSince = 0;
+    this.#bytesInMemory = 0;
+    this.#options.discardOnDisk(this.#options.room.coveredIndex);
+  }
+
+  /** Asks the next source: one that does not lead, if there is one. */
+  #askSomebody(fetch: Fetch): void {
+    const { raft, peers, trace, limits } = this.#options;
+    const others = raft.view().configuration.members.map(({ id }) => id)
+      .filter((id) => peers.isConnected(id) && !fetch.tried.has(id));
+    const source = others.find((id) => id !== fetch.leaderId) ?? others[0] ?? fetch.leaderId;
+    if (fetch.tried.has(source)) {
+      // Everybody was asked. The leader will say again that we need one.
+      trace.event("warn", "nobody gave a snapshot", { index: fetch.index });
+      return this.#endFetch();
+    }
+    fetch.tried.add(source);
+    fetch.source = source;
+    fetch.progressAt = this.#options.clock.now();
+    const mine = (run: () => void) => {
+      if (this.#fetch === fetch && fetch.source === source) run();
+    };
+    const line = peers.openBulk(source, {
+      onOpen: () => mine(() => line?.send({ kind: "snapshotQuestion", index: fetch.index })),
+      onMessage: (message) => mine(() => this.#heard(fetch, message)),
+      onClosed: (reason) => mine(() => this.#failed(fetch, reason)),
+    });
+    if (line === null) return this.#failed(fetch, "it is no member");
+    fetch.line = line;
+    this.#watchProgress(fetch, limits.snapshotProgressMs);
+  }
+
+  #watchProgress(fetch: Fetch, afterMs: Millis): void {
+    const { clock, limits } = this.#options;
+    this.#watch?.cancel();
+    this.#watch = clock.wakeAt(clock.now() + afterMs, () => {
+      if (this.#fetch !== fetch) return;
+      const idleMs = clock.now() - fetch.progressAt;
+      if (idleMs >= limits.snapshotProgressMs) {
+        this.#failed(fetch, `no progress for ${Math.round(idleMs)} ms`);
+      } else this.#watchProgress(fetch, limits.snapshotProgressMs - idleMs);
+    });
+  }
+
+  #failed(fetch: Fetch, reason: string): void {
+    this.#options.trace.event("info", "a source of a snapshot failed", { source: fetch.source, reason });
+    fetch.line?.close();
+    fetch.line = null;
+    fetch.pieces.length = 0;
+    this.#askSomebody(fetch);
+  }
+
+  #endFetch(): void {
+    this.#fetch?.line?.close();
+    this.#fetch = null;
+    this.#watch?.cancel();
+    this.#watch = null;
+  }
+
+  #heard(fetch: Fetch, message: BulkMessage): void {
+    switch (message.kind) {
+      case "snapshotRefusal":
+        return this.#failed(fetch, message.reason);
+      case "snapshotOffer": {
+        const { name } = message;
+        if (name.index < fetch.index) {
+          return this.#failed(fetch, `it offers a snapshot of ${name.index} only`);
+        }
+        fetch.name = name;
+        fetch.progressAt = this.#options.clock.now();
+        return this.#options.room.receive(name, (offset) => {
+          if (this.#fetch !== fetch || fetch.name !== name) return;
+          if (offset instanceof Error) return this.#broken(offset);
+          fetch.here = offset;
+          fetch.asked = offset;
+          this.#ask(fetch);
+        });
+      }
+      case "snapshotPiece":
+        if (fetch.name === null || message.name.checksum !== fetch.name.checksum) return;
+        fetch.pieces.push(message.bytes);
+        return this.#write(fetch, fetch.name);
+      default:
+        return this.#failed(fetch, `${message.kind} came as an answer`);
+    }
+  }
+
+  /** Asks for the next pieces, as many as may be under way. */
+  #ask(fetch: Fetch): void {
+    const { snapshotPieceBytes, snapshotPiecesMax } = this.#options.limits;
+    const { name, line } = fetch;
+    if (name === null || line === null) return;
+    while (fetch.asked < name.bytes && fetch.asked - fetch.here < snapshotPieceBytes * snapshotPiecesMax) {
+      const length = Math.min(snapshotPieceBytes, name.bytes - fetch.asked);
+      line.send({ kind: "snapshotPieceQuestion", name, offset: fetch.asked, length });
+      fetch.asked += length;
+    }
+  }
+
+  /** Puts the next piece that arrived on the disk. */
+  #write(fetch: Fetch, name: SnapshotName): void {
+    const piece = fetch.pieces[0];
+    if (fetch.isWriting || piece === undefined) return;
+    fetch.isWriting = true;
+    fetch.pieces.shift();
+    let restoration: Restoration | null = null;
+    let digest = 0;
+    const begin = (meta: { readonly digest: number }) => {
+      digest = meta.digest;
+      const begun = this.#options.machine.restore();
+      restoration = begun;
+      // It is finished, and becomes the state, when the core says so.
+      return { take: (chunk: Uint8Array) => begun.take(chunk), finish: () => null };
+    };
+    this.#options.room.received(name, fetch.here, piece, begin, (result) => {
+      fetch.isWriting = false;
+      if (this.#fetch !== fetch || fetch.name !== name) return;
+      if (result instanceof Error) return this.#failed(fetch, describeError(result));
+      fetch.here += piece.length;
+      fetch.progressAt = this.#options.clock.now();
+      if (result === null) {
+        this.#ask(fetch);
+        return this.#write(fetch, name);
+      }
+      this.#endFetch();
+      this.#restored = { restoration: must(restoration, "A whole snapshot was handed on"), digest };
+      const { index, term, configuration, configurationIndex } = result.meta;
+      this.#options.trace.event("info", "received a snapshot", { index, bytes: result.id.bytes });
+      this.#options.deliver({ kind: "snapshotReceived", index, term, configuration, configurationIndex });
+      this.#restored = null;
+    });
+  }
+
+  /** Our own disk does not take it. The leader will say again that we need one. */
+  #broken(error: Error): void {
+    this.#options.trace.event("error", "a snapshot cannot be received", { reason: describeError(error) });
+    this.#endFetch();
+  }
+}
