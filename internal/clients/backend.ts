@@ -1,17 +1,18 @@
 /**
  * What the clients' room asks of the node: the one way by which a command reaches the cluster.
  *
- * Keeps true: a slot is answered exactly once. Commands of one order keep their order: each takes effect, and each read
+ * Keeps true: a slot is answered exactly once for each command. Commands of one order keep their order: each takes effect, and each read
  * looks, after the commands that were submitted before it in the same order and before those submitted after it,
- * as far as they take effect at all.
+ * as far as they take effect at all. Commands that are submitted together, all reads or all writes, share their fate: none of them is
+ * refused for certain while another one happens.
  *
  * @module
  */
 import type { Reply } from "../codec/reply.ts";
 
-/** Where the answer to one command goes. */
+/** Where the answers to commands that were submitted together go. */
 export interface ReplySlot {
-  /** Takes the answer; called exactly once, maybe before `submit` returns. */
+  /** Takes the answer to the next command; called exactly once for each, in their order, maybe before `submit` returns. */
   answer(reply: Reply): void;
 }
 
@@ -52,9 +53,15 @@ export interface Backend {
   /** A new order, for a new connection. */
   newOrder(): CommandOrder;
   /**
-   * Hands over one command for the state machine, in the encoding of codec/command.ts; it was checked there before.
+   * Hands over commands for the state machine, at least one, in the encoding of codec/command_batch.ts; they were checked before.
    * A write that is answered normally is durable on a majority; a read is linearizable.
    */
-  submit(order: CommandOrder, access: "read" | "write", command: Uint8Array, slot: ReplySlot): void;
+  submit(
+    order: CommandOrder,
+    access: "read" | "write",
+    commands: Uint8Array,
+    count: number,
+    slot: ReplySlot,
+  ): void;
   status(): NodeStatus;
 }

@@ -1,6 +1,9 @@
 /**
  * One client.
  *
+ * Commands that only hand their arguments to the store are packed one behind another as they are read, and submitted together: one
+ * of the other kind, one that must be planned, or the end of what arrived ends the batch.
+ *
  * Keeps true:
  *  1. Answers leave in the order of the requests; all answers of one turn leave in one write.
  *  2. A client that does not read is not read from; one that lets its answers pile up is cut off, and harms nobody else.
@@ -9,14 +12,16 @@
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
+import type { CommandPacker } from "../codec/command_batch.ts";
 import { errorReply, type Reply } from "../codec/reply.ts";
 import { ProtocolError, RequestDecoder } from "../codec/resp_request.ts";
 import { ReplyWriter } from "../codec/resp_reply.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Connection } from "../platform/network.ts";
 import type { Backend, CommandOrder, NodeStatus } from "./backend.ts";
-import type { CommandContext } from "./command_spec.ts";
-import { planOf } from "./commands.ts";
+import type { CommandContext, DirectCommand } from "./command_spec.ts";
+import { directCommand, planOf } from "./commands.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ClientLimits } from "./limits.ts";
 import { ReplyQueue } from "./reply_queue.ts";
@@ -24,16 +29,22 @@ import { ReplyQueue } from "./reply_queue.ts";
 /** How long a client has to take the last answers. */
 const END_MS = 5000;
 
+/** Commands and bytes that are submitted together; the bytes may be passed by one command. */
+const BATCH_COMMANDS_MAX = 128;
+const BATCH_BYTES_MAX = 32 * 1024;
+
 /** What a connection needs of the room. */
 export interface ConnectionHome {
   readonly clock: Clock;
   readonly backend: Backend;
   readonly limits: ClientLimits;
   readonly cursors: Cursors;
+  /** Shared by all connections: one packs while it reads, and leaves nothing behind. */
+  readonly packer: CommandPacker;
   info(sections: readonly string[]): string;
   clientLines(): readonly string[];
-  /** A command was taken. */
-  counted(): void;
+  /** Commands were taken. */
+  counted(commands: number): void;
   /** The connection is gone. */
   closed(connection: ClientConnection): void;
 }
@@ -53,6 +64,12 @@ export class ClientConnection implements CommandContext {
   #chunks: Uint8Array[] = [];
   #paused = false;
   #flushes = false;
+  readonly #turnEnds = () => {
+    this.#flush();
+    this.#goOn();
+  };
+  /** Whether what is packed while reading is reads or writes. */
+  #packed: "read" | "write" = "read";
   /** The client ended its side; what it sent before is still read and answered. */
   #peerEnded = false;
   /** No more is read: everything was, or the client said QUIT, or sent nonsense. */
@@ -130,12 +147,30 @@ export class ClientConnection implements CommandContext {
 
   /** Takes commands until there are no more, or too many wait. */
   #read(): void {
-    const { commandsWaitingMax } = this.#home.limits;
+    this.#takeCommands();
+    this.#submitPacked();
+  }
+
+  #takeCommands(): void {
+    const { limits: { commandsWaitingMax, outputPauseBytes }, packer } = this.#home;
+    assert(packer.count === 0, "Whoever read before left nothing behind");
+    // What is queued grows when answers are written, which is not before the turn ends.
+    const queued = this.#connection.bytesQueued;
     while (!this.#ending && !this.#closed) {
       if (
-        this.#replies.waiting >= commandsWaitingMax || this.#outputBytes >= this.#home.limits.outputPauseBytes
+        this.#replies.waiting + packer.count >= commandsWaitingMax ||
+        queued + this.#writer.length >= outputPauseBytes
       ) {
-        return this.#pause();
+        if (packer.count === 0) return this.#pause();
+        this.#submitPacked();
+        continue;
+      }
+      const count = this.#decoder.scan();
+      if (count > 0) {
+        const direct = directCommand(this.#decoder, count);
+        if (direct === null) this.#take(this.#decoder.words(count));
+        else this.#pack(direct, count);
+        continue;
       }
       const words = this.#decoder.next();
       if (words === null) {
@@ -148,6 +183,7 @@ export class ClientConnection implements CommandContext {
         continue;
       }
       if (words instanceof ProtocolError) {
+        this.#submitPacked();
         this.#replies.answerNow(errorReply(`ERR ${words.text}`));
         return this.#endWhenAnswered();
       }
@@ -155,18 +191,42 @@ export class ClientConnection implements CommandContext {
     }
   }
 
+  /** Adds a command to those that will be submitted together. */
+  #pack({ access, operation, emptyArguments }: DirectCommand, words: number): void {
+    const { packer } = this.#home;
+    const { count, length } = packer;
+    if (count > 0 && (access !== this.#packed || count >= BATCH_COMMANDS_MAX || length >= BATCH_BYTES_MAX)) {
+      this.#submitPacked();
+    }
+    this.#packed = access;
+    packer.add(operation, this.#decoder, 1, words, emptyArguments);
+  }
+
+  /** Submits what was packed, if there is something. */
+  #submitPacked(): void {
+    const { packer, backend } = this.#home;
+    const { count } = packer;
+    if (count === 0) return;
+    this.#home.counted(count);
+    backend.submit(this.#order, this.#packed, packer.take(), count, this.#replies.slot(count));
+  }
+
   #take(words: readonly Uint8Array[]): void {
-    this.#home.counted();
+    this.#submitPacked();
+    const { backend, packer } = this.#home;
+    this.#home.counted(1);
     const plan = planOf(words, this);
     switch (plan.kind) {
       case "answer":
         return this.#replies.answerNow(plan.reply);
       case "submit":
-        return this.#home.backend.submit(
+        packer.addEncoded(plan.command);
+        return backend.submit(
           this.#order,
           plan.access,
-          plan.command,
-          this.#replies.slot(plan.translate),
+          packer.take(),
+          1,
+          this.#replies.slot(1, plan.translate),
         );
       case "close":
         this.#replies.answerNow(plan.reply);
@@ -184,10 +244,7 @@ export class ClientConnection implements CommandContext {
     if (this.#outputBytes > this.#home.limits.outputBytesMax) return this.close();
     if (this.#flushes) return;
     this.#flushes = true;
-    this.#home.clock.soon(() => {
-      this.#flush();
-      this.#goOn();
-    });
+    this.#home.clock.soon(this.#turnEnds);
   }
 
   #flush(): void {

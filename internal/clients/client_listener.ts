@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CommandPacker } from "../codec/command_batch.ts";
 import type { Clock, Millis } from "../platform/clock.ts";
 import type { Address, Connection, Listener, Network } from "../platform/network.ts";
 import type { Trace } from "../platform/trace.ts";
@@ -49,9 +50,10 @@ export class ClientListener {
       backend,
       limits,
       cursors: new Cursors(limits.cursorsMax),
+      packer: new CommandPacker(),
       info: (sections) => this.#info(sections),
       clientLines: () => [...this.#connections].map((connection) => connection.ownLine()),
-      counted: () => this.#counts.commandsProcessed++,
+      counted: (commands) => this.#counts.commandsProcessed += commands,
       closed: (connection) => {
         this.#connections.delete(connection);
         this.#counts.connected = this.#connections.size;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Operation } from "../codec/command.ts";
 import type { Reply } from "../codec/reply.ts";
 import type { NodeStatus } from "./backend.ts";
 import type { Cursors } from "./cursors.ts";
@@ -37,6 +38,16 @@ export interface CommandContext {
   ownLine(): string;
 }
 
+/** A command that goes to the store with its arguments as they are, and whose answer comes back as it is. */
+export interface DirectCommand {
+  readonly access: "read" | "write";
+  readonly operation: Operation;
+  /** Empty arguments behind those that the client gave. */
+  readonly emptyArguments: number;
+  /** How many words it has then, the name included; 0 where its arity says all there is to say. */
+  readonly words: number;
+}
+
 export interface CommandSpec {
   /** In lower case. */
   readonly name: string;
@@ -45,5 +56,7 @@ export interface CommandSpec {
   readonly access: "read" | "write" | "local";
   /** Where keys stand among the words: first, last, step; zeros for none. */
   readonly keys: readonly [first: number, last: number, step: number];
+  /** Where it can be handed over without a plan. */
+  readonly direct: DirectCommand | null;
   plan(args: readonly Uint8Array[], context: CommandContext): Plan;
 }

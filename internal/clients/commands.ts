@@ -9,7 +9,8 @@
  */
 import { latin1Of } from "../base/latin1.ts";
 import { errorReply, OK, type Reply } from "../codec/reply.ts";
-import { encodeCommand, Operation } from "../codec/command.ts";
+import { encodeCommand, Operation, type WordPlaces } from "../codec/command.ts";
+import { CommandNames } from "./command_names.ts";
 import {
   clientCommand,
   commandCommand,
@@ -17,22 +18,29 @@ import {
   helloCommand,
   raftCommand,
 } from "./server_commands.ts";
-import type { CommandContext, CommandSpec, Plan } from "./command_spec.ts";
+import type { CommandContext, CommandSpec, DirectCommand, Plan } from "./command_spec.ts";
 
 /** Looks a command up and says what it becomes. `words` has at least the name. */
 export function planOf(words: readonly Uint8Array[], context: CommandContext): Plan {
-  const name = nameOf(words[0]);
-  const spec = COMMANDS.get(name);
+  const [name = NOTHING] = words;
+  const spec = NAMES.find(name, 0, name.length);
   if (spec === undefined) return answer(unknownCommand(words));
-  const { arity } = spec;
-  if (arity >= 0 ? words.length !== arity : words.length < -arity) {
-    return answer(errorReply(`ERR wrong number of arguments for '${name}' command`));
+  if (!fits(spec, words.length)) {
+    return answer(errorReply(`ERR wrong number of arguments for '${spec.name}' command`));
   }
   return spec.plan(words.slice(1), context);
 }
 
-function nameOf(word: Uint8Array | undefined): string {
-  return word === undefined || word.length > 32 ? "" : latin1Of(word).toLowerCase();
+/** What a command is that can be handed over as it stands there; `null` where it must be planned. */
+export function directCommand({ bytes, bounds }: WordPlaces, words: number): DirectCommand | null {
+  const spec = NAMES.find(bytes, bounds[0] ?? 0, bounds[1] ?? 0);
+  const direct = spec?.direct ?? null;
+  if (spec === undefined || direct === null || !fits(spec, words)) return null;
+  return direct.words === 0 || direct.words === words ? direct : null;
+}
+
+function fits({ arity }: CommandSpec, words: number): boolean {
+  return arity >= 0 ? words === arity : words >= -arity;
 }
 
 /** As Redis words it, with what the client said cut short and made printable. */
@@ -50,9 +58,9 @@ function answer(reply: Reply): Plan {
   return { kind: "answer", reply };
 }
 
+const NOTHING = new Uint8Array(0);
 const SYNTAX_ERROR = answer(errorReply("ERR syntax error"));
 const NOT_AN_INTEGER = answer(errorReply("ERR value is not an integer or out of range"));
-const NOTHING = new Uint8Array(0);
 
 function write(
   operation: Operation,
@@ -83,6 +91,7 @@ function direct(
     arity,
     access,
     keys,
+    direct: { access, operation, emptyArguments: 0, words: 0 },
     plan: (args) => access === "read" ? read(operation, args) : write(operation, args),
   };
 }
@@ -93,8 +102,9 @@ function special(
   access: CommandSpec["access"],
   keys: readonly [first: number, last: number, step: number],
   plan: CommandSpec["plan"],
+  direct: DirectCommand | null = null,
 ): CommandSpec {
-  return { name, arity, access, keys, plan };
+  return { name, arity, access, keys, direct, plan };
 }
 
 const NO_KEYS = [0, 0, 0] as const;
@@ -115,7 +125,12 @@ const SPECS: readonly CommandSpec[] = [
   direct("setnx", 3, "write", Operation.setnx),
   direct("getdel", 2, "write", Operation.getdel),
   direct("append", 3, "write", Operation.append),
-  special("set", -3, "write", ONE_KEY, planSet),
+  special("set", -3, "write", ONE_KEY, planSet, {
+    access: "write",
+    operation: Operation.set,
+    emptyArguments: 1,
+    words: 3,
+  }),
   special("getset", 3, "write", ONE_KEY, (args) => write(Operation.set, [...args, ascii("G")])),
   special(
     "mset",
@@ -193,6 +208,7 @@ const SPECS: readonly CommandSpec[] = [
 ];
 
 const COMMANDS: ReadonlyMap<string, CommandSpec> = new Map(SPECS.map((spec) => [spec.name, spec]));
+const NAMES = new CommandNames(SPECS);
 
 function ascii(word: string): Uint8Array {
   return new TextEncoder().encode(word);

@@ -171,6 +171,18 @@ export function decodeCbor(bytes: Uint8Array): Decoded {
   return left > 0 ? { reason: `${left} bytes follow the value` } : { value };
 }
 
+/** Values one behind another (RFC 8742), or why they are none. */
+export function decodeCborSequence(bytes: Uint8Array): readonly CborValue[] | string {
+  const reader = new Reader(bytes);
+  const values: CborValue[] = [];
+  while (reader.at < bytes.length) {
+    const value = reader.value(0);
+    if (reader.reason !== null) return reader.reason;
+    values.push(value);
+  }
+  return values;
+}
+
 /** Goes through the bytes once; after a reason nothing it gives means anything. */
 class Reader {
   readonly #bytes: Uint8Array;

@@ -65,6 +65,52 @@ export function encodeCommand(operation: Operation, args: readonly Uint8Array[])
   return bytes;
 }
 
+/** Words that stand in bytes: the first from `bounds[0]` to `bounds[1]`, and so on. */
+export interface WordPlaces {
+  readonly bytes: Uint8Array;
+  readonly bounds: Int32Array;
+}
+
+/** Arguments that are copied one byte after another; a call costs as much. */
+const SHORT_BYTES = 24;
+
+/** How long a command with the arguments from `first` to below `end` becomes. */
+export function encodedLength({ bounds }: WordPlaces, first: number, end: number): number {
+  let total = 1;
+  for (let i = first; i < end; i++) {
+    const length = (bounds[2 * i + 1] ?? 0) - (bounds[2 * i] ?? 0);
+    total += lengthBytes(length) + length;
+  }
+  return total;
+}
+
+/** Puts a command together at a place that has room for it; the arguments from `first` to below `end` are copied. */
+export function encodeCommandInto(
+  target: Uint8Array,
+  place: number,
+  operation: Operation,
+  { bytes, bounds }: WordPlaces,
+  first: number,
+  end: number,
+): void {
+  let at = place;
+  target[at++] = operation;
+  for (let i = first; i < end; i++) {
+    const from = bounds[2 * i] ?? 0;
+    const to = bounds[2 * i + 1] ?? 0;
+    let left = to - from;
+    while (left > 127) {
+      target[at++] = (left & 127) | 128;
+      left >>>= 7;
+    }
+    target[at++] = left;
+    if (to - from > SHORT_BYTES) {
+      target.set(bytes.subarray(from, to), at);
+      at += to - from;
+    } else for (let source = from; source < to; source++) target[at++] = bytes[source] ?? 0;
+  }
+}
+
 function lengthBytes(length: number): number {
   return length < 128 ? 1 : length < 16_384 ? 2 : length < 2_097_152 ? 3 : length < 268_435_456 ? 4 : 5;
 }

@@ -12,21 +12,22 @@
  * | 7 | InstallSnapshot request | term, snapshotIndex, snapshotTerm, round, diskMs, loopMs |
  * | 8 | InstallSnapshot response | term, requestTerm, round, matchIndex, epoch |
  * | 9 | TimeoutNow request | term, lastLogIndex |
- * | 16 | forward request | term, life, then an array of [requestId, isWrite, afterRequestId, command] |
- * | 17 | forward response | life, then an array of [requestId, reply] |
+ * | 16 | forward request | term, life, then an array of [requestId, isWrite, afterRequestId, commands] |
+ * | 17 | forward response | life, then an array of [requestId, replies] |
  * | 18 | ping | number |
  * | 19 | pong | number |
  *
  * Keeps true: whatever arrives becomes a message whose every field was checked, or a reason; never an exception. So the core's assertions
- * speak about our own code only. Another kind of message is one more case in each of the two functions.
+ * speak about our own code only. The lengths of forwarded commands add up, so they may be put into an entry as they are. Another kind of message is one more case in each of the two functions.
  *
  * @module
  */
 import { assertNever } from "../base/assert.ts";
 import type { Entry } from "../raft/types.ts";
 import { type CborValue, CborWriter, decodeCbor } from "./cbor.ts";
+import { countCommands } from "./command_batch.ts";
 import { FRAME_HEADER_BYTES, sealFrame } from "./frame.ts";
-import type { ForwardedCommand, ForwardedReply, PeerMessage } from "./peer_message.ts";
+import type { ForwardedBatch, ForwardedReplies, PeerMessage } from "./peer_message.ts";
 import { decodeEntries, encodeEntries, recordOf } from "./record.ts";
 
 /** Shows that a connection is alive in both directions; answered by a pong with the same number. */
@@ -67,11 +68,14 @@ function roomFor(message: WireMessage): number {
       return SCALARS_BYTES + recordBytesOf(message.entries);
     case "forwardRequest":
       return message.requests.reduce(
-        (sum, { command }) => sum + SCALARS_BYTES + command.length,
+        (sum, { commands }) => sum + SCALARS_BYTES + commands.length,
         SCALARS_BYTES,
       );
     case "forwardResponse":
-      return message.responses.reduce((sum, { reply }) => sum + SCALARS_BYTES + reply.length, SCALARS_BYTES);
+      return message.responses.reduce(
+        (sum, { replies }) => sum + SCALARS_BYTES + replies.length,
+        SCALARS_BYTES,
+      );
     default:
       return SCALARS_BYTES;
   }
@@ -132,22 +136,22 @@ function writeMessage(writer: CborWriter, message: WireMessage): void {
       writer.array(4);
       for (const field of [16, message.term, message.life]) writer.number(field);
       writer.array(message.requests.length);
-      for (const { requestId, access, afterRequestId, command } of message.requests) {
+      for (const { requestId, access, afterRequestId, commands } of message.requests) {
         writer.array(4);
         writer.number(requestId);
         writer.boolean(access === "write");
         writer.number(afterRequestId);
-        writer.bytes(command);
+        writer.bytes(commands);
       }
       return;
     case "forwardResponse":
       writer.array(3);
       for (const field of [17, message.life]) writer.number(field);
       writer.array(message.responses.length);
-      for (const { requestId, reply } of message.responses) {
+      for (const { requestId, replies } of message.responses) {
         writer.array(2);
         writer.number(requestId);
-        writer.bytes(reply);
+        writer.bytes(replies);
       }
       return;
     case "ping":
@@ -342,19 +346,23 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
     case 16: {
       const term = fields.number("term");
       const life = fields.number("life");
-      const requests = fields.rows("requests", 4, (row): ForwardedCommand => ({
-        requestId: row.number("requestId"),
-        access: row.boolean("isWrite") ? "write" : "read",
-        afterRequestId: row.number("afterRequestId"),
-        command: row.bytes("command"),
-      }));
+      const requests = fields.rows("requests", 4, (row): ForwardedBatch => {
+        const requestId = row.number("requestId");
+        const access = row.boolean("isWrite") ? "write" : "read";
+        const afterRequestId = row.number("afterRequestId");
+        const commands = row.bytes("commands");
+        const count = countCommands(commands);
+        if (typeof count === "string") row.refuse(count);
+        else if (count === 0) row.refuse("there is no command");
+        return { requestId, access, afterRequestId, count: Number(count), commands };
+      });
       return { kind: "forwardRequest", term, life, requests };
     }
     case 17: {
       const life = fields.number("life");
-      const responses = fields.rows("responses", 2, (row): ForwardedReply => ({
+      const responses = fields.rows("responses", 2, (row): ForwardedReplies => ({
         requestId: row.number("requestId"),
-        reply: row.bytes("reply"),
+        replies: row.bytes("replies"),
       }));
       return { kind: "forwardResponse", life, responses };
     }

@@ -7,14 +7,17 @@
 import type { Message } from "../raft/message.ts";
 import type { Term } from "../raft/types.ts";
 
-/** One client command on its way to the leader. */
-export interface ForwardedCommand {
-  /** Names the command between these two servers; the answer carries it. At least 1, and counts up in one life. */
+/** Commands of one client on their way to the leader, all reads or all writes. */
+export interface ForwardedBatch {
+  /** Names the batch between these two servers; the answer carries it. At least 1, and counts up in one life. */
   readonly requestId: number;
   readonly access: "read" | "write";
-  /** An earlier write of the same client, sent before, that this read must see; 0 for none. */
+  /** An earlier batch of writes of the same client, sent before, that these reads must see; 0 for none. */
   readonly afterRequestId: number;
-  readonly command: Uint8Array;
+  /** How many commands there are; counted on arrival, not sent. */
+  readonly count: number;
+  /** In the encoding of codec/command_batch.ts. */
+  readonly commands: Uint8Array;
 }
 
 /** A follower hands over what its clients asked; taken only by the leader of `term`. */
@@ -23,13 +26,13 @@ export interface ForwardRequest {
   readonly term: Term;
   /** Drawn by the sender at its start: its request ids count up within it. */
   readonly life: number;
-  readonly requests: readonly ForwardedCommand[];
+  readonly requests: readonly ForwardedBatch[];
 }
 
-export interface ForwardedReply {
+export interface ForwardedReplies {
   readonly requestId: number;
-  /** A reply in the encoding of codec/reply.ts. */
-  readonly reply: Uint8Array;
+  /** One for each command of the batch, in the encoding of codec/reply.ts. */
+  readonly replies: Uint8Array;
 }
 
 /** The leader's answers. */
@@ -37,7 +40,7 @@ export interface ForwardResponse {
   readonly kind: "forwardResponse";
   /** The life of the requests: another life of the same server counts its requests from 1 again. */
   readonly life: number;
-  readonly responses: readonly ForwardedReply[];
+  readonly responses: readonly ForwardedReplies[];
 }
 
 export type PeerMessage = Message | ForwardRequest | ForwardResponse;

@@ -54,30 +54,54 @@ export interface FoundRecord {
   readonly end: number;
 }
 
-/** The bytes behind the header of an entry's record. */
-function payloadOf({ configuration, payload }: Entry): Uint8Array {
-  return configuration === null ? payload : encodeConfiguration(configuration);
+/** Payloads that stand behind room for the header of their record. */
+const withHeadroom = new WeakSet<Uint8Array>();
+
+/** A payload to be filled in; the record of its entry will be made around it, without a copy. */
+export function allocatePayload(length: number): Uint8Array {
+  const payload = new Uint8Array(RECORD_HEADER_BYTES + length).subarray(RECORD_HEADER_BYTES);
+  withHeadroom.add(payload);
+  return payload;
 }
 
-/** Gives every entry its record, side by side in one allocation where they have none yet. */
+/** Gives every entry its record: around its payload where there is room, else side by side in one allocation. */
 export function encodeEntries(entries: readonly Entry[]): void {
-  if (entries.every(isEncoded)) return;
-  const fresh = entries.filter((entry) => !isEncoded(entry));
-  const payloads = fresh.map(payloadOf);
-  const total = payloads.reduce((sum, payload) => sum + RECORD_HEADER_BYTES + payload.length, 0);
-  const bytes = new Uint8Array(total);
+  let bytes = 0;
+  for (const entry of entries) {
+    if (entry.record !== null) continue;
+    if (withHeadroom.has(entry.payload)) entry.record = recordAround(entry);
+    else if (entry.configuration !== null) {
+      entry.record = recordOfPayload(entry, encodeConfiguration(entry.configuration));
+    } else bytes += RECORD_HEADER_BYTES + entry.payload.length;
+  }
+  if (bytes === 0) return;
+  const shared = new Uint8Array(bytes);
   let at = 0;
-  for (const [i, entry] of fresh.entries()) {
-    const payload = payloads[i] ?? entry.payload;
-    const record = bytes.subarray(at, at + RECORD_HEADER_BYTES + payload.length);
-    encodeRecord(record, CODE_OF[entry.kind], entry.term, entry.index, payload);
+  for (const entry of entries) {
+    if (entry.record !== null) continue;
+    const record = shared.subarray(at, at + RECORD_HEADER_BYTES + entry.payload.length);
+    record.set(entry.payload, RECORD_HEADER_BYTES);
+    sealRecord(record, CODE_OF[entry.kind], entry.term, entry.index);
     entry.record = record;
     at += record.length;
   }
 }
 
-function isEncoded({ record }: Entry): boolean {
-  return record !== null;
+/** A record of its own for a payload that is not the entry's. */
+function recordOfPayload({ kind, term, index }: Entry, payload: Uint8Array): Uint8Array {
+  const record = new Uint8Array(RECORD_HEADER_BYTES + payload.length);
+  record.set(payload, RECORD_HEADER_BYTES);
+  sealRecord(record, CODE_OF[kind], term, index);
+  return record;
+}
+
+/** The room in front of a payload is for one entry only. */
+function recordAround({ payload, kind, term, index }: Entry): Uint8Array {
+  withHeadroom.delete(payload);
+  const from = payload.byteOffset - RECORD_HEADER_BYTES;
+  const record = new Uint8Array(payload.buffer, from, RECORD_HEADER_BYTES + payload.length);
+  sealRecord(record, CODE_OF[kind], term, index);
+  return record;
 }
 
 /** The record of an entry. */
@@ -91,7 +115,8 @@ export function recordOf(entry: Entry): Uint8Array {
 export function encodeHardState({ currentTerm, votedFor }: HardState): Uint8Array {
   const payload = votedFor === null ? new Uint8Array(0) : new TextEncoder().encode(votedFor);
   const record = new Uint8Array(RECORD_HEADER_BYTES + payload.length);
-  encodeRecord(record, HARD_STATE, currentTerm, 0, payload);
+  record.set(payload, RECORD_HEADER_BYTES);
+  sealRecord(record, HARD_STATE, currentTerm, 0);
   return record;
 }
 
@@ -110,23 +135,17 @@ export function encodeCommit(index: LogIndex, term: number): Uint8Array {
 /** A record without a payload. */
 function encodeMark(code: number, term: number, index: LogIndex): Uint8Array {
   const record = new Uint8Array(RECORD_HEADER_BYTES);
-  encodeRecord(record, code, term, index, EMPTY);
+  sealRecord(record, code, term, index);
   return record;
 }
 
-function encodeRecord(
-  record: Uint8Array,
-  code: number,
-  term: number,
-  index: LogIndex,
-  payload: Uint8Array,
-): void {
+/** Fills in everything of a record but its payload, which stands there. */
+function sealRecord(record: Uint8Array, code: number, term: number, index: LogIndex): void {
   assert(record.length <= RECORD_BYTES_MAX, "A record is no longer than the limit");
   writeUint32(record, 0, record.length);
   writeUint53(record, 8, term);
   writeUint53(record, 16, index);
   record[24] = code;
-  record.set(payload, RECORD_HEADER_BYTES);
   writeUint32(record, 4, checksum(record));
 }
 

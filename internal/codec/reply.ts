@@ -8,7 +8,7 @@
  * @module
  */
 import { assertNever } from "../base/assert.ts";
-import { type CborValue, decodeCbor, encodeCbor } from "./cbor.ts";
+import { type CborValue, CborWriter, decodeCborSequence } from "./cbor.ts";
 
 export type Reply =
   /** `+OK` and its like. No line breaks. */
@@ -33,42 +33,80 @@ export function errorReply(text: string): Reply {
   return { type: "error", text: text.replaceAll(/[\r\n]+/g, " ") };
 }
 
-/** A reply as it travels between servers: CBOR `[code, ...]`. */
-export function encodeReply(reply: Reply): Uint8Array {
-  return encodeCbor(valueOf(reply));
+/** Bytes that a reply takes besides those of a bulk string. */
+const REPLY_BYTES = 16;
+
+/** What one write is answered most often. */
+const ONE_OK = encode([OK]);
+
+/** The answers to a batch as they travel between servers: CBOR `[code, ...]` for each, one behind another. */
+export function encodeReplies(replies: readonly Reply[]): Uint8Array {
+  return replies.length === 1 && replies[0] === OK ? ONE_OK : encode(replies);
 }
 
-function valueOf(reply: Reply): CborValue {
+function encode(replies: readonly Reply[]): Uint8Array {
+  let room = 0;
+  for (const reply of replies) room += REPLY_BYTES + (reply.type === "bulk" ? reply.bytes.length : 0);
+  const writer = new CborWriter(0, room);
+  for (const reply of replies) writeReply(writer, reply);
+  return writer.finish();
+}
+
+function writeReply(writer: CborWriter, reply: Reply): void {
+  writer.array(reply.type === "null" ? 1 : 2);
   switch (reply.type) {
     case "simple":
-      return [0, reply.text];
+      writer.number(0);
+      return writer.text(reply.text);
     case "error":
-      return [1, reply.text];
+      writer.number(1);
+      return writer.text(reply.text);
     case "integer":
-      return [2, String(reply.value)];
+      writer.number(2);
+      return writer.text(String(reply.value));
     case "bulk":
-      return [3, reply.bytes];
+      writer.number(3);
+      return writer.bytes(reply.bytes);
     case "null":
-      return [4];
+      return writer.number(4);
     case "array":
-      return [5, reply.items.map(valueOf)];
+      writer.number(5);
+      writer.array(reply.items.length);
+      for (const item of reply.items) writeReply(writer, item);
+      return;
     case "map":
-      return [6, reply.pairs.map(([key, value]) => [valueOf(key), valueOf(value)])];
+      writer.number(6);
+      writer.array(reply.pairs.length);
+      for (const [key, value] of reply.pairs) {
+        writer.array(2);
+        writeReply(writer, key);
+        writeReply(writer, value);
+      }
+      return;
     default:
       return assertNever(reply, "A reply has a known type");
   }
 }
 
-/** The reply in these bytes, or why there is none. */
-export function decodeReply(bytes: Uint8Array): Reply | string {
-  const decoded = decodeCbor(bytes);
-  return "reason" in decoded ? decoded.reason : replyOf(decoded.value);
+/** The replies in these bytes, or why they are none. */
+export function decodeReplies(bytes: Uint8Array): readonly Reply[] | string {
+  const values = decodeCborSequence(bytes);
+  if (typeof values === "string") return values;
+  const replies: Reply[] = [];
+  for (const value of values) {
+    const reply = replyOf(value);
+    if (typeof reply === "string") return reply;
+    replies.push(reply);
+  }
+  return replies;
 }
 
 function replyOf(value: CborValue | undefined): Reply | string {
   if (!Array.isArray(value)) return "a reply is an array";
   const [code, content]: readonly CborValue[] = value;
-  if (code === 0 && typeof content === "string") return { type: "simple", text: content };
+  if (code === 0 && typeof content === "string") {
+    return content === "OK" ? OK : { type: "simple", text: content };
+  }
   if (code === 1 && typeof content === "string") return errorReply(content);
   if (code === 2 && typeof content === "string" && /^-?\d{1,19}$/.test(content)) {
     return { type: "integer", value: BigInt(content) };

@@ -3,13 +3,14 @@
  *
  * Keeps true: how the bytes were cut into chunks changes nothing; time and memory grow with what arrived, never with what was announced;
  * whatever arrives becomes commands, or one error after which nothing more is read. Arguments are views of the received bytes; whoever
- * keeps one copies it.
+ * keeps one copies it. `scan` takes only what `next` would take in the same way.
  *
  * Source: the Redis serialization protocol specification; error texts are Redis's own where it has one.
  *
  * @module
  */
 import { latin1Of } from "../base/latin1.ts";
+import type { WordPlaces } from "./command.ts";
 
 export interface RequestLimits {
   /** A line: an inline command, or the header of an array or a bulk. */
@@ -37,9 +38,14 @@ const LF = 10;
 const CR = 13;
 const STAR = 42;
 const DOLLAR = 36;
+const ZERO = 48;
+const NINE = 57;
 const TLS_HANDSHAKE = 22;
 
-export class RequestDecoder {
+/** A command of more words is left to `next`. */
+const SCANNED_WORDS_MAX = 9;
+
+export class RequestDecoder implements WordPlaces {
   readonly #limits: RequestLimits;
   #bytes: Uint8Array = new Uint8Array(0);
   /** The next byte to look at, and the end of what arrived. */
@@ -55,6 +61,8 @@ export class RequestDecoder {
   /** The length of the bulk under way, -1 where its header comes next. */
   #bulkLength = -1;
   #error: ProtocolError | null = null;
+  /** Where the words stand that `scan` found. */
+  readonly bounds = new Int32Array(2 * SCANNED_WORDS_MAX);
 
   constructor(limits: RequestLimits) {
     this.#limits = limits;
@@ -88,6 +96,60 @@ export class RequestDecoder {
     }
     this.#bytes.set(chunk, this.#end);
     this.#end += chunk.length;
+  }
+
+  /** What `bounds` speaks of, until the next `push`. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /**
+   * Takes the next command if that is easy: if it is an array of a few bulk strings, arrived as a whole, with nothing wrong. Gives the
+   * number of its words, whose places stand in `bounds` then; or 0, and nothing has happened: `next` knows what is there.
+   */
+  scan(): number {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    let at = this.#at;
+    if (at >= end || bytes[at] !== STAR || this.#argumentsLeft > 0 || this.#error !== null) return 0;
+    const { bulkBytesMax, argumentsMax, commandBytesMax } = this.#limits;
+    const count = (bytes[at + 1] ?? 0) - ZERO;
+    // One digit, so that there are at most nine words.
+    if (!(count >= 1 && count <= 9) || bytes[at + 2] !== CR || bytes[at + 3] !== LF || count > argumentsMax) {
+      return 0;
+    }
+    at += 4;
+    let total = 0;
+    for (let i = 0; i < count; i++) {
+      if (at + 4 > end || bytes[at] !== DOLLAR) return 0;
+      let length = 0;
+      let digits = 0;
+      let byte = bytes[++at] ?? 0;
+      while (byte >= ZERO && byte <= NINE && digits < 8) {
+        length = length * 10 + byte - ZERO;
+        digits++;
+        byte = bytes[++at] ?? 0;
+      }
+      total += length;
+      if (digits === 0 || byte !== CR || length > bulkBytesMax || total > commandBytesMax) return 0;
+      const from = at + 2;
+      const to = from + length;
+      if (to + 2 > end || bytes[at + 1] !== LF || bytes[to] !== CR || bytes[to + 1] !== LF) return 0;
+      this.bounds[2 * i] = from;
+      this.bounds[2 * i + 1] = to;
+      at = to + 2;
+    }
+    this.#at = at;
+    this.#scanned = at;
+    return count;
+  }
+
+  /** The words that `scan` found, as views. */
+  words(count: number): Uint8Array[] {
+    return Array.from(
+      { length: count },
+      (_, i) => this.#bytes.subarray(this.bounds[2 * i] ?? 0, this.bounds[2 * i + 1] ?? 0),
+    );
   }
 
   /** The next command; `null` where more bytes are needed. */

@@ -14,16 +14,17 @@ import { errorReply, type Reply } from "../codec/reply.ts";
 import type { StateMachine } from "../machine/machine.ts";
 import type { Entry, LogIndex } from "../raft/types.ts";
 
-/** A read at its place. */
-export interface PlacedRead {
-  readonly command: Uint8Array;
-  answer(reply: Reply): void;
+/** Reads of one client at their place. */
+export interface PlacedReads {
+  /** In the encoding of codec/command_batch.ts. */
+  readonly commands: Uint8Array;
+  answer(replies: readonly Reply[]): void;
 }
 
 export class Applier {
   readonly #machine: StateMachine;
   #appliedIndex: LogIndex;
-  readonly #reads = new Map<LogIndex, PlacedRead[]>();
+  readonly #reads = new Map<LogIndex, PlacedReads[]>();
 
   constructor(machine: StateMachine, appliedIndex: LogIndex) {
     this.#machine = machine;
@@ -42,22 +43,31 @@ export class Applier {
     const due = this.#reads.get(entry.index);
     if (due !== undefined) {
       this.#reads.delete(entry.index);
-      for (const read of due) read.answer(this.#machine.read(read.command));
+      for (const reads of due) this.#answer(reads);
     }
     return replies;
   }
 
-  /** Answers a released read now if `index` is applied, else as soon as it is. */
-  read(index: LogIndex, read: PlacedRead): void {
-    if (index <= this.#appliedIndex) return read.answer(this.#machine.read(read.command));
+  /** Answers released reads now if `index` is applied, else as soon as it is. */
+  read(index: LogIndex, reads: PlacedReads): void {
+    if (index <= this.#appliedIndex) return this.#answer(reads);
     const due = this.#reads.get(index);
-    if (due === undefined) this.#reads.set(index, [read]);
-    else due.push(read);
+    if (due === undefined) this.#reads.set(index, [reads]);
+    else due.push(reads);
   }
 
   /** Forgets the reads that wait; whoever asked was told otherwise. */
   forgetReads(): void {
     this.#reads.clear();
+  }
+
+  #answer(reads: PlacedReads): void {
+    const commands = decodeCommandBatch(reads.commands);
+    assert(
+      typeof commands !== "string",
+      "What waits was packed here, or its lengths were looked at on arrival",
+    );
+    reads.answer(commands.map((command) => this.#machine.read(command)));
   }
 
   #applyCommands(payload: Uint8Array): readonly Reply[] {

@@ -15,12 +15,12 @@
 import { assert } from "../base/assert.ts";
 import type { ReplySlot } from "../clients/backend.ts";
 import type {
-  ForwardedCommand,
-  ForwardedReply,
+  ForwardedBatch,
+  ForwardedReplies,
   ForwardResponse,
   PeerMessage,
 } from "../codec/peer_message.ts";
-import { decodeReply, encodeReply, type Reply } from "../codec/reply.ts";
+import { decodeReplies, encodeReplies, type Reply } from "../codec/reply.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { ServerId, Term } from "../raft/types.ts";
 import type { NodeLimits } from "./limits.ts";
@@ -28,10 +28,10 @@ import type { Waiter } from "./waiter.ts";
 
 type Send = (to: ServerId, message: PeerMessage) => boolean;
 
-/** What becomes of a command whose answer arrived. */
+/** What becomes of commands whose answers arrived. */
 export interface ForwardOutcome {
-  answer(waiter: Waiter, reply: Reply): void;
-  /** It was certainly not taken, and may be tried again. */
+  answer(waiter: Waiter, replies: readonly Reply[]): void;
+  /** They were certainly not taken, and may be tried again. */
   again(waiter: Waiter): void;
   /** The answer cannot be read. */
   fail(waiter: Waiter, what: string): void;
@@ -61,14 +61,17 @@ export class Forwarder {
     const { forwardCommandsMax, forwardBytesMax } = this.#limits;
     let from = 0;
     while (from < waiters.length) {
-      const requests: ForwardedCommand[] = [];
+      const requests: ForwardedBatch[] = [];
+      let commands = 0;
       let bytes = 0;
       let to = from;
-      for (; to < waiters.length && requests.length < forwardCommandsMax; to++) {
+      for (; to < waiters.length; to++) {
         const waiter = waiters[to];
-        if (waiter === undefined || (to > from && bytes + waiter.command.length > forwardBytesMax)) break;
+        if (waiter === undefined) break;
+        commands += waiter.count;
+        bytes += waiter.commands.length;
+        if (to > from && (commands > forwardCommandsMax || bytes > forwardBytesMax)) break;
         requests.push(this.#requestOf(waiter));
-        bytes += waiter.command.length;
       }
       const batch = waiters.slice(from, to);
       if (!this.#send(leaderId, { kind: "forwardRequest", term, life: this.#life, requests })) {
@@ -86,17 +89,23 @@ export class Forwarder {
   /** The leader answered. */
   answered(from: ServerId, message: ForwardResponse, outcome: ForwardOutcome): void {
     if (message.life !== this.#life) return;
-    for (const { requestId, reply: bytes } of message.responses) {
+    for (const { requestId, replies: bytes } of message.responses) {
       const forwarded = this.#forwarded.get(requestId);
       if (forwarded === undefined || forwarded.leaderId !== from) continue;
       const { waiter } = forwarded;
-      const reply = decodeReply(bytes);
-      if (typeof reply === "string") outcome.fail(waiter, `the answer of ${from} cannot be read: ${reply}`);
-      else if (isCertainRefusal(reply) && waiter.order.newest === waiter) {
+      const replies = decodeReplies(bytes);
+      const wrong = typeof replies === "string"
+        ? replies
+        : replies.length !== waiter.count
+        ? `${replies.length} replies to ${waiter.count} commands`
+        : null;
+      if (typeof replies === "string" || wrong !== null) {
+        outcome.fail(waiter, `the answer of ${from} cannot be read: ${wrong}`);
+      } else if (replies.every(isCertainRefusal) && waiter.order.newest === waiter) {
         this.#forwarded.delete(requestId);
         waiter.stage = "gathered";
         outcome.again(waiter);
-      } else outcome.answer(waiter, reply);
+      } else outcome.answer(waiter, replies);
     }
   }
 
@@ -112,12 +121,12 @@ export class Forwarder {
     if (waiter.stage === "forwarded") this.#forwarded.delete(waiter.forwardId);
   }
 
-  #requestOf(waiter: Waiter): ForwardedCommand {
+  #requestOf(waiter: Waiter): ForwardedBatch {
     waiter.forwardId = ++this.#forwardId;
-    const { access, command, after } = waiter;
+    const { access, count, commands, after } = waiter;
     // A write of this very batch has its number already, since it comes before the read.
     const afterRequestId = after !== null && after.stage !== "answered" ? after.forwardId : 0;
-    return { requestId: waiter.forwardId, access, afterRequestId, command };
+    return { requestId: waiter.forwardId, access, afterRequestId, count, commands };
   }
 }
 
@@ -126,27 +135,32 @@ function isCertainRefusal(reply: Reply): boolean {
   return reply.type === "error" && reply.text.startsWith("NOLEADER ");
 }
 
-/** Where the answer to a forwarded command goes: back to the server that sent it. */
+/** Where the answers to forwarded commands go: back to the server that sent them, together. */
 export class ForwardSlot implements ReplySlot {
   readonly to: ServerId;
   readonly life: number;
   readonly requestId: number;
-  readonly #answered: (slot: ForwardSlot, reply: Reply) => void;
+  readonly #count: number;
+  readonly #replies: Reply[] = [];
+  readonly #answered: (slot: ForwardSlot, replies: readonly Reply[]) => void;
 
   constructor(
     to: ServerId,
     life: number,
     requestId: number,
-    answered: (slot: ForwardSlot, reply: Reply) => void,
+    count: number,
+    answered: (slot: ForwardSlot, replies: readonly Reply[]) => void,
   ) {
     this.to = to;
     this.life = life;
     this.requestId = requestId;
+    this.#count = count;
     this.#answered = answered;
   }
 
   answer(reply: Reply): void {
-    this.#answered(this, reply);
+    this.#replies.push(reply);
+    if (this.#replies.length === this.#count) this.#answered(this, this.#replies);
   }
 }
 
@@ -165,7 +179,7 @@ interface Sender {
 interface Outgoing {
   readonly to: ServerId;
   readonly life: number;
-  readonly replies: ForwardedReply[];
+  readonly batches: { readonly count: number; readonly replies: ForwardedReplies }[];
 }
 
 /** The side that leads: remembers where answers go, and gathers those of one turn. */
@@ -176,6 +190,7 @@ export class ForwardSlots {
   readonly #senders = new Map<ServerId, Sender>();
   #outgoing: Outgoing[] = [];
   #flushes = false;
+  readonly #slotAnswered = (slot: ForwardSlot, replies: readonly Reply[]) => this.#answered(slot, replies);
 
   constructor(limits: NodeLimits, clock: Clock, send: Send) {
     this.#limits = limits;
@@ -212,8 +227,8 @@ export class ForwardSlots {
     for (const { over } of this.#senders.values()) over.clear();
   }
 
-  slot(from: ServerId, life: number, requestId: number): ForwardSlot {
-    return new ForwardSlot(from, life, requestId, (slot, reply) => this.#answered(slot, reply));
+  slot(from: ServerId, life: number, requestId: number, count: number): ForwardSlot {
+    return new ForwardSlot(from, life, requestId, count, this.#slotAnswered);
   }
 
   /** A write of that server's was taken; reads may name it until it is answered. */
@@ -233,33 +248,33 @@ export class ForwardSlots {
     const { forwardCommandsMax, forwardBytesMax } = this.#limits;
     const all = this.#outgoing;
     this.#outgoing = [];
-    for (const { to, life, replies } of all) {
-      let batch: ForwardedReply[] = [];
+    for (const { to, life, batches } of all) {
+      let responses: ForwardedReplies[] = [];
+      let commands = 0;
       let bytes = 0;
-      for (const reply of replies) {
-        if (
-          batch.length > 0 &&
-          (batch.length >= forwardCommandsMax || bytes + reply.reply.length > forwardBytesMax)
-        ) {
-          this.#send(to, { kind: "forwardResponse", life, responses: batch });
-          batch = [];
-          bytes = 0;
+      for (const { count, replies } of batches) {
+        commands += count;
+        bytes += replies.replies.length;
+        if (responses.length > 0 && (commands > forwardCommandsMax || bytes > forwardBytesMax)) {
+          this.#send(to, { kind: "forwardResponse", life, responses });
+          responses = [];
+          commands = count;
+          bytes = replies.replies.length;
         }
-        batch.push(reply);
-        bytes += reply.reply.length;
+        responses.push(replies);
       }
       // Where the answer cannot be sent, the other side's deadline tells its client what is known there.
-      this.#send(to, { kind: "forwardResponse", life, responses: batch });
+      this.#send(to, { kind: "forwardResponse", life, responses });
     }
   }
 
-  #answered({ to, life, requestId }: ForwardSlot, reply: Reply): void {
+  #answered({ to, life, requestId }: ForwardSlot, replies: readonly Reply[]): void {
     const sender = this.#senders.get(to);
     if (sender?.life === life) sender.writes.delete(requestId);
-    const one = { requestId, reply: encodeReply(reply) };
+    const one = { count: replies.length, replies: { requestId, replies: encodeReplies(replies) } };
     const outgoing = this.#outgoing.find((other) => other.to === to && other.life === life);
-    if (outgoing === undefined) this.#outgoing.push({ to, life, replies: [one] });
-    else outgoing.replies.push(one);
+    if (outgoing === undefined) this.#outgoing.push({ to, life, batches: [one] });
+    else outgoing.batches.push(one);
     if (this.#flushes) return;
     this.#flushes = true;
     this.#clock.soon(() => this.flush());

@@ -11,10 +11,10 @@ export interface NodeLimits {
   readonly pendingCommandsMax: number;
   /** Their bytes; may be passed by one command. */
   readonly pendingBytesMax: number;
-  /** Commands and bytes that share one log entry; the bytes may be passed by one command. */
+  /** Commands and bytes that share one log entry; may be passed by what one client asked at once. */
   readonly entryCommandsMax: number;
   readonly entryBytesMax: number;
-  /** Commands and bytes in one message to the leader; the bytes may be passed by one command. */
+  /** Commands and bytes in one message to the leader; may be passed by what one client asked at once. */
   readonly forwardCommandsMax: number;
   readonly forwardBytesMax: number;
   /** A snapshot is taken when so many entries were applied since the last one, */
@@ -35,8 +35,8 @@ export const defaultLimits: NodeLimits = {
   requestTimeoutMs: 5000,
   pendingCommandsMax: 262_144,
   pendingBytesMax: 128 * 1024 * 1024,
-  entryCommandsMax: 256,
-  entryBytesMax: 64 * 1024,
+  entryCommandsMax: 2048,
+  entryBytesMax: 256 * 1024,
   forwardCommandsMax: 2048,
   forwardBytesMax: 512 * 1024,
   snapshotEntries: 100_000,

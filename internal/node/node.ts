@@ -19,9 +19,8 @@ import { assert, AssertionError, assertNever, must } from "../base/assert.ts";
 import { describeError, ExitCode, Refusal } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { Backend, CommandOrder, NodeStatus, ReplySlot } from "../clients/backend.ts";
-import { encodeCommandBatch } from "../codec/command_batch.ts";
 import type { ForwardRequest, PeerMessage } from "../codec/peer_message.ts";
-import { errorReply } from "../codec/reply.ts";
+import { errorReply, type Reply } from "../codec/reply.ts";
 import type { StateMachine } from "../machine/machine.ts";
 import type { Alarm, Clock, Millis } from "../platform/clock.ts";
 import type { Trace } from "../platform/trace.ts";
@@ -34,9 +33,10 @@ import { Applier } from "./applier.ts";
 import { Forwarder, type ForwardSlot, ForwardSlots } from "./forwarding.ts";
 import { HeldMessages } from "./held_messages.ts";
 import type { NodeLimits } from "./limits.ts";
+import { Pending } from "./pending.ts";
 import type { PeerRoom, Store } from "./ports.ts";
 import { statusOf } from "./status.ts";
-import { groupsOf } from "./turn.ts";
+import { entriesOf, groupsOf } from "./turn.ts";
 import { Order, Waiter } from "./waiter.ts";
 
 /** Tells the lives of a server apart: 52 random bits. */
@@ -82,6 +82,12 @@ interface Proposed {
   readonly waiters: readonly Waiter[];
 }
 
+/** The same refusal for each of that many commands. */
+function refuse(slot: ReplySlot, count: number, text: string): void {
+  const reply = errorReply(text);
+  for (let i = 0; i < count; i++) slot.answer(reply);
+}
+
 export class Node implements Backend {
   readonly #options: NodeOptions;
   readonly #clock: Clock;
@@ -107,8 +113,7 @@ export class Node implements Backend {
   #sweep: Alarm | null = null;
 
   /** Everything that waits for an answer, oldest first. */
-  readonly #pending = new Set<Waiter>();
-  #pendingBytes = 0;
+  readonly #pending = new Pending();
   /** What arrived in this turn. */
   #gathered: Waiter[] = [];
   #turnEnds = false;
@@ -177,7 +182,7 @@ export class Node implements Backend {
     this.#running = false;
     this.#alarm?.cancel();
     this.#sweep?.cancel();
-    for (const waiter of [...this.#pending]) this.#fail(waiter, "this server is stopping");
+    for (const waiter of this.#pending.list()) this.#fail(waiter, "this server is stopping");
     this.#forwardSlots.flush();
     this.#options.peers.stop();
   }
@@ -188,31 +193,45 @@ export class Node implements Backend {
     return new Order();
   }
 
-  submit(order: CommandOrder, access: "read" | "write", command: Uint8Array, slot: ReplySlot): void {
+  submit(
+    order: CommandOrder,
+    access: "read" | "write",
+    commands: Uint8Array,
+    count: number,
+    slot: ReplySlot,
+  ): void {
     assert(order instanceof Order, "An order comes from newOrder");
-    this.#take(order, access, command, slot);
+    this.#take(order, access, commands, count, slot);
   }
 
-  /** Takes a command, or refuses it for certain. */
-  #take(order: Order, access: "read" | "write", command: Uint8Array, slot: ReplySlot): Waiter | null {
+  /** Takes commands, or refuses them for certain. */
+  #take(
+    order: Order,
+    access: "read" | "write",
+    commands: Uint8Array,
+    count: number,
+    slot: ReplySlot,
+  ): Waiter | null {
     const { limits } = this.#options;
     if (!this.#running) {
-      slot.answer(errorReply("NOLEADER this server is stopping; it did not happen, try another"));
+      refuse(slot, count, "NOLEADER this server is stopping; it did not happen, try another");
       return null;
     }
-    if (this.#pending.size >= limits.pendingCommandsMax || this.#pendingBytes >= limits.pendingBytesMax) {
-      slot.answer(errorReply(
-        `BUSY ${this.#pending.size} commands with ${this.#pendingBytes} bytes wait already; it did not happen, try again`,
-      ));
+    const { commands: waiting, bytes } = this.#pending;
+    if (waiting + count > limits.pendingCommandsMax || bytes >= limits.pendingBytesMax) {
+      refuse(
+        slot,
+        count,
+        `BUSY ${waiting} commands with ${bytes} bytes wait already; it did not happen, try again`,
+      );
       return null;
     }
-    const deadline = this.#clock.now() + limits.requestTimeoutMs;
-    const waiter = new Waiter(access, command, order, slot, deadline);
+    const now = this.#clock.now();
+    const waiter = new Waiter(access, commands, count, order, slot, now + limits.requestTimeoutMs);
     this.#pending.add(waiter);
-    this.#pendingBytes += command.length;
     this.#gathered.push(waiter);
     this.#endTurnSoon();
-    this.#sweep ??= this.#clock.wakeAt(this.#clock.now() + SWEEP_MS, () => this.#sweepNow());
+    this.#sweep ??= this.#clock.wakeAt(now + SWEEP_MS, () => this.#sweepNow());
     return waiter;
   }
 
@@ -242,6 +261,7 @@ export class Node implements Backend {
   }
 
   #askCore(waiters: readonly Waiter[]): void {
+    const { entryCommandsMax, entryBytesMax } = this.#options.limits;
     for (const { reads, writes } of groupsOf(waiters)) {
       if (reads.length > 0) {
         const requestId = ++this.#requestId;
@@ -252,30 +272,11 @@ export class Node implements Backend {
       if (writes.length > 0) {
         const requestId = ++this.#requestId;
         for (const write of writes) write.stage = "proposed";
-        const entries = this.#entriesOf(writes);
-        this.#asked.set(requestId, entries);
-        const payloads = entries.map((entry) => encodeCommandBatch(entry.map(({ command }) => command)));
-        this.#deliver({ kind: "clientRequest", requestId, payloads });
+        const entries = entriesOf(writes, entryCommandsMax, entryBytesMax);
+        this.#asked.set(requestId, entries.map(({ waiters }) => waiters));
+        this.#deliver({ kind: "clientRequest", requestId, payloads: entries.map(({ payload }) => payload) });
       }
     }
-  }
-
-  /** Cuts writes into entries. */
-  #entriesOf(writes: readonly Waiter[]): readonly (readonly Waiter[])[] {
-    const { entryCommandsMax, entryBytesMax } = this.#options.limits;
-    const entries: Waiter[][] = [];
-    let last: Waiter[] = [];
-    let bytes = Infinity;
-    for (const write of writes) {
-      if (last.length >= entryCommandsMax || bytes + write.command.length > entryBytesMax) {
-        last = [];
-        bytes = 0;
-        entries.push(last);
-      }
-      last.push(write);
-      bytes += write.command.length;
-    }
-    return entries;
   }
 
   /* ---- what the world tells ---- */
@@ -293,7 +294,7 @@ export class Node implements Backend {
         return this.#onForwardRequest(from, message);
       case "forwardResponse":
         return this.#forwarder.answered(from, message, {
-          answer: (waiter, reply) => this.#answer(waiter, reply),
+          answer: (waiter, replies) => this.#answer(waiter, replies),
           again: (waiter) => this.#parked.push(waiter),
           fail: (waiter, what) => this.#fail(waiter, what),
         });
@@ -305,26 +306,27 @@ export class Node implements Backend {
   /** Another server hands us what its clients ask; only the leader of the term that it had in mind takes it. */
   #onForwardRequest(from: ServerId, message: ForwardRequest): void {
     const leads = this.#role === "leader" && message.term === this.#term;
-    for (const { requestId, access, afterRequestId, command } of message.requests) {
-      const slot = this.#forwardSlots.slot(from, message.life, requestId);
+    for (const { requestId, access, afterRequestId, count, commands } of message.requests) {
+      const slot = this.#forwardSlots.slot(from, message.life, requestId, count);
       if (!leads) {
-        this.#refuseForwarded(from, message, access, slot);
+        this.#refuseForwarded(from, message, access, count, slot);
         continue;
       }
       // Only what is meant for this term says anything about its sender's life.
       if (!this.#forwardSlots.isNew(from, message.life, requestId)) continue;
       const order = new Order();
       order.newestWrite = this.#forwardSlots.waiterOf(from, afterRequestId);
-      const waiter = this.#take(order, access, command, slot);
+      const waiter = this.#take(order, access, commands, count, slot);
       if (waiter !== null && access === "write") this.#forwardSlots.took(from, requestId, waiter);
     }
   }
 
-  /** Says that a forwarded command was not taken, if that is certain. */
+  /** Says that forwarded commands were not taken, if that is certain. */
   #refuseForwarded(
     from: ServerId,
     { term, life }: ForwardRequest,
     access: "read" | "write",
+    count: number,
     slot: ForwardSlot,
   ): void {
     const { id } = this.#options;
@@ -333,12 +335,12 @@ export class Node implements Backend {
       ? "no"
       : this.#forwardSlots.mayHaveTaken(from, life, slot.requestId);
     if (taken === "no") {
-      slot.answer(errorReply(`NOLEADER ${id} does not lead term ${term}; it did not happen, try again`));
+      refuse(slot, count, `NOLEADER ${id} does not lead term ${term}; it did not happen, try again`);
     } else if (taken !== "yes") {
-      slot.answer(
-        errorReply(
-          `UNKNOWN ${id} does not lead term ${term} any more; the write may or may not have happened`,
-        ),
+      refuse(
+        slot,
+        count,
+        `UNKNOWN ${id} does not lead term ${term} any more; the write may or may not have happened`,
       );
     }
   }
@@ -436,8 +438,8 @@ export class Node implements Backend {
       if (waiter.stage === "answered") continue;
       waiter.stage = "gathered";
       if (reason === "busy") {
-        this.#answer(
-          waiter,
+        this.#settle(waiter);
+        waiter.answerAll(
           errorReply(
             "BUSY the leader holds as many uncommitted writes as it may; it did not happen, try again",
           ),
@@ -454,8 +456,8 @@ export class Node implements Backend {
       const { after } = waiter;
       waiter.index = Math.max(index, after !== null && after.stage === "proposed" ? after.index : 0);
       this.#applier.read(waiter.index, {
-        command: waiter.command,
-        answer: (reply) => this.#answer(waiter, reply),
+        commands: waiter.commands,
+        answer: (replies) => this.#answer(waiter, replies),
       });
     }
   }
@@ -473,9 +475,13 @@ export class Node implements Backend {
       }
       return;
     }
-    proposed.waiters.forEach((waiter, i) => {
-      this.#answer(waiter, must(replies[i], "Every command of an entry has its reply"));
-    });
+    const [only] = proposed.waiters;
+    if (only !== undefined && proposed.waiters.length === 1) return this.#answer(only, replies);
+    let from = 0;
+    for (const waiter of proposed.waiters) {
+      this.#answer(waiter, replies.slice(from, from + waiter.count));
+      from += waiter.count;
+    }
   }
 
   #changed(role: Role, term: Term, leaderId: ServerId | null): void {
@@ -492,7 +498,7 @@ export class Node implements Backend {
 
   #lostLeadership(): void {
     this.#applier.forgetReads();
-    for (const waiter of [...this.#pending]) {
+    for (const waiter of this.#pending.list()) {
       if (waiter.stage === "proposed" || waiter.stage === "reading") {
         this.#fail(waiter, "leadership was lost");
       }
@@ -503,9 +509,9 @@ export class Node implements Backend {
 
   /* ---- answers ---- */
 
-  #answer(waiter: Waiter, reply: Parameters<Waiter["answer"]>[0]): void {
+  #answer(waiter: Waiter, replies: readonly Reply[]): void {
     this.#settle(waiter);
-    waiter.answer(reply);
+    waiter.answer(replies);
   }
 
   #fail(waiter: Waiter, what: string): void {
@@ -514,7 +520,7 @@ export class Node implements Backend {
   }
 
   #settle(waiter: Waiter): void {
-    if (this.#pending.delete(waiter)) this.#pendingBytes -= waiter.command.length;
+    this.#pending.remove(waiter);
     this.#forwarder.forget(waiter);
   }
 
@@ -542,12 +548,15 @@ export class Node implements Backend {
     this.#sweep = null;
     if (!this.#running) return;
     const now = this.#clock.now();
-    for (const waiter of this.#pending) {
-      if (waiter.deadline > now) break;
-      this.#fail(waiter, `no answer came within ${this.#options.limits.requestTimeoutMs} ms`);
+    for (
+      let next = this.#pending.oldest;
+      next !== null && next.deadline <= now;
+      next = this.#pending.oldest
+    ) {
+      this.#fail(next, `no answer came within ${this.#options.limits.requestTimeoutMs} ms`);
     }
     this.#retryParked();
-    if (this.#pending.size > 0) this.#sweep = this.#clock.wakeAt(now + SWEEP_MS, () => this.#sweepNow());
+    if (this.#pending.commands > 0) this.#sweep = this.#clock.wakeAt(now + SWEEP_MS, () => this.#sweepNow());
   }
 
   #die(refusal: Refusal): void {

@@ -1,5 +1,6 @@
 /**
- * What arrived from clients in one turn of the loop, put into groups that the core can take as one write and one read.
+ * What arrived from clients in one turn of the loop, put into groups that the core can take as one write and one read, and the
+ * writes of a group into entries.
  *
  * In a group the reads are asked for first, then the writes. So a read that follows a write of the same client opens the
  * next group; everything else joins the last one. Clients that only write, or only read, never open a second group.
@@ -9,6 +10,7 @@
  * @module
  */
 import { must } from "../base/assert.ts";
+import { allocatePayload } from "../codec/record.ts";
 import type { Waiter } from "./waiter.ts";
 
 export interface Group {
@@ -31,4 +33,44 @@ export function groupsOf(waiters: readonly Waiter[]): readonly Group[] {
     (waiter.access === "read" ? last.reads : last.writes).push(waiter);
   }
   return groups;
+}
+
+/** Writes that share a log entry. */
+export interface EntryPlan {
+  readonly waiters: readonly Waiter[];
+  readonly payload: Uint8Array;
+}
+
+/** Cuts writes into entries of at most so many commands and bytes; the writes of one waiter stay together. */
+export function entriesOf(
+  writes: readonly Waiter[],
+  commandsMax: number,
+  bytesMax: number,
+): readonly EntryPlan[] {
+  const entries: EntryPlan[] = [];
+  let from = 0;
+  let commands = 0;
+  let bytes = 0;
+  for (const [i, write] of writes.entries()) {
+    if (i > from && (commands + write.count > commandsMax || bytes + write.commands.length > bytesMax)) {
+      entries.push(entryOf(writes.slice(from, i), bytes));
+      from = i;
+      commands = 0;
+      bytes = 0;
+    }
+    commands += write.count;
+    bytes += write.commands.length;
+  }
+  entries.push(entryOf(writes.slice(from), bytes));
+  return entries;
+}
+
+function entryOf(waiters: readonly Waiter[], bytes: number): EntryPlan {
+  const payload = allocatePayload(bytes);
+  let at = 0;
+  for (const { commands } of waiters) {
+    payload.set(commands, at);
+    at += commands.length;
+  }
+  return { waiters, payload };
 }

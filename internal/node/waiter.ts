@@ -1,12 +1,15 @@
 /**
- * One command that waits for its answer, and where it is on its way.
+ * Commands of one client that wait for their answers together, and where they are on their way.
  *
- * Keeps true: it is answered once; what it is told is no more than what is known (DESIGN, certainty of replies):
+ * They are all reads or all writes; the writes stand in one entry of the log, so what is known of one is known of all.
+ *
+ * Keeps true: each command is answered once, in their order; what it is told is no more than what is known (DESIGN, certainty of replies):
  *  - a command that never reached a log, and any read, can be refused for certain (`NOLEADER`, `BUSY`);
  *  - a write that may stand in somebody's log can only be `UNKNOWN` until it is applied.
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 import type { CommandOrder, ReplySlot } from "../clients/backend.ts";
 import { errorReply, type Reply } from "../codec/reply.ts";
 import type { LogIndex, Millis } from "../raft/types.ts";
@@ -14,13 +17,13 @@ import type { LogIndex, Millis } from "../raft/types.ts";
 /** The commands of one connection, as far as their order matters. */
 export class Order implements CommandOrder {
   readonly tag = "CommandOrder";
-  /** The newest command that was submitted in this order and has no answer. */
+  /** The newest commands that were submitted in this order and have no answer. */
   newest: Waiter | null = null;
-  /** The newest write that was submitted in this order and has no answer. */
+  /** The newest writes that were submitted in this order and have no answer. */
   newestWrite: Waiter | null = null;
 }
 
-/** Where a command is. Only `proposed` and `forwarded` writes may have happened. */
+/** Where the commands are. Only `proposed` and `forwarded` writes may have happened. */
 export type Stage =
   /** Not handed to anybody: waits for the end of the turn, or for a leader. */
   | "gathered"
@@ -34,29 +37,38 @@ export type Stage =
 
 export class Waiter {
   readonly access: "read" | "write";
-  readonly command: Uint8Array;
+  /** In the encoding of codec/command_batch.ts. */
+  readonly commands: Uint8Array;
+  /** How many there are. */
+  readonly count: number;
   readonly order: Order;
   readonly deadline: Millis;
   readonly #slot: ReplySlot;
   stage: Stage = "gathered";
-  /** An earlier write of the same client that a read must see. */
+  /** Earlier writes of the same client that reads must see. */
   readonly after: Waiter | null;
   /** The group of the turn to which it was gathered; see turn.ts. */
   group = 0;
-  /** For a proposed write: its place in the log, 0 until the core told. For a read: what must be applied. */
+  /** For proposed writes: their place in the log, 0 until the core told. For reads: what must be applied. */
   index: LogIndex = 0;
-  /** For a forwarded command: the number under which the leader knows it. */
+  /** For forwarded commands: the number under which the leader knows them. */
   forwardId = 0;
+  /** The links of pending.ts. */
+  isPending = false;
+  older: Waiter | null = null;
+  newer: Waiter | null = null;
 
   constructor(
     access: "read" | "write",
-    command: Uint8Array,
+    commands: Uint8Array,
+    count: number,
     order: Order,
     slot: ReplySlot,
     deadline: Millis,
   ) {
     this.access = access;
-    this.command = command;
+    this.commands = commands;
+    this.count = count;
     this.order = order;
     this.#slot = slot;
     this.deadline = deadline;
@@ -65,28 +77,41 @@ export class Waiter {
     if (access === "write") order.newestWrite = this;
   }
 
-  /** Whether a write may have happened, or may yet happen, for all this server knows. */
+  /** Whether writes may have happened, or may yet happen, for all this server knows. */
   get inDoubt(): boolean {
     return this.access === "write" && (this.stage === "proposed" || this.stage === "forwarded");
   }
 
-  /** Tells the client; a second answer is dropped, since a deadline may have come first. */
-  answer(reply: Reply): void {
-    if (this.stage === "answered") return;
-    this.stage = "answered";
-    if (this.order.newest === this) this.order.newest = null;
-    if (this.order.newestWrite === this) this.order.newestWrite = null;
-    this.#slot.answer(reply);
+  /** Tells the client, one reply for each command; a second answer is dropped, since a deadline may have come first. */
+  answer(replies: readonly Reply[]): void {
+    assert(replies.length === this.count, "Every command has its reply");
+    if (!this.#close()) return;
+    for (const reply of replies) this.#slot.answer(reply);
+  }
+
+  /** Tells the client the same for every command. */
+  answerAll(reply: Reply): void {
+    if (!this.#close()) return;
+    for (let i = 0; i < this.count; i++) this.#slot.answer(reply);
   }
 
   /** Tells the client that it failed, as certainly as is known. */
   fail(what: string): void {
-    this.answer(
+    this.answerAll(
       errorReply(
         this.inDoubt
           ? `UNKNOWN ${what}; the write may or may not have happened`
           : `NOLEADER ${what}; it did not happen, try again`,
       ),
     );
+  }
+
+  /** Tells whether there was no answer yet. */
+  #close(): boolean {
+    if (this.stage === "answered") return false;
+    this.stage = "answered";
+    if (this.order.newest === this) this.order.newest = null;
+    if (this.order.newestWrite === this) this.order.newestWrite = null;
+    return true;
   }
 }

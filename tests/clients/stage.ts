@@ -11,6 +11,7 @@ import type { Backend, CommandOrder, NodeStatus, ReplySlot } from "../../interna
 import { ClientListener } from "../../internal/clients/client_listener.ts";
 import { type ClientLimits, defaultClientLimits } from "../../internal/clients/limits.ts";
 import { decodeCommand } from "../../internal/codec/command.ts";
+import { decodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type {
@@ -133,9 +134,41 @@ export const STATUS: NodeStatus = {
   keys: 3,
 };
 
+/** Lets a test answer the commands of a batch in any order; the batch's slot gets the answers in theirs. */
+class BatchSlots {
+  readonly #slot: ReplySlot;
+  readonly #replies: (Reply | null)[] = [];
+  #given = 0;
+
+  constructor(slot: ReplySlot) {
+    this.#slot = slot;
+  }
+
+  next(): ReplySlot {
+    const place = this.#replies.push(null) - 1;
+    return { answer: (reply) => this.#answer(place, reply) };
+  }
+
+  #answer(place: number, reply: Reply): void {
+    // A second answer goes on to the slot, which refuses it.
+    if (place < this.#given) return this.#slot.answer(reply);
+    this.#replies[place] = reply;
+    for (
+      let next = this.#replies[this.#given] ?? null;
+      next !== null;
+      next = this.#replies[this.#given] ?? null
+    ) {
+      this.#given++;
+      this.#slot.answer(next);
+    }
+  }
+}
+
 export class FakeBackend implements Backend {
   readonly machine = new KeyValueMachine();
   readonly submitted: Submitted[] = [];
+  /** How many commands were submitted at a time. */
+  readonly batches: number[] = [];
   /** Answers a command as it comes; `null` lets it wait. */
   answerer: ((command: Submitted) => void) | null = null;
   orders = 0;
@@ -145,10 +178,25 @@ export class FakeBackend implements Backend {
     return { tag: "CommandOrder" };
   }
 
-  submit(order: CommandOrder, access: "read" | "write", command: Uint8Array, slot: ReplySlot): void {
-    const submitted: Submitted = { order, access, command, slot, answered: false };
-    this.submitted.push(submitted);
-    this.answerer?.(submitted);
+  submit(
+    order: CommandOrder,
+    access: "read" | "write",
+    batch: Uint8Array,
+    count: number,
+    slot: ReplySlot,
+  ): void {
+    // The batch must be as it was when the command is performed, however late.
+    const commands = decodeCommandBatch(batch);
+    if (typeof commands === "string" || commands.length !== count || count === 0) {
+      throw new Error(`${count} commands were announced, there are ${commands}`);
+    }
+    this.batches.push(count);
+    const slots = new BatchSlots(slot);
+    const submitted = commands.map((command): Submitted => {
+      return { order, access, command, slot: slots.next(), answered: false };
+    });
+    this.submitted.push(...submitted);
+    for (const one of submitted) this.answerer?.(one);
   }
 
   status(): NodeStatus {

@@ -6,10 +6,18 @@
  * Learnt: a length with its highest bit set is a negative number to JavaScript's bit operations; the table holds one.
  */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { decodeCommandBatch, encodeCommandBatch } from "../../internal/codec/command_batch.ts";
+import type { Random } from "../../internal/base/random.ts";
+import { encodeCommand, Operation, type WordPlaces } from "../../internal/codec/command.ts";
+import {
+  CommandPacker,
+  countCommands,
+  decodeCommandBatch,
+  encodeCommandBatch,
+} from "../../internal/codec/command_batch.ts";
 import {
   bytesOf,
   hexOf,
+  join,
   mutated,
   randomBytes,
   randomOf,
@@ -103,4 +111,56 @@ Deno.test("damaged and random payloads give a reason or a batch of exactly these
     batches++;
   }
   assert(batches > 1000, `only ${batches} were batches`);
+});
+
+/** A command's words, somewhere in bytes of other things. */
+function placed(random: Random, words: readonly Uint8Array[]): WordPlaces {
+  const pieces: Uint8Array[] = [];
+  const bounds = new Int32Array(2 * words.length);
+  let at = 0;
+  for (const [i, word] of words.entries()) {
+    const gap = randomBytes(random, 5);
+    pieces.push(gap, word);
+    bounds[2 * i] = at + gap.length;
+    at += gap.length + word.length;
+    bounds[2 * i + 1] = at;
+  }
+  return { bytes: join(...pieces), bounds };
+}
+
+Deno.test("what is packed from places is what is encoded from arguments; batches stay as they were given", () => {
+  const random = randomOf("batch/packer");
+  const packer = new CommandPacker();
+  const given: { readonly batch: Uint8Array; readonly expected: string }[] = [];
+  for (let i = 0; i < 400; i++) {
+    const commands: Uint8Array[] = [];
+    for (let count = random.between(0, 5); count > 0; count--) {
+      const lengthMax = [3, 30, 300, 20_000][random.below(4)] ?? 0;
+      const words = Array.from({ length: random.between(1, 4) }, () => randomBytes(random, lengthMax));
+      const empty = random.below(3);
+      const encoded = encodeCommand(Operation.set, [
+        ...words.slice(1),
+        ...new Array<Uint8Array>(empty).fill(new Uint8Array(0)),
+      ]);
+      if (random.chance(1, 4)) packer.addEncoded(encoded);
+      else packer.add(Operation.set, placed(random, words), 1, words.length, empty);
+      commands.push(encoded);
+      assertEquals(packer.count, commands.length);
+    }
+    const expected = hexOf(encodeCommandBatch(commands));
+    assertEquals(packer.length * 2, expected.length);
+    given.push({ batch: packer.take(), expected });
+    assertEquals([packer.count, packer.length], [0, 0]);
+  }
+  for (const { batch, expected } of given) assertEquals(hexOf(batch), expected);
+});
+
+Deno.test("commands are counted as they are found, or refused for the same reason", () => {
+  const random = randomOf("batch/count");
+  for (let i = 0; i < 2000; i++) {
+    const commands = Array.from({ length: random.between(0, 5) }, () => randomBytes(random, 9));
+    const batch = mutated(random, encodeCommandBatch(commands));
+    const decoded = decodeCommandBatch(batch);
+    assertEquals(countCommands(batch), typeof decoded === "string" ? decoded : decoded.length);
+  }
 });

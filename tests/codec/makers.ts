@@ -4,6 +4,7 @@
  * @module
  */
 import type { Random } from "../../internal/base/random.ts";
+import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import type { WireMessage } from "../../internal/codec/message_codec.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
 import type { Health } from "../../internal/raft/message.ts";
@@ -167,11 +168,13 @@ export const messageMakers: {
     life: randomNumber(random),
     requests: Array.from({ length: random.between(0, 4) }, () => {
       const requestId = randomNumber(random, 1);
+      const count = random.between(1, 4);
       return {
         requestId,
         access: random.chance(1, 2) ? "read" : "write",
         afterRequestId: randomNumber(random, 0, requestId - 1),
-        command: randomBytes(random, 300),
+        count,
+        commands: encodeCommandBatch(Array.from({ length: count }, () => randomBytes(random, 200))),
       };
     }),
   }),
@@ -180,7 +183,7 @@ export const messageMakers: {
     life: randomNumber(random),
     responses: Array.from({ length: random.between(0, 4) }, () => ({
       requestId: randomNumber(random, 1),
-      reply: randomBytes(random, 300),
+      replies: randomBytes(random, 300),
     })),
   }),
   ping: (random) => ({ kind: "ping", number: randomNumber(random) }),

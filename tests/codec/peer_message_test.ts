@@ -9,6 +9,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { type CborValue, decodeCbor, encodeCbor } from "../../internal/codec/cbor.ts";
+import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { decodeMessage, encodeMessage } from "../../internal/codec/message_codec.ts";
 import type { ForwardRequest, ForwardResponse, PeerMessage } from "../../internal/codec/peer_message.ts";
@@ -41,20 +42,21 @@ Deno.test("every kind of message has a code of its own, and ping and pong two ot
 });
 
 Deno.test("forwarded commands keep their order, equal ones stay apart, and reads stay reads", () => {
-  const command = bytesOf("40 01 6b");
+  const commands = encodeCommandBatch([bytesOf("40 01 6b")]);
   const sent: ForwardRequest = {
     kind: "forwardRequest",
     term: 3,
     life: Number.MAX_SAFE_INTEGER,
     requests: [
-      { requestId: 2, access: "write", afterRequestId: 0, command },
-      { requestId: 2, access: "write", afterRequestId: 0, command },
-      { requestId: 1, access: "read", afterRequestId: 2, command: new Uint8Array(0) },
+      { requestId: 2, access: "write", afterRequestId: 0, count: 1, commands },
+      { requestId: 2, access: "write", afterRequestId: 0, count: 1, commands },
+      { requestId: 1, access: "read", afterRequestId: 2, count: 2, commands: new Uint8Array(8) },
       {
         requestId: Number.MAX_SAFE_INTEGER,
         access: "read",
         afterRequestId: 0,
-        command: new Uint8Array(70_000),
+        count: 1,
+        commands: encodeCommandBatch([new Uint8Array(70_000)]),
       },
     ],
   };
@@ -67,16 +69,16 @@ Deno.test("answers keep their order and their bytes", () => {
     kind: "forwardResponse",
     life: 5,
     responses: [
-      { requestId: 9, reply: bytesOf("8104") },
-      { requestId: 9, reply: new Uint8Array(0) },
-      { requestId: 1, reply: Uint8Array.from({ length: 256 }, (_, i) => i) },
+      { requestId: 9, replies: bytesOf("8104") },
+      { requestId: 9, replies: new Uint8Array(0) },
+      { requestId: 1, replies: Uint8Array.from({ length: 256 }, (_, i) => i) },
     ],
   };
   assertEquals(decodeMessage(encodeMessage(sent)), sent);
   assertEquals(decodeMessage(encodeMessage({ ...sent, responses: [] })), { ...sent, responses: [] });
 });
 
-const BYTES = bytesOf("00");
+const BYTES = bytesOf("00000000");
 const REQUEST: readonly CborValue[] = [1, true, 0, BYTES];
 const RESPONSE: readonly CborValue[] = [1, BYTES];
 
@@ -93,9 +95,13 @@ const REQUEST_ROWS: readonly (readonly [row: CborValue, reason: string])[] = [
   [[1, "write", 0, BYTES], "isWrite is neither true nor false"],
   [[1, null, 0, BYTES], "isWrite is neither true nor false"],
   [[1, true, null, BYTES], "afterRequestId is no number"],
-  [[1, true, 0, "00"], "command is no byte string"],
-  [[1, true, 0, [0]], "command is no byte string"],
+  [[1, true, 0, "00"], "commands is no byte string"],
+  [[1, true, 0, [0]], "commands is no byte string"],
   [[null, null, null, null], "requestId is no number"],
+  [[1, true, 0, new Uint8Array(0)], "there is no command"],
+  [[1, true, 0, bytesOf("000000")], "3 bytes are left where a length has 4"],
+  [[1, true, 0, bytesOf("02000000ff")], "a command has 2 bytes, 1 are left"],
+  [[1, false, 0, bytesOf("0000000000")], "1 bytes are left where a length has 4"],
 ];
 
 for (const [row, reason] of REQUEST_ROWS) {
@@ -111,8 +117,8 @@ const RESPONSE_ROWS: readonly (readonly [row: CborValue, reason: string])[] = [
   [[1, BYTES, BYTES], "an item of responses is no array of 2"],
   [BYTES, "an item of responses is no array of 2"],
   [["1", BYTES], "requestId is no number"],
-  [[1, "text"], "reply is no byte string"],
-  [[1, null], "reply is no byte string"],
+  [[1, "text"], "replies is no byte string"],
+  [[1, null], "replies is no byte string"],
 ];
 
 for (const [row, reason] of RESPONSE_ROWS) {

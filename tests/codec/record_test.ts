@@ -11,6 +11,7 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { AssertionError } from "../../internal/base/assert.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import {
+  allocatePayload,
   decodeEntries,
   decodeRecord,
   encodeCommit,
@@ -175,6 +176,28 @@ Deno.test("an entry is encoded once, those without a record side by side in one 
   assertEquals([a.record?.byteOffset, c.record?.byteOffset], [0, recordBytes(a)]);
   assertEquals(watchAllocations(() => encodeEntries([a, b, c])).allocated, []);
   assertStrictEquals(recordOf(a), a.record);
+});
+
+Deno.test("the record of an allocated payload is made around it, once, and is the same bytes", () => {
+  const random = randomOf("record/around");
+  for (let i = 0; i < 100; i++) {
+    const bytes = randomBytes(random, 300);
+    const payload = allocatePayload(bytes.length);
+    payload.set(bytes);
+    const [first, other, again] = [
+      entry(i + 1, 7, "command", payload),
+      entry(i + 2, 7, "command", bytes),
+      entry(i + 3, 8, "command", payload),
+    ];
+    const { allocated } = watchAllocations(() => encodeEntries([first, other, again]));
+    assertEquals(allocated, [entryBytes(other) + entryBytes(again)], "the room is for one record");
+    assertStrictEquals(first.record?.buffer, payload.buffer);
+    for (const made of [first, other, again]) {
+      const plain = entry(made.index, made.term, made.kind, bytes);
+      assertEquals(hexOf(recordOf(made)), hexOf(recordOf(plain)));
+    }
+    assertEquals(payload, bytes);
+  }
 });
 
 Deno.test("what has no record is not encoded: numbers out of range, records that are too long", () => {

@@ -45,16 +45,37 @@ function heard(decoder: RequestDecoder, chunks: readonly Uint8Array[]): Heard {
   return { commands, error: null };
 }
 
+/** The same from a decoder that is asked to scan first, every time; and how many commands it found so. */
+function scanned(decoder: RequestDecoder, chunks: readonly Uint8Array[]): Heard & { readonly easy: number } {
+  const commands: string[][] = [];
+  let easy = 0;
+  for (const chunk of chunks) {
+    decoder.push(chunk);
+    while (true) {
+      const count = decoder.scan();
+      const next = count > 0 ? decoder.words(count) : decoder.next();
+      if (next === null) break;
+      if (next instanceof ProtocolError) {
+        return { commands, error: next.text.slice("Protocol error: ".length), easy };
+      }
+      if (count > 0) easy++;
+      commands.push(next.map(latin1Of));
+    }
+  }
+  return { commands, error: null, easy };
+}
+
 /** The same for a whole text; what it says is the same for every way to cut it. */
 function said(text: string, limits: RequestLimits = defaultRequestLimits): Heard {
   const bytes = bytesOfLatin1(text);
   const whole = heard(new RequestDecoder(limits), [bytes.slice()]);
   for (const chunks of chunkings(bytes)) {
-    assertEquals(
-      heard(new RequestDecoder(limits), chunks),
-      whole,
-      `cut as ${chunks.map(({ length }) => length)}`,
-    );
+    const how = `cut as ${chunks.map(({ length }) => length)}`;
+    // A decoder owns its chunks, so each gets its own.
+    const copies = chunks.map((chunk) => chunk.slice());
+    assertEquals(heard(new RequestDecoder(limits), chunks), whole, how);
+    const { commands, error } = scanned(new RequestDecoder(limits), copies);
+    assertEquals({ commands, error }, whole, how);
   }
   return whole;
 }
@@ -479,11 +500,36 @@ Deno.test("anything at all says the same whole, byte by byte and in random chunk
     const single = Array.from(bytes, (byte) => Uint8Array.of(byte));
     assertEquals(heard(new RequestDecoder(defaultRequestLimits), single), whole);
     const chunks = randomChunks(random, bytes, 12);
+    const copies = chunks.map((chunk) => chunk.slice());
     assertEquals(heard(new RequestDecoder(defaultRequestLimits), chunks), whole);
+    const byScan = scanned(new RequestDecoder(defaultRequestLimits), copies);
+    assertEquals({ commands: byScan.commands, error: byScan.error }, whole);
     commands += whole.commands.length;
     if (whole.error !== null) errors++;
   }
   assert(commands > 1000 && errors > 1000, `${commands} commands, ${errors} errors`);
+});
+
+Deno.test("commands that arrive whole are scanned, with limits as without, and what is not easy is left as it was", () => {
+  const random = randomOf("request/scan");
+  let [easy, hard, errors] = [0, 0, 0];
+  for (let i = 0; i < 4000; i++) {
+    const limits = random.chance(1, 2) ? SMALL : defaultRequestLimits;
+    const pieces = Array.from({ length: random.between(1, 12) }, () => {
+      if (random.chance(1, 8)) return anything(random, 6);
+      return arrayOf(Array.from({ length: random.between(1, 11) }, () => randomBytes(random, 18)));
+    });
+    const bytes = join(...pieces);
+    const chunks = random.chance(1, 2) ? [bytes] : randomChunks(random, bytes, 300);
+    const copies = chunks.map((chunk) => chunk.slice());
+    const expected = heard(new RequestDecoder(limits), chunks);
+    const { commands, error, easy: found } = scanned(new RequestDecoder(limits), copies);
+    assertEquals({ commands, error }, expected);
+    easy += found;
+    hard += commands.length - found;
+    errors += error === null ? 0 : 1;
+  }
+  assert(easy > 2000 && hard > 1000 && errors > 500, `${easy} easy, ${hard} hard, ${errors} errors`);
 });
 
 const DOCUMENTED = [

@@ -10,7 +10,7 @@
  */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { ForwardRequest } from "../../internal/codec/peer_message.ts";
-import { decodeReply, encodeReply, OK, type Reply } from "../../internal/codec/reply.ts";
+import { decodeReplies, encodeReplies, OK, type Reply } from "../../internal/codec/reply.ts";
 import { command, NodeStage } from "./node_stage.ts";
 
 function textOf(reply: Reply | undefined): string {
@@ -28,16 +28,22 @@ function request(term: number, life: number, requestId: number, key = "k"): Forw
     kind: "forwardRequest",
     term,
     life,
-    requests: [{ requestId, access: "write", afterRequestId: 0, command: command("set", key, "v") }],
+    requests: [{
+      requestId,
+      access: "write",
+      afterRequestId: 0,
+      count: 1,
+      commands: command("set", key, "v"),
+    }],
   };
 }
 
 /** What the stage answered to forwarded commands: the number, and the words. */
 function answers(stage: NodeStage): string[] {
   return stage.take("forwardResponse").flatMap(({ life, responses }) =>
-    responses.map(({ requestId, reply }) => {
-      const decoded = decodeReply(reply);
-      return `${life}/${requestId} ${typeof decoded === "string" ? decoded : word([decoded])}`;
+    responses.map(({ requestId, replies }) => {
+      const decoded = decodeReplies(replies);
+      return `${life}/${requestId} ${typeof decoded === "string" ? decoded : word(decoded)}`;
     })
   );
 }
@@ -49,7 +55,7 @@ Deno.test("an answer that was meant for an earlier life of this server is not ta
   const [sent] = stage.take("forwardRequest");
   const requestId = sent?.requests[0]?.requestId ?? 0;
   const life = sent?.life ?? 0;
-  const responses = [{ requestId, reply: encodeReply(OK) }];
+  const responses = [{ requestId, replies: encodeReplies([OK]) }];
   stage.hears("n2", { kind: "forwardResponse", life: life + 1, responses });
   assertEquals(given, []);
   stage.hears("n3", { kind: "forwardResponse", life, responses });
@@ -100,7 +106,13 @@ Deno.test("a frame that comes again after the lead was lost is not refused for c
   assertEquals(answers(stage), ["3/9 NOLEADER"]);
   stage.hears("n2", request(term, 6, 5));
   assertEquals(answers(stage), ["6/5 UNKNOWN"]);
-  const read = { requestId: 6, access: "read" as const, afterRequestId: 0, command: command("get", "k") };
+  const read = {
+    requestId: 6,
+    access: "read" as const,
+    afterRequestId: 0,
+    count: 1,
+    commands: command("get", "k"),
+  };
   stage.hears("n2", { kind: "forwardRequest", term, life: 6, requests: [read] });
   assertEquals(answers(stage), ["6/6 NOLEADER"]);
   stage.hears("n2", request(term + 1, 7, 3));
@@ -145,14 +157,14 @@ Deno.test("a follower's write is UNKNOWN when the connection breaks, NOLEADER wh
 Deno.test("a command that the other side did not take is sent again, unless its client asked for more since", () => {
   const stage = new NodeStage();
   stage.follow("n2", 1);
-  const refusal = encodeReply({ type: "error", text: "NOLEADER n2 does not lead term 1" });
+  const refusal = encodeReplies([{ type: "error", text: "NOLEADER n2 does not lead term 1" }]);
   const given = stage.ask("set", "k", "v");
   const [first] = stage.take("forwardRequest");
   const life = first?.life ?? 0;
   stage.hears("n2", {
     kind: "forwardResponse",
     life,
-    responses: [{ requestId: first?.requests[0]?.requestId ?? 0, reply: refusal }],
+    responses: [{ requestId: first?.requests[0]?.requestId ?? 0, replies: refusal }],
   });
   stage.pass(60);
   const [second] = stage.take("forwardRequest");
@@ -162,7 +174,7 @@ Deno.test("a command that the other side did not take is sent again, unless its 
   const order = stage.node.newOrder();
   const replies: string[] = [];
   for (const key of ["a", "b"]) {
-    stage.node.submit(order, "write", command("set", key, "v"), {
+    stage.node.submit(order, "write", command("set", key, "v"), 1, {
       answer: (reply) => replies.push(`${key} ${word([reply])}`),
     });
   }
@@ -172,7 +184,7 @@ Deno.test("a command that the other side did not take is sent again, unless its 
   stage.hears("n2", {
     kind: "forwardResponse",
     life,
-    responses: [{ requestId: pair?.requests[0]?.requestId ?? 0, reply: refusal }],
+    responses: [{ requestId: pair?.requests[0]?.requestId ?? 0, replies: refusal }],
   });
   assertEquals(replies, ["a NOLEADER"]);
 });
@@ -182,8 +194,8 @@ Deno.test("a read names the write of its own client that it must see", () => {
   stage.follow("n2", 1);
   const order = stage.node.newOrder();
   const slot = { answer: () => {} };
-  stage.node.submit(order, "write", command("set", "k", "v"), slot);
-  stage.node.submit(order, "read", command("get", "k"), slot);
+  stage.node.submit(order, "write", command("set", "k", "v"), 1, slot);
+  stage.node.submit(order, "read", command("get", "k"), 1, slot);
   stage.pass(0);
   const requests = stage.take("forwardRequest").flatMap((message) => message.requests);
   const [write, read] = requests;

@@ -5,6 +5,7 @@
  */
 import { SeededRandom } from "../../internal/base/random.ts";
 import { encodeCommand, Operation } from "../../internal/codec/command.ts";
+import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import type { PeerMessage } from "../../internal/codec/peer_message.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
@@ -140,7 +141,7 @@ export class NodeStage {
   /** A client's command; its answers are gathered. */
   ask(kind: "set" | "get", key: string, value = ""): Reply[] {
     const answers: Reply[] = [];
-    this.node.submit(this.node.newOrder(), kind === "set" ? "write" : "read", command(kind, key, value), {
+    this.node.submit(this.node.newOrder(), kind === "set" ? "write" : "read", command(kind, key, value), 1, {
       answer: (reply) => answers.push(reply),
     });
     this.pass(0);
@@ -157,9 +158,12 @@ export class NodeStage {
   }
 }
 
+/** A batch of one command. */
 export function command(kind: "set" | "get", key: string, value = ""): Uint8Array {
   const encoder = new TextEncoder();
-  return kind === "set"
-    ? encodeCommand(Operation.set, [encoder.encode(key), encoder.encode(value), new Uint8Array(0)])
-    : encodeCommand(Operation.get, [encoder.encode(key)]);
+  return encodeCommandBatch([
+    kind === "set"
+      ? encodeCommand(Operation.set, [encoder.encode(key), encoder.encode(value), new Uint8Array(0)])
+      : encodeCommand(Operation.get, [encoder.encode(key)]),
+  ]);
 }

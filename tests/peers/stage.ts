@@ -4,6 +4,7 @@
  * @module
  */
 import { SeededRandom } from "../../internal/base/random.ts";
+import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import { type CborValue, decodeCbor, encodeCbor } from "../../internal/codec/cbor.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { encodeFrame, FrameDecoder } from "../../internal/codec/frame.ts";
@@ -240,7 +241,13 @@ export function message(number: number, bytes = 0): PeerMessage {
     kind: "forwardRequest",
     term: 1,
     life: 1,
-    requests: [{ requestId: number, access: "read", afterRequestId: 0, command: new Uint8Array(bytes) }],
+    requests: [{
+      requestId: number,
+      access: "read",
+      afterRequestId: 0,
+      count: 1,
+      commands: encodeCommandBatch([new Uint8Array(bytes)]),
+    }],
   };
 }
 

@@ -17,7 +17,7 @@ import { cpuSeconds, residentBytes } from "./usage.ts";
 
 const USAGE = `usage: deno run -A tools/compare/main.ts [options] [SUBJECT...]
   --work set,get        what is asked                     --rounds 5         how often, subjects in turn
-  --clients 1,64,256    connections                       --seconds 2        how long each time, about
+  --clients 1,64,256    connections                       --scale 1          operations each time, times what a second takes
   --pipeline 1,16       commands under way on each        --value-bytes 256  --keys 100000
   --at leader,spread    where the load goes               --json             the figures as JSON
 subjects: raftline, PATH of another build, source:deno, source:bun, ceiling, ceiling:deno, redis`;
@@ -26,7 +26,7 @@ interface Plan {
   readonly subjects: readonly Subject[];
   readonly modes: readonly Mode[];
   readonly rounds: number;
-  readonly seconds: number;
+  readonly scale: number;
   readonly json: boolean;
 }
 
@@ -41,7 +41,7 @@ function planOf(args: readonly string[]): Plan | null {
   }
   const list = (flag: string, otherwise: string) => (flags.get(flag) ?? otherwise).split(",");
   const number = (flag: string, otherwise: number) => Number(flags.get(flag) ?? otherwise);
-  const known = ["--work", "--clients", "--pipeline", "--at", "--rounds", "--seconds", "--json"];
+  const known = ["--work", "--clients", "--pipeline", "--at", "--rounds", "--scale", "--json"];
   if ([...flags.keys()].some((flag) => ![...known, "--value-bytes", "--keys"].includes(flag))) return null;
   const modes = list("--work", "set,get").flatMap((work) =>
     list("--pipeline", "1,16").flatMap((pipeline) =>
@@ -61,7 +61,7 @@ function planOf(args: readonly string[]): Plan | null {
     subjects: (names.length > 0 ? names : ["raftline", "ceiling"]).map(subjectNamed),
     modes,
     rounds: number("--rounds", 5),
-    seconds: number("--seconds", 2),
+    scale: number("--scale", 1),
     json: flags.has("--json"),
   };
 }
@@ -72,35 +72,41 @@ interface Figures extends Seen {
   readonly megabytes: number;
 }
 
+/**
+ * How many operations one measurement takes: about what a second takes on an idle machine. A number and not a time, so
+ * that compilers have seen the same amount of work however busy the machine is.
+ */
+function operationsOf({ work, clients, pipeline }: Mode, scale: number): number {
+  const atOnce = clients * pipeline;
+  const perSecond = atOnce === 1 ? 2500 : atOnce <= 16 ? 30_000 : atOnce <= 256 ? 50_000 : 300_000;
+  return Math.round(perSecond * scale * (work === "get" ? 1.5 : 1));
+}
+
 /** One subject under one kind of load. */
 class Bench {
   readonly figures: Figures[] = [];
   readonly #started: Started;
   readonly #mode: Mode;
-  #perSecond = 2000;
+  readonly #operations: number;
 
-  constructor(started: Started, mode: Mode) {
+  constructor(started: Started, mode: Mode, scale: number) {
     this.#started = started;
     this.#mode = mode;
+    this.#operations = operationsOf(mode, scale);
   }
 
-  /** Fills the store for reads, and lets compilers see the code that is measured. */
-  async warm(seconds: number): Promise<void> {
+  /** Fills the store, and lets compilers see the code that is measured. */
+  async warm(): Promise<void> {
     const { ports } = this.#started;
-    if (this.#mode.work === "get") {
-      await load({ ...this.#mode, work: "set", clients: 32, pipeline: 16 }, ports, 2 * this.#mode.keys);
-    }
-    for (const share of [0.1, 0.4]) {
-      this.#perSecond = (await load(this.#mode, ports, this.#perSecond * seconds * share)).perSecond;
-    }
+    await load({ ...this.#mode, work: "set", clients: 32, pipeline: 16 }, ports, 2 * this.#mode.keys);
+    await load(this.#mode, ports, Math.round(this.#operations / 2));
   }
 
-  async measure(seconds: number): Promise<void> {
+  async measure(): Promise<void> {
     const { ports, pids } = this.#started;
     const before = pids.map((pid) => cpuSeconds([pid]));
-    const seen = await load(this.#mode, ports, Math.round(this.#perSecond * seconds));
+    const seen = await load(this.#mode, ports, this.#operations);
     const used = pids.map((pid, i) => cpuSeconds([pid]) - (before[i] ?? 0));
-    this.#perSecond = seen.perSecond;
     this.figures.push({
       ...seen,
       cpuMicros: used.reduce((a, b) => a + b) / seen.operations * 1e6,
@@ -125,13 +131,16 @@ async function compare(plan: Plan, mode: Mode, directory: string): Promise<void>
     for (const [i, subject] of subjects.entries()) {
       const one = await subject.start(join(directory, String(i)));
       started.push(one);
-      benches.push({ name: subject.name, bench: new Bench(one, mode) });
+      benches.push({ name: subject.name, bench: new Bench(one, mode, plan.scale) });
     }
-    for (const { bench } of benches) await bench.warm(plan.seconds);
+    for (const { bench } of benches) await bench.warm();
     for (let round = 0; round < plan.rounds; round++) {
-      for (const { bench } of benches) await bench.measure(plan.seconds);
+      for (const { bench } of benches) await bench.measure();
     }
     show(plan, mode, benches);
+  } catch (cause) {
+    const said = started.map((one, i) => `${subjects[i]?.name} said:\n${one.said().slice(-2000)}`).join("\n");
+    throw new Error(`${showMode(mode)} failed; ${said}`, { cause });
   } finally {
     await Promise.all(started.map((one) => one.stop()));
     rmSync(directory, { recursive: true, force: true });

@@ -7,14 +7,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import {
-  Cluster,
-  eventually,
-  freePorts,
-  parseInfo,
-  type Program,
-  Running,
-} from "../../tests/process/harness.ts";
+import { eventually, freePorts, parseInfo, type Program, Running } from "../../tests/process/harness.ts";
 import { TestClient } from "../../tests/process/client.ts";
 
 /** A subject that runs. */
@@ -22,6 +15,8 @@ export interface Started {
   /** Every server's port, the best one for load first. */
   readonly ports: readonly number[];
   readonly pids: readonly number[];
+  /** What the servers said on standard error. */
+  said(): string;
   stop(): Promise<void>;
 }
 
@@ -66,17 +61,43 @@ function raftline(name: string, program: Program): Subject {
   return {
     name,
     spreads: true,
-    start: async () => {
-      const cluster = await Cluster.start([program, program, program]);
-      const leader = await cluster.leader();
-      const others = cluster.plans.filter(({ id }) => id !== leader);
+    start: async (directory) => {
+      const ports = await freePorts(6);
+      const ids = ["n1", "n2", "n3"];
+      const peer = (i: number) => `127.0.0.1:${ports[3 + i]}`;
+      const cluster = ids.map((id, i) => `${id}=${peer(i)}`).join(",");
+      const servers = ids.map((id, i) => {
+        const args = ["--id", id, "--data", join(directory, id), "--client", `127.0.0.1:${ports[i]}`];
+        const more = ["--peer", peer(i), "--cluster", cluster, "--request-timeout-ms", "60000"];
+        return new Running(program, ["serve", ...args, ...more]);
+      });
+      const clientPorts = ports.slice(0, 3);
+      let leader = 0;
+      await eventually(`${name} has a leader that everybody follows`, 30_000, async () => {
+        const infos = await Promise.all(clientPorts.map(infoOf));
+        leader = infos.findIndex((info) => info.get("raft_role") === "leader");
+        return leader >= 0 && infos.every((info) => info.get("raft_leader") === ids[leader]);
+      });
+      const [leaderPort] = clientPorts.splice(leader, 1);
       return {
-        ports: [cluster.plan(leader), ...others].map(({ clientPort }) => clientPort),
-        pids: pidsOf(cluster.running.values()),
-        stop: () => cluster.stop(),
+        ports: [leaderPort ?? 0, ...clientPorts],
+        pids: pidsOf(servers),
+        said: () => servers.map(({ stderr }) => stderr).join("---\n"),
+        stop: async () => {
+          await Promise.all(servers.map((one) => one.kill()));
+        },
       };
     },
   };
+}
+
+async function infoOf(port: number): Promise<Map<string, string>> {
+  const client = await TestClient.connect(port);
+  try {
+    return parseInfo(await client.text("INFO", "raft"));
+  } finally {
+    client.close();
+  }
 }
 
 function ceiling(name: string, { command, args }: Program): Subject {
@@ -96,6 +117,7 @@ function ceiling(name: string, { command, args }: Program): Subject {
       return {
         ports: [client],
         pids: pidsOf(all),
+        said: () => all.map(({ stderr }) => stderr).join("---\n"),
         stop: async () => {
           await Promise.all(all.map((one) => one.kill()));
         },
@@ -124,6 +146,7 @@ function redis(name: string): Subject {
       return {
         ports: [port],
         pids: pidsOf([server]),
+        said: () => server.stdout,
         stop: async () => {
           await server.kill();
         },

@@ -1,0 +1,207 @@
+/**
+ * Kind: unit (one node, its disk and its peers played by hand) and property.
+ *
+ * Invariant: commands that were submitted together stand in one entry, are forwarded together and share their fate: each is answered once, in
+ * order, and all as certainly as one. Bounds count commands and bytes, not batches.
+ *
+ * Learnt: the number of replies that comes back is the other side's word; too few would leave a client without an answer.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { SeededRandom } from "../../internal/base/random.ts";
+import type { ReplySlot } from "../../internal/clients/backend.ts";
+import { decodeCommandBatch } from "../../internal/codec/command_batch.ts";
+import { encodeReplies, NULL, OK, type Reply } from "../../internal/codec/reply.ts";
+import { Pending } from "../../internal/node/pending.ts";
+import { entriesOf } from "../../internal/node/turn.ts";
+import { Order, Waiter } from "../../internal/node/waiter.ts";
+import { join } from "../codec/support.ts";
+import { command, NodeStage } from "./node_stage.ts";
+
+/** Submits commands together; gives the first words of their answers, as they come. */
+function askAll(
+  stage: NodeStage,
+  kind: "set" | "get",
+  keys: readonly string[],
+  order = stage.node.newOrder(),
+) {
+  const words: string[] = [];
+  const batch = join(...keys.map((key) => command(kind, key, `of ${key}`)));
+  const slot: ReplySlot = { answer: (reply) => words.push(wordOf(reply)) };
+  stage.node.submit(order, kind === "set" ? "write" : "read", batch, keys.length, slot);
+  stage.pass(0);
+  return words;
+}
+
+function wordOf(reply: Reply): string {
+  if (reply.type === "error" || reply.type === "simple") return reply.text.split(" ")[0] ?? "";
+  return reply.type === "bulk" ? new TextDecoder().decode(reply.bytes) : reply.type;
+}
+
+Deno.test("a leader puts what is submitted together into one entry, and answers each command in its order", () => {
+  const stage = new NodeStage();
+  stage.lead();
+  stage.acknowledge();
+  const { lastIndex } = stage.node.status();
+  const [writes, reads] = [askAll(stage, "set", ["a", "b", "c"]), askAll(stage, "get", ["b", "none", "a"])];
+  const [entry, ...more] = stage.writes.at(-1)?.append ?? [];
+  assertEquals([entry?.index, more.length], [lastIndex + 1, 0]);
+  assertEquals(decodeCommandBatch(entry?.payload ?? new Uint8Array(0)).length, 3);
+  assertEquals([writes, reads], [[], []]);
+  stage.sync();
+  stage.acknowledge();
+  assertEquals(writes, ["OK", "OK", "OK"]);
+});
+
+Deno.test("a turn's batches share an entry, and each client gets the answers to its own", () => {
+  const stage = new NodeStage();
+  stage.lead();
+  stage.acknowledge();
+  const given: string[][] = [];
+  const before = stage.writes.length;
+  // Within one turn: nothing passes between the two.
+  for (const keys of [["a"], ["b", "c"]]) {
+    const words: string[] = [];
+    given.push(words);
+    const batch = join(...keys.map((key) => command("set", key, "v")));
+    stage.node.submit(stage.node.newOrder(), "write", batch, keys.length, {
+      answer: (reply) => words.push(wordOf(reply)),
+    });
+  }
+  stage.pass(0);
+  assertEquals(stage.writes.slice(before).map(({ append }) => append.length), [1]);
+  stage.sync();
+  stage.acknowledge();
+  assertEquals(given, [["OK"], ["OK", "OK"]]);
+});
+
+Deno.test("a follower forwards a batch under one number, and hands on its replies in their order", () => {
+  const stage = new NodeStage();
+  stage.follow("n2", 1);
+  const reads = askAll(stage, "get", ["a", "b", "c"]);
+  const [sent] = stage.take("forwardRequest");
+  const [batch, ...more] = sent?.requests ?? [];
+  assertEquals([batch?.count, batch?.access, more.length], [3, "read", 0]);
+  const replies = encodeReplies([{ type: "bulk", bytes: new TextEncoder().encode("A") }, NULL, OK]);
+  stage.hears("n2", {
+    kind: "forwardResponse",
+    life: sent?.life ?? 0,
+    responses: [{ requestId: batch?.requestId ?? 0, replies }],
+  });
+  assertEquals(reads, ["A", "null", "OK"]);
+});
+
+for (const count of [0, 1, 3]) {
+  Deno.test(`${count} replies to two writes leave both in doubt`, () => {
+    const stage = new NodeStage();
+    stage.follow("n2", 1);
+    const writes = askAll(stage, "set", ["a", "b"]);
+    const [sent] = stage.take("forwardRequest");
+    const replies = encodeReplies(new Array<Reply>(count).fill(OK));
+    stage.hears("n2", {
+      kind: "forwardResponse",
+      life: sent?.life ?? 0,
+      responses: [{ requestId: sent?.requests[0]?.requestId ?? 0, replies }],
+    });
+    assertEquals(writes, ["UNKNOWN", "UNKNOWN"]);
+  });
+}
+
+Deno.test("a batch that was refused for certain is sent again as a whole", () => {
+  const stage = new NodeStage();
+  stage.follow("n2", 1);
+  const writes = askAll(stage, "set", ["a", "b"]);
+  const [first] = stage.take("forwardRequest");
+  const refusal: Reply = { type: "error", text: "NOLEADER n2 does not lead term 1" };
+  stage.hears("n2", {
+    kind: "forwardResponse",
+    life: first?.life ?? 0,
+    responses: [{
+      requestId: first?.requests[0]?.requestId ?? 0,
+      replies: encodeReplies([refusal, refusal]),
+    }],
+  });
+  stage.pass(60);
+  const [second] = stage.take("forwardRequest");
+  assertEquals(second?.requests[0]?.commands, first?.requests[0]?.commands);
+  assertEquals([second?.requests.length, second?.requests[0]?.count, writes], [1, 2, []]);
+});
+
+Deno.test("a leader answers a forwarded batch with a reply for each command, under its number", () => {
+  const stage = new NodeStage();
+  const term = stage.lead();
+  stage.acknowledge();
+  stage.take("forwardResponse");
+  const commands = join(command("set", "a", "v"), command("set", "b", "v"));
+  const batch = { requestId: 4, access: "write", afterRequestId: 0, count: 2, commands } as const;
+  stage.hears("n2", { kind: "forwardRequest", term, life: 7, requests: [batch] });
+  stage.sync();
+  stage.acknowledge();
+  assertEquals(stage.take("forwardResponse"), [
+    { kind: "forwardResponse", life: 7, responses: [{ requestId: 4, replies: encodeReplies([OK, OK]) }] },
+  ]);
+});
+
+Deno.test("the bound on what waits counts commands; a batch that does not fit is refused as a whole", () => {
+  const stage = new NodeStage({ pendingCommandsMax: 5, requestTimeoutMs: 400 });
+  stage.follow("n2", 1);
+  const first = askAll(stage, "set", ["a", "b", "c"]);
+  const second = askAll(stage, "set", ["d", "e", "f"]);
+  const third = askAll(stage, "get", ["g", "h"]);
+  assertEquals([first, second, third], [[], ["BUSY", "BUSY", "BUSY"], []]);
+  stage.pass(600);
+  assertEquals([first, third], [["UNKNOWN", "UNKNOWN", "UNKNOWN"], ["NOLEADER", "NOLEADER"]]);
+  assertEquals(askAll(stage, "get", ["a", "b", "c", "d", "e"]), []);
+});
+
+function randomWaiters(random: SeededRandom): Waiter[] {
+  return Array.from({ length: random.between(1, 30) }, () => {
+    const count = random.between(1, 20);
+    const commands = new Uint8Array(random.between(1, 3000)).fill(random.below(256));
+    return new Waiter("write", commands, count, new Order(), { answer: () => {} }, 0);
+  });
+}
+
+Deno.test("writes are cut into as few entries as their bounds allow, in order, and no batch is cut", () => {
+  const random = new SeededRandom("entries");
+  for (let i = 0; i < 500; i++) {
+    const waiters = randomWaiters(random);
+    const [commandsMax, bytesMax] = [random.between(1, 100), random.between(1, 10_000)];
+    const entries = entriesOf(waiters, commandsMax, bytesMax);
+    assertEquals(entries.flatMap((entry) => entry.waiters), waiters);
+    for (const [j, { waiters: together, payload }] of entries.entries()) {
+      const joined = together.flatMap(({ commands }) => [...commands]);
+      assertEquals([...payload], joined);
+      const count = together.reduce((sum, one) => sum + one.count, 0);
+      const bytes = joined.length;
+      assert(together.length === 1 || (count <= commandsMax && bytes <= bytesMax));
+      const next = entries[j + 1]?.waiters[0];
+      if (next === undefined) continue;
+      assert(
+        count + next.count > commandsMax || bytes + next.commands.length > bytesMax,
+        "the next one fits",
+      );
+    }
+  }
+});
+
+Deno.test("what waits is listed in its order and counted, whoever leaves when", () => {
+  const random = new SeededRandom("pending");
+  const pending = new Pending();
+  const model: Waiter[] = [];
+  for (let i = 0; i < 2000; i++) {
+    const [waiter] = randomWaiters(random);
+    assert(waiter !== undefined);
+    if (random.chance(1, 2)) {
+      pending.add(waiter);
+      model.push(waiter);
+    } else {
+      const [gone] = model.splice(random.below(model.length || 1), 1);
+      pending.remove(gone ?? waiter);
+      pending.remove(waiter);
+    }
+    assertEquals(pending.list(), model);
+    assertEquals(pending.oldest, model[0] ?? null);
+    assertEquals(pending.commands, model.reduce((sum, { count }) => sum + count, 0));
+    assertEquals(pending.bytes, model.reduce((sum, { commands }) => sum + commands.length, 0));
+  }
+});
