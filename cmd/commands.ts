@@ -8,6 +8,7 @@ import { bench, benchCommand } from "./bench.ts";
 import { cli, cliCommand } from "./cli.ts";
 import { demo, demoCommand } from "./demo.ts";
 import { type CommandLine, divide, helpOf, nearest } from "./flags.ts";
+import { operate, operatorLines } from "./operate.ts";
 import { serve } from "./serve.ts";
 import { serveCommand } from "./serve_options.ts";
 import { status, statusCommand } from "./status.ts";
@@ -25,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   { line: cliCommand, run: cli },
   { line: statusCommand, run: status },
   { line: benchCommand, run: bench },
+  ...operatorLines.map((line) => ({ line, run: (args: readonly string[]) => operate(line, args) })),
 ];
 
 /** Runs the command that the words name. */

@@ -28,8 +28,8 @@ export interface CommandLine {
   readonly usage: string;
   readonly flags: readonly Flag[];
   readonly examples: readonly string[];
-  /** Whether words that are no options may follow; everything from the first of them on is theirs. */
-  readonly takesWords: boolean;
+  /** Whether words that are no options may follow; everything from the first of them on is theirs, unless options may stand among them. */
+  readonly takesWords: boolean | "among options";
 }
 
 /** What was given. */
@@ -118,16 +118,24 @@ export interface Divided {
  *
  * The parser below would take a `--` away that stands among the words of a command.
  */
-export function divide({ flags }: CommandLine, args: readonly string[]): Divided {
+export function divide({ flags, takesWords }: CommandLine, args: readonly string[]): Divided {
   const takesValue = (arg: string) => flags.some(({ name, value }) => value !== null && arg === `--${name}`);
+  const options: string[] = [];
+  const words: string[] = [];
   let at = 0;
   while (at < args.length) {
     const arg = args[at] ?? "";
-    if (arg === "--") return { options: args.slice(0, at), words: args.slice(at + 1) };
-    if (!isOption(arg)) break;
-    at += takesValue(arg) ? 2 : 1;
+    if (arg === "--") return { options, words: [...words, ...args.slice(at + 1)] };
+    if (isOption(arg)) {
+      const end = at + (takesValue(arg) ? 2 : 1);
+      options.push(...args.slice(at, end));
+      at = end;
+    } else if (takesWords === "among options") {
+      words.push(arg);
+      at++;
+    } else break;
   }
-  return { options: args.slice(0, at), words: args.slice(at) };
+  return { options, words: [...words, ...args.slice(at)] };
 }
 
 /** A lone dash is a word, as everywhere. */

@@ -20,86 +20,135 @@ import { defaultLimits } from "../internal/node/limits.ts";
 import { Node } from "../internal/node/node.ts";
 import { defaultPeerLimits } from "../internal/peers/limits.ts";
 import { Peers } from "../internal/peers/peers.ts";
-import { type DataDirectory, openDataDirectory } from "../internal/storage/data_directory.ts";
+import { type DataDirectory, lookAtIdentity, openDataDirectory } from "../internal/storage/data_directory.ts";
+import { SnapshotDesk } from "../internal/storage/snapshot_desk.ts";
+import { Advertised } from "./advertised.ts";
 import { whenParentEnds } from "./exit_with_parent.ts";
 import { showAddress } from "./flags.ts";
+import { clusterToJoin } from "./joining.ts";
 import { type Member, readServeOptions, type ServeOptions } from "./serve_options.ts";
 import { runtimeName, version } from "./version.ts";
 
-/** How long a stop may take before the process ends all the same. */
-const STOP_MS = 5000;
+/** How long a stop may take before the process ends all the same; a container's runtime gives ten seconds. */
+const STOP_MS = 9000;
+/** How long clients that come back after the stop are told to go elsewhere. */
+const LAST_WORDS_MS = 500;
 
 export async function serve(args: readonly string[]): Promise<number> {
   const options = readServeOptions(args);
   const ending = endOfService();
   if (options.exitWithParent) whenParentEnds(() => ending.end(null));
   await loadCrc32c();
-  const fileSystem = new DiskFileSystem();
   const random = new SeededRandom(systemSeed());
   const trace = new StderrTrace(options.logLevel);
   const { id, members, data, segmentBytes } = options;
+  const host = { fileSystem: new DiskFileSystem(), clock: new SystemClock(), network: new TcpNetwork() };
+  const clusterId = await clusterIdOf(options, host, trace, ending.ended);
+  if (clusterId === null) return 0;
+  const machine = new KeyValueMachine();
   const directory = await openDataDirectory({
-    fileSystem,
+    fileSystem: host.fileSystem,
     directory: data,
     random: random.fork("storage"),
     trace,
     segmentBytes,
-    wanted: { serverId: id, clusterId: clusterIdOf(members), members: members.map((member) => member.id) },
+    wanted: {
+      serverId: id,
+      clusterId,
+      members: members.map(({ id, address }) => ({ id, address: showAddress(address) })),
+    },
+    restore: ({ digest }) => {
+      const restoration = machine.restore();
+      return { take: (chunk) => restoration.take(chunk), finish: () => restoration.finish(digest) };
+    },
   });
-  const server = assemble(options, directory, random, trace, (refusal) => ending.end(refusal));
+  const server = assemble(options, host, directory, machine, random, trace, (refusal) => ending.end(refusal));
   process.on("uncaughtException", (error) => ending.end(broken(error)));
   process.on("unhandledRejection", (error) => ending.end(broken(error)));
   const refusal = await ending.ended;
   const forced = setTimeout(() => process.exit(refusal?.exitCode ?? 0), STOP_MS);
   trace.event(refusal === null ? "info" : "error", "stopping", { reason: refusal?.message ?? "asked to" });
+  if (refusal === null) await server.retire();
   server.stop();
   // After a refusal the disk or our own state cannot be trusted: nothing more is written.
-  if (refusal === null) await directory.close();
+  if (refusal === null) await server.close();
   clearTimeout(forced);
   if (refusal !== null) throw refusal;
   return 0;
 }
 
+/** The parts of the machine that this server runs on. */
+interface Host {
+  readonly fileSystem: DiskFileSystem;
+  readonly clock: SystemClock;
+  readonly network: TcpNetwork;
+}
+
+interface Server {
+  /** Leaves without leaving anybody in doubt. */
+  retire(): Promise<void>;
+  /** Ends everything but the disk. */
+  stop(): void;
+  close(): Promise<void>;
+}
+
 /** Puts the rooms together around one data directory. */
 function assemble(
   options: ServeOptions,
-  { identity, store, recovered }: DataDirectory,
+  { clock, network }: Host,
+  directory: DataDirectory,
+  machine: KeyValueMachine,
   random: SeededRandom,
   trace: StderrTrace,
   fail: (refusal: Refusal) => void,
-): { stop(): void } {
-  const { id, members, client, peer, settings, requestTimeoutMs, clientsMax, valueBytesMax } = options;
-  const clock = new SystemClock();
-  const network = new TcpNetwork();
-  const clientAddress = showAddress(client);
+): Server {
+  const { id, client, peer, settings, requestTimeoutMs, clientsMax, valueBytesMax } = options;
+  const { snapshotEntries, logMemoryEntries } = options;
+  const { identity: { clusterId, incarnation }, store, recovered } = directory;
+  const peerAt = new Advertised(peer, options.advertisePeer);
+  const clientAt = new Advertised(client, options.advertiseClient);
   const cannotListen = (error: Error) =>
     fail(new Refusal(ExitCode.configuration, error.message, { cause: error }));
+  const self = {
+    clusterId,
+    serverId: id,
+    incarnation,
+    get peerAddress() {
+      return peerAt.text;
+    },
+    get clientAddress() {
+      return clientAt.text;
+    },
+  };
   const peers = new Peers({
     network,
     clock,
     random: random.fork("peers"),
     trace,
     limits: defaultPeerLimits,
-    self: { clusterId: identity.clusterId, serverId: id, incarnation: identity.incarnation, clientAddress },
+    self,
     listenAt: peer,
-    members: members.filter((member) => member.id !== id),
-    onListening: (address) => trace.event("info", "listening for peers", { address: showAddress(address) }),
+    onListening: (address) => {
+      peerAt.bound(address);
+      trace.event("info", "listening for peers", { address: showAddress(address) });
+    },
     onListenError: cannotListen,
   });
+  const snapshots = new SnapshotDesk(directory.snapshots);
   const node = new Node({
     id,
-    clusterId: identity.clusterId,
-    members: members.map((member) => ({ id: member.id, peerAddress: showAddress(member.address) })),
-    clientAddress,
+    clusterId,
+    self,
     settings,
-    limits: { ...defaultLimits, requestTimeoutMs },
+    limits: { ...defaultLimits, requestTimeoutMs, snapshotEntries, logMemoryEntries },
     recovered,
     clock,
     random,
     trace,
     store,
+    snapshots,
     peers,
-    machine: new KeyValueMachine(),
+    machine,
   });
   const clients = new ClientListener({
     network,
@@ -117,20 +166,64 @@ function assemble(
   });
   node.start({ onFatal: fail });
   clients.start(client, {
-    onListening: (address) => trace.event("info", "listening for clients", { address: showAddress(address) }),
+    onListening: (address) => {
+      clientAt.bound(address);
+      trace.event("info", "listening for clients", { address: showAddress(address) });
+    },
     onListenError: cannotListen,
   });
   return {
-    stop: () => {
+    retire: async () => {
       clients.stopAccepting();
+      await new Promise<void>((resolve) => node.retire(resolve));
+      node.stop();
+      await new Promise((resolve) => setTimeout(resolve, clients.isIdle ? 0 : LAST_WORDS_MS));
+    },
+    stop: () => {
       node.stop();
       clients.stop();
+    },
+    close: async () => {
+      await snapshots.close();
+      await directory.close();
     },
   };
 }
 
+/**
+ * Of which cluster this server is: of the one that it was born into, of the one that it is told to join, or of the one that its members
+ * make up. `null` where it was told to stop before anybody answered.
+ */
+async function clusterIdOf(
+  { id, data, join, members }: ServeOptions,
+  { fileSystem, clock, network }: Host,
+  trace: StderrTrace,
+  ended: Promise<Refusal | null>,
+): Promise<string | null> {
+  const identity = await lookAtIdentity(fileSystem, data);
+  if (identity !== null) return identity.clusterId;
+  if (join.length === 0) return clusterIdOfMembers(members);
+  const stopped = new AbortController();
+  void ended.then(() => stopped.abort());
+  const { handshakeMs } = defaultPeerLimits;
+  try {
+    return await clusterToJoin({
+      network,
+      clock,
+      trace,
+      handshakeMs,
+      serverId: id,
+      addresses: join,
+      signal: stopped.signal,
+    });
+  } catch (error) {
+    if (stopped.signal.aborted) return null;
+    throw error;
+  }
+}
+
 /** Two clusters made of different members or addresses have different ids (O7). */
-function clusterIdOf(members: readonly Member[]): string {
+function clusterIdOfMembers(members: readonly Member[]): string {
   const text = members.map(({ id, address }) => `${id}=${showAddress(address)}`).sort().join(",");
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

@@ -22,10 +22,17 @@ export interface ServeOptions {
   readonly data: string;
   readonly client: Address;
   readonly peer: Address;
-  /** Every voter, this server among them. */
+  /** What others are told, where that is not where the server listens. */
+  readonly advertisePeer: Address | null;
+  readonly advertiseClient: Address | null;
+  /** Every voter at the cluster's birth, this server among them; empty where it joins a cluster. */
   readonly members: readonly Member[];
+  /** Peer addresses of a cluster to join; empty where it is not to join one. */
+  readonly join: readonly Address[];
   readonly settings: Settings;
   readonly segmentBytes: number;
+  readonly snapshotEntries: number;
+  readonly logMemoryEntries: number;
   readonly valueBytesMax: number;
   readonly clientsMax: number;
   readonly requestTimeoutMs: number;
@@ -60,8 +67,25 @@ export const serveCommand: CommandLine = {
     {
       name: "cluster",
       value: "ID=HOST:PORT,...",
-      help: "every member's id and peer address",
+      help: "at the cluster's birth: every member's id and peer address",
       default: "only this server",
+    },
+    {
+      name: "join",
+      value: "HOST:PORT,...",
+      help: "instead: peer addresses of a cluster that will add this server (raftline add)",
+    },
+    {
+      name: "advertise-peer",
+      value: "HOST:PORT",
+      help: "where other servers are told to reach it",
+      default: "its word in --cluster, or --peer",
+    },
+    {
+      name: "advertise-client",
+      value: "HOST:PORT",
+      help: "where clients are told to reach it",
+      default: "--client",
     },
     {
       name: "profile",
@@ -82,6 +106,24 @@ export const serveCommand: CommandLine = {
       value: "MS",
       help: "a command without an answer is told so after",
       default: "5000",
+    },
+    {
+      name: "lease-drift-permille",
+      value: "N",
+      help: "allow reads on a lease; clocks drift apart by at most N thousandths",
+      default: "no such reads",
+    },
+    {
+      name: "snapshot-entries",
+      value: "COUNT",
+      help: "take a snapshot after so many entries",
+      default: String(defaultLimits.snapshotEntries),
+    },
+    {
+      name: "log-memory-entries",
+      value: "COUNT",
+      help: "entries that stay at hand for followers that lag",
+      default: String(defaultLimits.logMemoryEntries),
     },
     {
       name: "segment-bytes",
@@ -124,6 +166,9 @@ export function readServeOptions(args: readonly string[]): ServeOptions {
   }
   const client = flags.address("client", { host: "127.0.0.1", port: 7001 });
   const members = membersOf(flags);
+  if (members !== null && flags.has("join")) {
+    throw contradiction("--cluster and --join are both given: a cluster is born, or joined");
+  }
   const own = members?.find((member) => member.id === id)?.address;
   if (members !== null && own === undefined) {
     throw contradiction(`--cluster does not name --id ${id}`);
@@ -147,9 +192,14 @@ export function readServeOptions(args: readonly string[]): ServeOptions {
     data: flags.text("data") ?? "./raftline-data",
     client,
     peer,
-    members: members ?? [{ id, address: peer }],
+    advertisePeer: flags.has("advertise-peer") ? flags.address("advertise-peer", peer) : own ?? null,
+    advertiseClient: flags.has("advertise-client") ? flags.address("advertise-client", client) : null,
+    members: members ?? (flags.has("join") ? [] : [{ id, address: peer }]),
+    join: flags.addresses("join", []),
     settings: settingsOf(flags),
     segmentBytes: flags.integer("segment-bytes", SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, 2 ** 30),
+    snapshotEntries: flags.integer("snapshot-entries", defaultLimits.snapshotEntries, 10, 1_000_000_000),
+    logMemoryEntries: flags.integer("log-memory-entries", defaultLimits.logMemoryEntries, 10, 100_000_000),
     valueBytesMax: flags.integer(
       "value-bytes-max",
       defaultClientLimits.bulkBytesMax,
@@ -179,6 +229,9 @@ function settingsOf(flags: Flags): Settings {
     heartbeatMs: flags.integer("heartbeat-ms", base.heartbeatMs, 1, 60_000),
     electionTimeoutMinMs: flags.integer("election-timeout-min-ms", base.electionTimeoutMinMs, 1, 60_000),
     electionTimeoutMaxMs: flags.integer("election-timeout-max-ms", base.electionTimeoutMaxMs, 1, 120_000),
+    leaseDriftPermille: flags.has("lease-drift-permille")
+      ? flags.integer("lease-drift-permille", 10, 1, 500)
+      : null,
   };
   const objection = objectionToSettings(settings);
   if (objection !== null) throw contradiction(objection);

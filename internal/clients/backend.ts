@@ -16,9 +16,20 @@ export interface ReplySlot {
   answer(reply: Reply): void;
 }
 
+/**
+ * How fresh a read has to be. `leader`: linearizable, confirmed by a quorum. `lease`: linearizable as long as clocks drift no further
+ * apart than the leader was told; confirmed by a quorum where leases are off. `follower`: linearizable, answered from this server's own
+ * state. `stale`: from this server's own state, if that lacks nothing that was acknowledged more than so many milliseconds ago.
+ */
+export type ReadMode =
+  | { readonly kind: "leader" | "lease" | "follower" }
+  | { readonly kind: "stale"; readonly ms: number };
+
 /** Ties the commands of one connection together; opaque to its holder. */
 export interface CommandOrder {
   readonly tag: "CommandOrder";
+  /** How fresh the reads of this connection have to be, unless one says otherwise. */
+  reads: ReadMode;
 }
 
 /** What an operator may see of this server and, if it leads, of its followers. */
@@ -34,6 +45,13 @@ export interface NodeStatus {
   readonly appliedIndex: number;
   readonly lastIndex: number;
   readonly firstIndex: number;
+  /** The newest snapshot on this server's disk; 0 for none. */
+  readonly snapshotIndex: number;
+  /** Where the newest configuration stands, and whether it is committed and settled. */
+  readonly configurationIndex: number;
+  readonly isConfigurationSettled: boolean;
+  /** Members told this server that it is none. */
+  readonly isRemoved: boolean;
   readonly members: readonly MemberStatus[];
   readonly keys: number;
 }
@@ -42,6 +60,9 @@ export interface NodeStatus {
 export interface MemberStatus {
   readonly id: string;
   readonly peerAddress: string;
+  /** `voter`, `learner`, or on its way from one to the other: `joining` votes in the new half only, `leaving` in the old one only. */
+  readonly standing: "voter" | "learner" | "joining" | "leaving";
+  readonly priority: number;
   readonly clientAddress: string | null;
   /** Whether our connection to it stands; true for ourselves. */
   readonly connected: boolean;
@@ -62,6 +83,13 @@ export interface Backend {
     commands: Uint8Array,
     count: number,
     slot: ReplySlot,
+    reads?: ReadMode,
   ): void;
+  /** Does what an operator asks; the words are those behind RAFT. */
+  admin(words: readonly string[], answer: (reply: Reply) => void): void;
+  /** Takes a snapshot on this server now. */
+  takeSnapshot(answer: (reply: Reply) => void): void;
+  /** For how long this server's state may lack what was acknowledged, in milliseconds; `null` where nobody knows. */
+  ageMs(): number | null;
   status(): NodeStatus;
 }

@@ -19,7 +19,7 @@ import { ProtocolError, RequestDecoder } from "../codec/resp_request.ts";
 import { ReplyWriter } from "../codec/resp_reply.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Connection } from "../platform/network.ts";
-import type { Backend, CommandOrder, NodeStatus } from "./backend.ts";
+import type { Backend, CommandOrder, NodeStatus, ReadMode } from "./backend.ts";
 import type { CommandContext, DirectCommand } from "./command_spec.ts";
 import { directCommand, planOf } from "./commands.ts";
 import type { Cursors } from "./cursors.ts";
@@ -114,6 +114,22 @@ export class ClientConnection implements CommandContext {
 
   status(): NodeStatus {
     return this.#home.backend.status();
+  }
+
+  setReads(mode: ReadMode): void {
+    this.#order.reads = mode;
+  }
+
+  ageMs(): number | null {
+    return this.#home.backend.ageMs();
+  }
+
+  admin(words: readonly string[], answer: (reply: Reply) => void): void {
+    this.#home.backend.admin(words, answer);
+  }
+
+  takeSnapshot(answer: (reply: Reply) => void): void {
+    this.#home.backend.takeSnapshot(answer);
   }
 
   clientLines(): readonly string[] {
@@ -227,7 +243,12 @@ export class ClientConnection implements CommandContext {
           packer.take(),
           1,
           this.#replies.slot(1, plan.translate),
+          plan.reads,
         );
+      case "ask": {
+        const slot = this.#replies.slot(1);
+        return plan.ask((reply) => slot.answer(reply));
+      }
       case "close":
         this.#replies.answerNow(plan.reply);
         return this.#endWhenAnswered();

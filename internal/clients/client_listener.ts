@@ -74,6 +74,11 @@ export class ClientListener {
     this.#listener?.close();
   }
 
+  /** Whether no client is connected. */
+  get isIdle(): boolean {
+    return this.#connections.size === 0;
+  }
+
   /** Closes every connection. */
   stop(): void {
     this.stopAccepting();

@@ -5,7 +5,7 @@
  */
 import type { Operation } from "../codec/command.ts";
 import type { Reply } from "../codec/reply.ts";
-import type { NodeStatus } from "./backend.ts";
+import type { NodeStatus, ReadMode } from "./backend.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ClientLimits } from "./limits.ts";
 
@@ -19,7 +19,11 @@ export type Plan =
     readonly access: "read" | "write";
     readonly command: Uint8Array;
     readonly translate: ((reply: Reply) => Reply) | null;
+    /** How fresh a read has to be; that of the connection where it is left out. */
+    readonly reads?: ReadMode;
   }
+  /** Asked of the server; the answer comes in time. */
+  | { readonly kind: "ask"; ask(answer: (reply: Reply) => void): void }
   /** Answered, then the connection closes. */
   | { readonly kind: "close"; readonly reply: Reply };
 
@@ -33,6 +37,13 @@ export interface CommandContext {
   readonly limits: ClientLimits;
   info(sections: readonly string[]): string;
   status(): NodeStatus;
+  /** How fresh the reads of this connection have to be from now on. */
+  setReads(mode: ReadMode): void;
+  /** For how long this server's state may lack what was acknowledged, in milliseconds. */
+  ageMs(): number | null;
+  /** Does what an operator asks of the cluster. */
+  admin(words: readonly string[], answer: (reply: Reply) => void): void;
+  takeSnapshot(answer: (reply: Reply) => void): void;
   /** One line per connection, as CLIENT LIST shows them. */
   clientLines(): readonly string[];
   ownLine(): string;

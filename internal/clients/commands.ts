@@ -10,6 +10,7 @@
 import { latin1Of } from "../base/latin1.ts";
 import { errorReply, OK, type Reply } from "../codec/reply.ts";
 import { encodeCommand, Operation, type WordPlaces } from "../codec/command.ts";
+import { readonlyCommand, staleCommand } from "./read_commands.ts";
 import { CommandNames } from "./command_names.ts";
 import {
   clientCommand,
@@ -195,6 +196,12 @@ const SPECS: readonly CommandSpec[] = [
     NO_KEYS,
     (args, context) => answer(text(context.info(args.map((arg) => latin1Of(arg).toLowerCase())))),
   ),
+  special("readonly", -1, "local", NO_KEYS, readonlyCommand),
+  special("readwrite", 1, "local", NO_KEYS, (_, context) => {
+    context.setReads({ kind: "leader" });
+    return answer(OK);
+  }),
+  special("stale", -3, "read", NO_KEYS, (args, context) => staleCommand(args, context, planOf)),
   special("hello", -1, "local", NO_KEYS, helloCommand),
   special("reset", 1, "local", NO_KEYS, (_, context) => {
     context.resp3 = false;

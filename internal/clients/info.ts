@@ -107,14 +107,27 @@ export function raftStatusText(status: NodeStatus): string {
     `last_index:${status.lastIndex}`,
     `commit_index:${status.commitIndex}`,
     `applied_index:${status.appliedIndex}`,
+    `snapshot_index:${status.snapshotIndex}`,
+    `configuration_index:${status.configurationIndex}`,
+    `configuration_settled:${status.isConfigurationSettled ? 1 : 0}`,
+    `removed:${status.isRemoved ? 1 : 0}`,
     `keys:${status.keys}`,
   ];
-  for (const { id, peerAddress, clientAddress, connected, matchIndex } of status.members) {
+  for (const { id, standing, peerAddress, clientAddress, connected, matchIndex } of status.members) {
     lines.push(
-      `member:id=${id},peer=${peerAddress},client=${known(clientAddress)},connected=${
+      `member:id=${id},standing=${standing},peer=${peerAddress},client=${known(clientAddress)},connected=${
         connected ? 1 : 0
       },match_index=${known(matchIndex)}`,
     );
+  }
+  return lines.join("\r\n") + "\r\n";
+}
+
+/** The text of `RAFT CONFIG`: one line for the whole, one for each member. */
+export function raftConfigText({ configurationIndex, isConfigurationSettled, members }: NodeStatus): string {
+  const lines = [`index:${configurationIndex}`, `settled:${isConfigurationSettled ? 1 : 0}`];
+  for (const { id, standing, peerAddress, priority } of members) {
+    lines.push(`member:id=${id},standing=${standing},peer=${peerAddress},priority=${priority}`);
   }
   return lines.join("\r\n") + "\r\n";
 }

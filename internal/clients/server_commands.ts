@@ -9,7 +9,7 @@ import { latin1Of } from "../base/latin1.ts";
 import { errorReply, NULL, OK, type Reply } from "../codec/reply.ts";
 import { matchesGlob } from "../base/glob.ts";
 import type { CommandContext, CommandSpec, Plan } from "./command_spec.ts";
-import { raftStatusText, REDIS_VERSION } from "./info.ts";
+import { raftConfigText, raftStatusText, REDIS_VERSION } from "./info.ts";
 
 function answer(reply: Reply): Plan {
   return { kind: "answer", reply };
@@ -242,6 +242,20 @@ export function raftCommand(args: readonly Uint8Array[], context: CommandContext
   switch (sub.toUpperCase()) {
     case "STATUS":
       return answer(text(raftStatusText(context.status())));
+    case "CONFIG":
+      return answer(text(raftConfigText(context.status())));
+    case "AGE":
+      return answer(context.ageMs() === null ? NULL : integer(Math.ceil(context.ageMs() ?? 0)));
+    case "SNAPSHOT":
+      return { kind: "ask", ask: (done) => context.takeSnapshot(done) };
+    case "ADD":
+    case "REMOVE":
+    case "REPLACE":
+    case "PROMOTE":
+    case "DEMOTE":
+    case "PRIORITY":
+    case "TRANSFER":
+      return { kind: "ask", ask: (done) => context.admin(words(args), done) };
     case "HELP":
       return answer({
         type: "array",
@@ -249,6 +263,24 @@ export function raftCommand(args: readonly Uint8Array[], context: CommandContext
           "RAFT <subcommand>. Subcommands are:",
           "STATUS",
           "    What this server knows of itself and the members.",
+          "CONFIG",
+          "    The members, as the newest configuration in this server's log has them.",
+          "ADD ID HOST:PORT [LEARNER] [PRIORITY N] [IF INDEX]",
+          "    Adds a server that waits with --join. It becomes a voter by itself once it has caught up.",
+          "REMOVE ID [IF INDEX]",
+          "    Removes a member.",
+          "REPLACE OLD NEW HOST:PORT [IF INDEX]",
+          "    A new server takes the place of a voter, in one step, once it has caught up.",
+          "PROMOTE ID [IF INDEX], DEMOTE ID [IF INDEX]",
+          "    Makes a learner a voter, or a voter a learner.",
+          "PRIORITY ID N [IF INDEX]",
+          "    Whoever has a higher one is preferred as leader; 0 never leads.",
+          "TRANSFER [ID]",
+          "    Hands the lead to that voter, or to whoever is fit.",
+          "SNAPSHOT",
+          "    Takes a snapshot on this server now.",
+          "AGE",
+          "    For how many milliseconds this server's state may lack what was acknowledged.",
         ].map(simple),
       });
     default:

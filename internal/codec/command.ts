@@ -29,6 +29,8 @@ export const Operation = {
   getdel: 7,
   /** nothing. */
   flush: 8,
+  /** index and digest, in decimal: what the state behind that index is, by agreement. Changes nothing. */
+  check: 9,
   get: 64,
   /** keys. */
   exists: 65,

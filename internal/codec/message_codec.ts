@@ -16,6 +16,11 @@
  * | 17 | forward response | life, then an array of [requestId, replies] |
  * | 18 | ping | number |
  * | 19 | pong | number |
+ * | 20 | digest report | index, digest |
+ * | 21 | admin request | term, life, requestId, array of words |
+ * | 22 | admin response | life, requestId, reply |
+ * | 23 | read index request | term, life, requestId |
+ * | 24 | read index response | life, requestId, index |
  *
  * Keeps true: whatever arrives becomes a message whose every field was checked, or a reason; never an exception. So the core's assertions
  * speak about our own code only. The lengths of forwarded commands add up, so they may be put into an entry as they are. Another kind of message is one more case in each of the two functions.
@@ -154,6 +159,18 @@ function writeMessage(writer: CborWriter, message: WireMessage): void {
         writer.bytes(replies);
       }
       return;
+    case "digestReport":
+      return writer.value([20, message.index, message.digest]);
+    case "adminRequest": {
+      const { term, life, requestId, words } = message;
+      return writer.value([21, term, life, requestId, words]);
+    }
+    case "adminResponse":
+      return writer.value([22, message.life, message.requestId, message.reply]);
+    case "readIndexRequest":
+      return writer.value([23, message.term, message.life, message.requestId]);
+    case "readIndexResponse":
+      return writer.value([24, message.life, message.requestId, message.index]);
     case "ping":
       return writer.value([18, message.number]);
     case "pong":
@@ -162,6 +179,9 @@ function writeMessage(writer: CborWriter, message: WireMessage): void {
       return assertNever(message, "A message has a known kind");
   }
 }
+
+/** The words of an operator's command. */
+const ADMIN_WORDS_MAX = 16;
 
 /** How many fields each message has, its code among them. */
 const FIELD_COUNTS: Readonly<Record<number, number>> = {
@@ -178,6 +198,11 @@ const FIELD_COUNTS: Readonly<Record<number, number>> = {
   17: 3,
   18: 2,
   19: 2,
+  20: 3,
+  21: 5,
+  22: 4,
+  23: 4,
+  24: 4,
 };
 
 /** The message in a frame's body, or why there is none. */
@@ -224,6 +249,17 @@ class FieldReader {
     if (field instanceof Uint8Array) return field;
     this.reason ??= `${name} is no byte string`;
     return new Uint8Array(0);
+  }
+
+  /** An array of at most so many texts. */
+  texts(name: string, max: number): string[] {
+    const field = this.#fields[this.#at++];
+    const texts: string[] = [];
+    for (const item of Array.isArray(field) ? field : []) if (typeof item === "string") texts.push(item);
+    if (!Array.isArray(field) || field.length > max || texts.length !== field.length) {
+      this.reason ??= `${name} is no array of texts`;
+    }
+    return texts;
   }
 
   /** An array of arrays of that many items each. */
@@ -366,6 +402,37 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
       }));
       return { kind: "forwardResponse", life, responses };
     }
+    case 20:
+      return { kind: "digestReport", index: fields.number("index"), digest: fields.number("digest") };
+    case 21:
+      return {
+        kind: "adminRequest",
+        term: fields.number("term"),
+        life: fields.number("life"),
+        requestId: fields.number("requestId"),
+        words: fields.texts("words", ADMIN_WORDS_MAX),
+      };
+    case 22:
+      return {
+        kind: "adminResponse",
+        life: fields.number("life"),
+        requestId: fields.number("requestId"),
+        reply: fields.bytes("reply"),
+      };
+    case 23:
+      return {
+        kind: "readIndexRequest",
+        term: fields.number("term"),
+        life: fields.number("life"),
+        requestId: fields.number("requestId"),
+      };
+    case 24:
+      return {
+        kind: "readIndexResponse",
+        life: fields.number("life"),
+        requestId: fields.number("requestId"),
+        index: fields.number("index"),
+      };
     case 18:
       return { kind: "ping", number: fields.number("number") };
     default:

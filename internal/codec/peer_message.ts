@@ -5,7 +5,7 @@
  * @module
  */
 import type { Message } from "../raft/message.ts";
-import type { Term } from "../raft/types.ts";
+import type { LogIndex, Term } from "../raft/types.ts";
 
 /** Commands of one client on their way to the leader, all reads or all writes. */
 export interface ForwardedBatch {
@@ -43,4 +43,55 @@ export interface ForwardResponse {
   readonly responses: readonly ForwardedReplies[];
 }
 
-export type PeerMessage = Message | ForwardRequest | ForwardResponse;
+/** A server tells the leader the digest of its state behind an entry; see node/divergence.ts. */
+export interface DigestReport {
+  readonly kind: "digestReport";
+  readonly index: LogIndex;
+  readonly digest: number;
+}
+
+/** A server hands over what an operator asked; taken only by the leader of `term`. */
+export interface AdminRequest {
+  readonly kind: "adminRequest";
+  readonly term: Term;
+  /** As in {@link ForwardRequest}. */
+  readonly life: number;
+  readonly requestId: number;
+  readonly words: readonly string[];
+}
+
+export interface AdminResponse {
+  readonly kind: "adminResponse";
+  readonly life: number;
+  readonly requestId: number;
+  /** A reply in the encoding of codec/reply.ts. */
+  readonly reply: Uint8Array;
+}
+
+/** A server asks up to where a linearizable read of its own must have applied the log (6.4). */
+export interface ReadIndexRequest {
+  readonly kind: "readIndexRequest";
+  readonly term: Term;
+  readonly life: number;
+  readonly requestId: number;
+}
+
+export interface ReadIndexResponse {
+  readonly kind: "readIndexResponse";
+  readonly life: number;
+  readonly requestId: number;
+  /** 0 where the leader cannot say. */
+  readonly index: LogIndex;
+}
+
+/** What the shells of two servers say to each other, beside what the core says. */
+export type ShellMessage =
+  | ForwardRequest
+  | ForwardResponse
+  | DigestReport
+  | AdminRequest
+  | AdminResponse
+  | ReadIndexRequest
+  | ReadIndexResponse;
+
+export type PeerMessage = Message | ShellMessage;

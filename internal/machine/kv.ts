@@ -125,6 +125,8 @@ export class KeyValueMachine implements StateMachine {
         this.#delete(key);
         return old;
       }
+      case Operation.check:
+        return OK;
       case Operation.flush:
         this.#replace(new Map(), new BTree(undefined, compareKeys), new Digest());
         return OK;

@@ -9,6 +9,8 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { latin1Of } from "../base/latin1.ts";
+import { decodeCommand, Operation } from "../codec/command.ts";
 import { decodeCommandBatch } from "../codec/command_batch.ts";
 import { errorReply, type Reply } from "../codec/reply.ts";
 import type { StateMachine } from "../machine/machine.ts";
@@ -25,10 +27,17 @@ export class Applier {
   readonly #machine: StateMachine;
   #appliedIndex: LogIndex;
   readonly #reads = new Map<LogIndex, PlacedReads[]>();
+  readonly #checked: (index: LogIndex, digest: number) => void;
 
-  constructor(machine: StateMachine, appliedIndex: LogIndex) {
+  /** `checked` hears of every digest that was agreed upon, when it is applied. */
+  constructor(
+    machine: StateMachine,
+    appliedIndex: LogIndex,
+    checked: (index: LogIndex, digest: number) => void,
+  ) {
     this.#machine = machine;
     this.#appliedIndex = appliedIndex;
+    this.#checked = checked;
   }
 
   get appliedIndex(): LogIndex {
@@ -46,6 +55,17 @@ export class Applier {
       for (const reads of due) this.#answer(reads);
     }
     return replies;
+  }
+
+  /** A snapshot took the place of the state: it is that of `index`. */
+  installed(index: LogIndex): void {
+    assert(index > this.#appliedIndex, "I15: a snapshot leads further on");
+    this.#appliedIndex = index;
+    for (const [at, due] of [...this.#reads]) {
+      if (at > index) continue;
+      this.#reads.delete(at);
+      for (const reads of due) this.#answer(reads);
+    }
   }
 
   /** Answers released reads now if `index` is applied, else as soon as it is. */
@@ -74,6 +94,16 @@ export class Applier {
     const commands = decodeCommandBatch(payload);
     // Committed bytes that do not decode are the same on every server; so is this answer.
     if (typeof commands === "string") return [errorReply(`ERR entry is malformed: ${commands}`)];
-    return commands.map((command) => this.#machine.apply(command));
+    return commands.map((command) => {
+      if (command[0] === Operation.check) this.#check(command);
+      return this.#machine.apply(command);
+    });
+  }
+
+  #check(command: Uint8Array): void {
+    const decoded = decodeCommand(command);
+    if (typeof decoded === "string") return;
+    const [index, digest] = decoded.args.map((arg) => Number(latin1Of(arg)));
+    if (index !== undefined && digest !== undefined) this.#checked(index, digest);
   }
 }

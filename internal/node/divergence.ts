@@ -12,8 +12,6 @@
  */
 import type { LogIndex, ServerId } from "../raft/types.ts";
 
-/** A digest is taken behind every entry whose index is a multiple of this. */
-export const CHECK_ENTRIES = 4096;
 /** So many of the latest digests are remembered. */
 const REMEMBERED = 16;
 

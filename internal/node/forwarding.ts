@@ -3,7 +3,8 @@
  *
  * Keeps true:
  *  1. A command is sent once. It is sent again only after the other side said for certain that it did not take it, and only
- *     if its client has asked nothing since, so that no later command is overtaken.
+ *     if no later command of its client has an answer. Commands of one client are never with the leaders of two terms at a time; so
+ *     none is overtaken: who refuses one for certain leads its term no more, and refuses those behind it too.
  *  2. It goes to the leader of one term, and is taken only while that term's leader still leads (L26).
  *  3. What was sent to a server whose connection broke is in doubt.
  *  4. A frame that arrives twice, or late, is taken once (N4): in one life of its sender request ids only count up, and a life that
@@ -79,6 +80,8 @@ export class Forwarder {
       }
       for (const waiter of batch) {
         waiter.stage = "forwarded";
+        waiter.order.sent++;
+        waiter.order.sentTerm = term;
         this.#forwarded.set(waiter.forwardId, { waiter, leaderId });
       }
       from = to;
@@ -101,8 +104,9 @@ export class Forwarder {
         : null;
       if (typeof replies === "string" || wrong !== null) {
         outcome.fail(waiter, `the answer of ${from} cannot be read: ${wrong}`);
-      } else if (replies.every(isCertainRefusal) && waiter.order.newest === waiter) {
+      } else if (replies.every(isCertainRefusal) && waiter.sequence > waiter.order.answered) {
         this.#forwarded.delete(requestId);
+        waiter.order.sent--;
         waiter.stage = "gathered";
         outcome.again(waiter);
       } else outcome.answer(waiter, replies);
@@ -118,7 +122,8 @@ export class Forwarder {
 
   /** This one has its answer. */
   forget(waiter: Waiter): void {
-    if (waiter.stage === "forwarded") this.#forwarded.delete(waiter.forwardId);
+    if (waiter.stage !== "forwarded") return;
+    if (this.#forwarded.delete(waiter.forwardId)) waiter.order.sent--;
   }
 
   #requestOf(waiter: Waiter): ForwardedBatch {

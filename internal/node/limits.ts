@@ -29,6 +29,8 @@ export interface NodeLimits {
   readonly snapshotPieceBytes: number;
   readonly snapshotPiecesMax: number;
   readonly snapshotProgressMs: number;
+  /** Servers compare the digests of their states every so many entries. */
+  readonly divergenceEntries: number;
 }
 
 export const defaultLimits: NodeLimits = {
@@ -47,4 +49,5 @@ export const defaultLimits: NodeLimits = {
   snapshotPieceBytes: 256 * 1024,
   snapshotPiecesMax: 8,
   snapshotProgressMs: 30_000,
+  divergenceEntries: 4096,
 };

@@ -10,31 +10,52 @@
  *  3. Whoever waits is answered once: by the state machine, or with as much certainty as there is. A write that was handed to the
  *     core while we led, or sent to a leader, is `UNKNOWN` until it is applied; nothing is retried that could apply twice.
  *  4. Everything that waits is bounded in number, in bytes and in time.
+ *  5. Commands of one client are handed on in the order in which they were asked, to one leader at a time.
  *
  * Leaves to others: deciding (raft), durability (storage), bytes (codec, peers), what a command means (machine).
  *
  * @module
  */
-import { assert, AssertionError, assertNever, must } from "../base/assert.ts";
+import { assert, assertNever, must } from "../base/assert.ts";
 import { describeError, ExitCode, Refusal } from "../base/errors.ts";
+import { bytesOfLatin1 } from "../base/latin1.ts";
 import type { Random } from "../base/random.ts";
-import type { Backend, CommandOrder, NodeStatus, ReplySlot } from "../clients/backend.ts";
-import type { ForwardRequest, PeerMessage } from "../codec/peer_message.ts";
-import { errorReply, type Reply } from "../codec/reply.ts";
+import type { Backend, CommandOrder, NodeStatus, ReadMode, ReplySlot } from "../clients/backend.ts";
+import { parseAdminCommand } from "../codec/admin_command.ts";
+import { encodeCommand, Operation } from "../codec/command.ts";
+import { encodeCommandBatch } from "../codec/command_batch.ts";
+import type { AdminRequest, ForwardRequest, PeerMessage, ReadIndexRequest } from "../codec/peer_message.ts";
+import { decodeReplies, encodeReplies, errorReply, type Reply } from "../codec/reply.ts";
 import type { StateMachine } from "../machine/machine.ts";
 import type { Alarm, Clock, Millis } from "../platform/clock.ts";
 import type { Trace } from "../platform/trace.ts";
+import { Configuration } from "../raft/configuration.ts";
 import type { Effect, RefusalReason } from "../raft/effect.ts";
 import type { Input, RequestId } from "../raft/input.ts";
 import { Raft } from "../raft/raft.ts";
 import type { Settings } from "../raft/state.ts";
-import type { Entry, LogIndex, Recovered, Role, ServerId, Term, WriteNumber } from "../raft/types.ts";
+import type {
+  ConfigurationValue,
+  Entry,
+  LogIndex,
+  Recovered,
+  Role,
+  ServerId,
+  Term,
+  WriteNumber,
+} from "../raft/types.ts";
+import { Admin } from "./admin.ts";
 import { Applier } from "./applier.ts";
+import { Divergence } from "./divergence.ts";
 import { Forwarder, type ForwardSlot, ForwardSlots } from "./forwarding.ts";
 import { HeldMessages } from "./held_messages.ts";
 import type { NodeLimits } from "./limits.ts";
+import { LocalReads } from "./local_reads.ts";
 import { Pending } from "./pending.ts";
-import type { PeerRoom, Store } from "./ports.ts";
+import type { PeerRoom, SnapshotRoom, Store } from "./ports.ts";
+import { Questions } from "./questions.ts";
+import { Roster } from "./roster.ts";
+import { SnapshotKeeper } from "./snapshot_keeper.ts";
 import { statusOf } from "./status.ts";
 import { entriesOf, groupsOf } from "./turn.ts";
 import { Order, Waiter } from "./waiter.ts";
@@ -44,20 +65,26 @@ function lifeOf(random: Random): number {
   return random.below(2 ** 20) * 2 ** 32 + random.uint32();
 }
 
+/** How long an operator's command may take before whoever handed it over says that it does not know. */
+const ADMIN_MS = 15_000;
+
+const LEADER_READS: ReadMode = { kind: "leader" };
+
+/** Where an answer goes that nobody waits for. */
+const NOBODY: ReplySlot = { answer: () => {} };
+
 /** How often what waits too long is looked for, and what found no leader is tried again. */
 const SWEEP_MS = 50;
-
-export interface NodeMember {
-  readonly id: ServerId;
-  readonly peerAddress: string;
-}
 
 export interface NodeOptions {
   readonly id: ServerId;
   readonly clusterId: string;
-  /** Every voter, this server among them. */
-  readonly members: readonly NodeMember[];
-  readonly clientAddress: string;
+  /** Which birth of this id it is, and where others reach it; addresses are empty until the server listens. */
+  readonly self: {
+    readonly incarnation: string;
+    readonly peerAddress: string;
+    readonly clientAddress: string;
+  };
   readonly settings: Settings;
   readonly limits: NodeLimits;
   readonly recovered: Recovered;
@@ -65,7 +92,9 @@ export interface NodeOptions {
   readonly random: Random;
   readonly trace: Trace;
   readonly store: Store;
+  readonly snapshots: SnapshotRoom;
   readonly peers: PeerRoom;
+  /** As it was restored from the snapshot that `recovered` begins with. */
   readonly machine: StateMachine;
 }
 
@@ -125,6 +154,24 @@ export class Node implements Backend {
   /** Accepted, by the place in the log. */
   readonly #proposed = new Map<LogIndex, Proposed>();
   readonly #reading = new Map<RequestId, readonly Waiter[]>();
+  /** Indexes for reads that other servers, or we, answer from their own state. */
+  readonly #indexing = new Map<RequestId, (index: LogIndex | null) => void>();
+
+  readonly #keeper: SnapshotKeeper;
+  readonly #questions: Questions;
+  readonly #localReads: LocalReads;
+  readonly #admin: Admin;
+  readonly #roster: Roster;
+  readonly #divergence: Divergence;
+  /** Members that say that we are none. */
+  readonly #strangers = new Set<ServerId>();
+  #tends = false;
+  /** Told when this server leads no more and nobody waits, or when that takes too long. */
+  #retired: { readonly done: () => void; readonly deadline: Millis } | null = null;
+  /** Its clients get no more than what they asked before. */
+  #isDraining = false;
+  /** Nobody took the lead when it was to be handed over. */
+  #mustKeepLead = false;
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -141,12 +188,47 @@ export class Node implements Backend {
     this.#role = view.role;
     this.#term = view.currentTerm;
     this.#leaderId = view.leaderId;
-    this.#applier = new Applier(options.machine, options.recovered.snapshotIndex);
-    this.#forwarder = new Forwarder(
-      options.limits,
-      lifeOf(options.random.fork("life")),
-      (to, message) => options.peers.send(to, message),
+    this.#applier = new Applier(
+      options.machine,
+      options.recovered.snapshotIndex,
+      (index, digest) => this.#checked(index, digest),
     );
+    const life = lifeOf(options.random.fork("life"));
+    const send = (to: ServerId, message: PeerMessage) => options.peers.send(to, message);
+    this.#forwarder = new Forwarder(options.limits, life, send);
+    this.#questions = new Questions(life, options.clock, send);
+    const deliver = (input: Input) => this.#deliver(input);
+    const nextRequestId = () => ++this.#requestId;
+    const { clock, clusterId, limits, trace, machine, peers } = options;
+    const raft = this.#raft;
+    this.#keeper = new SnapshotKeeper({
+      clusterId,
+      limits,
+      clock,
+      trace,
+      machine,
+      room: options.snapshots,
+      peers,
+      raft,
+      discardOnDisk: (index) => options.store.discard(index),
+      appliedIndex: () => this.#applier.appliedIndex,
+      deliver,
+      damaged: (what) => this.#diverged(what),
+    });
+    this.#localReads = new LocalReads({
+      clock,
+      appliedIndex: () => this.#applier.appliedIndex,
+      askIndex: (done) => this.#askIndex(done),
+      answerAt: (index, waiter) => this.#answerAt(index, waiter),
+      refuse: (waiter, text) => this.#answerAll(waiter, text),
+    });
+    this.#admin = new Admin({ clusterId, clock, raft, peers, deliver, nextRequestId });
+    this.#roster = new Roster(
+      { clock, raft, deliver, nextRequestId },
+      options.id,
+      options.self,
+    );
+    this.#divergence = new Divergence(limits.divergenceEntries);
     this.#forwardSlots = new ForwardSlots(
       options.limits,
       options.clock,
@@ -168,12 +250,42 @@ export class Node implements Backend {
       onStable: (upTo) => this.#onStable(upTo),
       onFailure: (refusal) => this.#die(refusal),
     });
+    const { configuration, commitIndex } = this.#raft.view();
+    this.#setMembers(configuration);
     this.#options.peers.start({
       onMessage: (from, message) => this.#onPeerMessage(from, message),
-      onConnected: () => this.#retryParked(),
+      onBulk: (_, message, answer) => this.#keeper.onBulk(message, answer),
+      onConnected: (id) => {
+        this.#strangers.delete(id);
+        this.#retryParked();
+      },
       onDisconnected: (id) => this.#onDisconnected(id),
+      onIntroduced: (id, incarnation, peerAddress) => {
+        this.#roster.introduced(id, incarnation, peerAddress);
+        this.#tendSoon();
+      },
+      onNoMember: (id) => this.#onNoMember(id),
     });
+    // What was known to be committed when the disk was last written is applied without asking anybody.
+    for (let index = this.#applier.appliedIndex + 1; index <= commitIndex && this.#running; index++) {
+      this.#apply(this.#raft.log.entryAt(index));
+    }
     this.#setAlarm();
+    this.#sweepSoon();
+  }
+
+  /**
+   * Hands the lead over if this server has it, takes nothing more from its clients, answers who waits, and tells when that is done or
+   * took as long as a command may. So a server can leave without leaving anybody in doubt.
+   */
+  retire(done: () => void): void {
+    if (!this.#running) return done();
+    this.#retired = { done, deadline: this.#clock.now() + this.#options.limits.requestTimeoutMs };
+    this.#mustKeepLead = false;
+    if (this.#role === "leader" && this.#raft.view().configuration.voters.length > 1) {
+      this.#deliver({ kind: "transferLeadership", requestId: ++this.#requestId, to: null });
+    }
+    this.#sweepSoon();
   }
 
   /** Takes no part any more. Whoever waits is told what is known. The disk is the caller's to close. */
@@ -183,6 +295,9 @@ export class Node implements Backend {
     this.#alarm?.cancel();
     this.#sweep?.cancel();
     for (const waiter of this.#pending.list()) this.#fail(waiter, "this server is stopping");
+    this.#questions.stop();
+    this.#admin.lostLeadership();
+    this.#keeper.stop();
     this.#forwardSlots.flush();
     this.#options.peers.stop();
   }
@@ -199,9 +314,57 @@ export class Node implements Backend {
     commands: Uint8Array,
     count: number,
     slot: ReplySlot,
+    reads: ReadMode = order.reads,
   ): void {
     assert(order instanceof Order, "An order comes from newOrder");
-    this.#take(order, access, commands, count, slot);
+    this.#take(order, access, commands, count, slot, reads, false);
+  }
+
+  admin(words: readonly string[], answer: (reply: Reply) => void): void {
+    const command = parseAdminCommand(words);
+    if (typeof command === "string") return answer(errorReply(`ERR ${command}`));
+    if (!this.#running) return answer(errorReply("NOLEADER this server is stopping; it did not happen"));
+    if (this.#role === "leader") {
+      this.#sweepSoon();
+      return this.#admin.execute(command, answer);
+    }
+    const leader = this.#leaderId;
+    if (leader === null) {
+      return answer(errorReply("NOLEADER no leader is known; it did not happen, try again"));
+    }
+    this.#sweepSoon();
+    const request = (life: number, requestId: number) =>
+      ({ kind: "adminRequest", term: this.#term, life, requestId, words }) as const;
+    this.#questions.ask(leader, ADMIN_MS, request, (message) => {
+      if (message === "unsent") {
+        return answer(
+          errorReply(`NOLEADER the leader ${leader} cannot be reached; it did not happen, try again`),
+        );
+      }
+      if (typeof message === "string" || message.kind !== "adminResponse") {
+        return answer(
+          errorReply(`UNKNOWN the leader ${leader} did not answer; it may happen or not: see RAFT CONFIG`),
+        );
+      }
+      const replies = decodeReplies(message.reply);
+      const [reply] = typeof replies === "string" ? [] : replies;
+      answer(reply ?? errorReply(`UNKNOWN the answer of the leader ${leader} cannot be read`));
+    });
+  }
+
+  takeSnapshot(answer: (reply: Reply) => void): void {
+    if (this.#applier.appliedIndex === 0) return answer(errorReply("ERR nothing is applied here yet"));
+    this.#keeper.takeNow((snapshot) =>
+      answer(
+        typeof snapshot === "string"
+          ? errorReply(`ERR ${snapshot}`)
+          : { type: "simple", text: `OK snapshot of index ${snapshot.index}, ${snapshot.bytes} bytes` },
+      )
+    );
+  }
+
+  ageMs(): number | null {
+    return this.#role === "leader" ? 0 : this.#localReads.ageMs;
   }
 
   /** Takes commands, or refuses them for certain. */
@@ -211,10 +374,16 @@ export class Node implements Backend {
     commands: Uint8Array,
     count: number,
     slot: ReplySlot,
+    reads: ReadMode,
+    isForwarded: boolean,
   ): Waiter | null {
     const { limits } = this.#options;
-    if (!this.#running) {
+    if (!this.#running || (this.#isDraining && !isForwarded)) {
       refuse(slot, count, "NOLEADER this server is stopping; it did not happen, try another");
+      return null;
+    }
+    if (this.#leaderId === null && this.#isRemoved()) {
+      refuse(slot, count, "NOLEADER this server is no member any more; it did not happen, ask a member");
       return null;
     }
     const { commands: waiting, bytes } = this.#pending;
@@ -227,16 +396,21 @@ export class Node implements Backend {
       return null;
     }
     const now = this.#clock.now();
-    const waiter = new Waiter(access, commands, count, order, slot, now + limits.requestTimeoutMs);
+    const deadline = now + limits.requestTimeoutMs;
+    const waiter = new Waiter(access, commands, count, order, slot, deadline, reads, isForwarded);
     this.#pending.add(waiter);
     this.#gathered.push(waiter);
     this.#endTurnSoon();
-    this.#sweep ??= this.#clock.wakeAt(now + SWEEP_MS, () => this.#sweepNow());
+    this.#sweepSoon();
     return waiter;
   }
 
   status(): NodeStatus {
-    return statusOf(this.#options, this.#raft.view(), this.#applier.appliedIndex);
+    return statusOf(this.#options, this.#raft.view(), {
+      appliedIndex: this.#applier.appliedIndex,
+      snapshotIndex: this.#options.snapshots.newest?.id.index ?? 0,
+      isRemoved: this.#isRemoved(),
+    });
   }
 
   /* ---- the turn ---- */
@@ -255,19 +429,59 @@ export class Node implements Backend {
     this.#parked = [];
     this.#gathered = [];
     if (waiters.length === 0) return;
-    if (this.#role === "leader") this.#askCore(waiters);
-    else if (this.#leaderId === null) this.#parked = waiters;
-    else this.#parked = this.#forwarder.forward(this.#leaderId, this.#term, waiters);
+    const ready = this.#readyOf(waiters);
+    if (ready.length === 0) return;
+    if (this.#role === "leader") this.#askCore(ready);
+    else if (this.#leaderId === null) this.#park(ready);
+    else this.#park(this.#forwarder.forward(this.#leaderId, this.#term, ready));
+  }
+
+  /** Puts commands in front of everything that is parked: they are older. */
+  #park(waiters: readonly Waiter[]): void {
+    if (waiters.length > 0) this.#parked = [...waiters, ...this.#parked];
+  }
+
+  /**
+   * Those that may be handed on now, in their order; takes out what is answered here or refused, and parks what must wait for earlier
+   * commands of its client: such as are with the leader of another term, or are being read here.
+   */
+  #readyOf(waiters: readonly Waiter[]): readonly Waiter[] {
+    const ready: Waiter[] = [];
+    const held: Waiter[] = [];
+    const blocked = new Set<Order>();
+    for (const waiter of waiters) {
+      const { order, reads, access } = waiter;
+      if (waiter.isForwarded && this.#role !== "leader") {
+        this.#fail(waiter, "leadership was lost");
+        continue;
+      }
+      const isElsewhere = order.sent > 0 && (order.sentTerm !== this.#term || this.#role === "leader");
+      const isLocal = access === "read" && this.#role !== "leader" &&
+        (reads.kind === "follower" || reads.kind === "stale") && order.newestWrite === null;
+      if (blocked.has(order) || isElsewhere || (order.local > 0 && !isLocal)) {
+        blocked.add(order);
+        held.push(waiter);
+      } else if (isLocal) {
+        waiter.isLocal = true;
+        waiter.stage = "reading";
+        order.local++;
+        this.#localReads.take(waiter, reads.kind === "stale" ? reads.ms : null);
+      } else ready.push(waiter);
+    }
+    this.#park(held);
+    return ready;
   }
 
   #askCore(waiters: readonly Waiter[]): void {
     const { entryCommandsMax, entryBytesMax } = this.#options.limits;
     for (const { reads, writes } of groupsOf(waiters)) {
-      if (reads.length > 0) {
+      for (const lease of [true, false]) {
+        const together = reads.filter((read) => (read.reads.kind === "lease") === lease);
+        if (together.length === 0) continue;
         const requestId = ++this.#requestId;
-        for (const read of reads) read.stage = "reading";
-        this.#reading.set(requestId, reads);
-        this.#deliver({ kind: "readRequest", requestId, lease: false });
+        for (const read of together) read.stage = "reading";
+        this.#reading.set(requestId, together);
+        this.#deliver({ kind: "readRequest", requestId, lease });
       }
       if (writes.length > 0) {
         const requestId = ++this.#requestId;
@@ -285,6 +499,7 @@ export class Node implements Backend {
     if (!this.#running) return;
     for (const { to, message } of this.#held.release(upTo)) this.#options.peers.send(to, message);
     this.#deliver({ kind: "stable", upTo });
+    this.#tendSoon();
   }
 
   #onPeerMessage(from: ServerId, message: PeerMessage): void {
@@ -298,6 +513,15 @@ export class Node implements Backend {
           again: (waiter) => this.#parked.push(waiter),
           fail: (waiter, what) => this.#fail(waiter, what),
         });
+      case "digestReport":
+        return this.#digestTold(from, message.index, message.digest);
+      case "adminRequest":
+        return this.#onAdminRequest(from, message);
+      case "readIndexRequest":
+        return this.#onReadIndexRequest(from, message);
+      case "adminResponse":
+      case "readIndexResponse":
+        return this.#questions.answered(from, message);
       default:
         return this.#deliver({ kind: "message", from, message });
     }
@@ -316,7 +540,7 @@ export class Node implements Backend {
       if (!this.#forwardSlots.isNew(from, message.life, requestId)) continue;
       const order = new Order();
       order.newestWrite = this.#forwardSlots.waiterOf(from, afterRequestId);
-      const waiter = this.#take(order, access, commands, count, slot);
+      const waiter = this.#take(order, access, commands, count, slot, LEADER_READS, true);
       if (waiter !== null && access === "write") this.#forwardSlots.took(from, requestId, waiter);
     }
   }
@@ -350,6 +574,76 @@ export class Node implements Backend {
     for (const waiter of this.#forwarder.lost(id)) {
       this.#fail(waiter, `the connection to the leader ${id} broke`);
     }
+    this.#questions.lost(id);
+  }
+
+  /** Another server hands us an operator's command. */
+  #onAdminRequest(from: ServerId, { term, life, requestId, words }: AdminRequest): void {
+    const { peers, id } = this.#options;
+    const answer = (reply: Reply) => {
+      peers.send(from, { kind: "adminResponse", life, requestId, reply: encodeReplies([reply]) });
+    };
+    if (this.#role !== "leader" || term !== this.#term) {
+      return answer(errorReply(`NOLEADER ${id} does not lead term ${term}; it did not happen, try again`));
+    }
+    const command = parseAdminCommand(words);
+    if (typeof command === "string") return answer(errorReply(`ERR ${command}`));
+    this.#sweepSoon();
+    this.#admin.execute(command, answer);
+  }
+
+  /** Another server wants to know up to where a read of its own must have applied the log. */
+  #onReadIndexRequest(from: ServerId, { term, life, requestId }: ReadIndexRequest): void {
+    const answer = (index: LogIndex | null) => {
+      this.#options.peers.send(from, { kind: "readIndexResponse", life, requestId, index: index ?? 0 });
+    };
+    if (this.#role !== "leader" || term !== this.#term) return answer(null);
+    this.#confirmIndex(answer);
+  }
+
+  /** A round of ours confirms an index; `null` where the lead was lost instead. */
+  #confirmIndex(done: (index: LogIndex | null) => void): void {
+    const requestId = ++this.#requestId;
+    this.#indexing.set(requestId, done);
+    this.#deliver({ kind: "readRequest", requestId, lease: false });
+  }
+
+  /** Asks whoever leads up to where a read must have applied the log. */
+  #askIndex(done: (index: LogIndex | string) => void): void {
+    const unclear = "leadership was lost; it did not happen, try again";
+    if (this.#role === "leader") return this.#confirmIndex((index) => done(index ?? unclear));
+    const leader = this.#leaderId;
+    if (leader === null) return done("no leader is known; it did not happen, try again");
+    this.#sweepSoon();
+    const request = (life: number, requestId: number) =>
+      ({ kind: "readIndexRequest", term: this.#term, life, requestId }) as const;
+    this.#questions.ask(leader, this.#options.limits.requestTimeoutMs, request, (message) => {
+      if (typeof message === "string" || message.kind !== "readIndexResponse" || message.index === 0) {
+        done(`the leader ${leader} did not confirm the read; it did not happen, try again`);
+      } else done(message.index);
+    });
+  }
+
+  #onNoMember(id: ServerId): void {
+    const wasRemoved = this.#isRemoved();
+    this.#strangers.add(id);
+    if (!wasRemoved && this.#isRemoved()) {
+      this.#trace.event("error", "this server is no member of the cluster any more: it may be stopped", {
+        said: [...this.#strangers].join(","),
+      });
+    }
+  }
+
+  /** A majority of the voters that we know of say that we are no member. */
+  #isRemoved(): boolean {
+    const { voters } = this.#raft.view().configuration;
+    const said = voters.filter((id) => this.#strangers.has(id)).length;
+    return said > 0 && said * 2 >= voters.length;
+  }
+
+  #setMembers({ members }: ConfigurationValue): void {
+    const others = members.filter(({ id }) => id !== this.#options.id);
+    this.#options.peers.setMembers(others, this.#role === "leader");
   }
 
   #retryParked(): void {
@@ -408,12 +702,27 @@ export class Node implements Backend {
           reason: effect.reason,
         });
       case "configuration":
-        return;
+        this.#trace.event("info", "members", {
+          index: effect.index,
+          voters: effect.configuration.voters.join(","),
+          outgoing: effect.configuration.outgoing.join(","),
+          learners: effect.configuration.learners.join(","),
+        });
+        return this.#setMembers(effect.configuration);
       case "changeRefused":
+        this.#roster.answered(effect.requestId);
+        return this.#admin.changeRefused(effect.requestId, effect.reason);
       case "transferEnded":
+        if (effect.reason !== null) {
+          this.#trace.event("warn", "the lead was not handed over", { reason: effect.reason });
+          this.#mustKeepLead = true;
+          this.#retryParked();
+        }
+        return this.#admin.transferEnded(effect.requestId, effect.reason);
       case "needSnapshot":
+        return this.#keeper.need(effect.leaderId, effect.index);
       case "installSnapshot":
-        throw new AssertionError(`${effect.kind} answers what nobody asked for yet`);
+        return this.#installSnapshot(effect.index);
       case "halt":
         return this.#die(new Refusal(ExitCode.brokenInvariant, `broken invariant: ${effect.reason}`));
       default:
@@ -422,6 +731,7 @@ export class Node implements Backend {
   }
 
   #accepted(requestId: RequestId, term: Term, firstIndex: LogIndex): void {
+    if (this.#roster.answered(requestId) || this.#admin.accepted(requestId, firstIndex)) return;
     const entries = must(this.#asked.get(requestId), "The core accepts what it was asked");
     this.#asked.delete(requestId);
     entries.forEach((waiters, i) => {
@@ -431,13 +741,21 @@ export class Node implements Backend {
   }
 
   #refused(requestId: RequestId, reason: RefusalReason): void {
+    const index = this.#indexing.get(requestId);
+    this.#indexing.delete(requestId);
+    if (index !== undefined) return index(null);
+    if (this.#roster.answered(requestId)) return;
+    const what = reason === "transferring" ? "the lead is being handed over" : "leadership was lost";
+    if (this.#admin.refused(requestId, `NOLEADER ${what}; it did not happen, try again`)) return;
     const waiters = this.#asked.get(requestId)?.flat() ?? this.#reading.get(requestId) ?? [];
     this.#asked.delete(requestId);
     this.#reading.delete(requestId);
     for (const waiter of waiters) {
       if (waiter.stage === "answered") continue;
       waiter.stage = "gathered";
-      if (reason === "busy") {
+      // Whoever leads next will take it: it waits until that is known.
+      if (reason === "transferring") this.#parked.push(waiter);
+      else if (reason === "busy") {
         this.#settle(waiter);
         waiter.answerAll(
           errorReply(
@@ -449,21 +767,34 @@ export class Node implements Backend {
   }
 
   #readable(requestId: RequestId, index: LogIndex): void {
+    const asked = this.#indexing.get(requestId);
+    this.#indexing.delete(requestId);
+    if (asked !== undefined) return asked(index);
     const waiters = must(this.#reading.get(requestId), "The core releases the reads that it was asked for");
     this.#reading.delete(requestId);
     for (const waiter of waiters) {
       if (waiter.stage === "answered") continue;
       const { after } = waiter;
-      waiter.index = Math.max(index, after !== null && after.stage === "proposed" ? after.index : 0);
-      this.#applier.read(waiter.index, {
-        commands: waiter.commands,
-        answer: (replies) => this.#answer(waiter, replies),
-      });
+      this.#answerAt(Math.max(index, after !== null && after.stage === "proposed" ? after.index : 0), waiter);
     }
+  }
+
+  /** Answers a read as soon as that index is applied. */
+  #answerAt(index: LogIndex, waiter: Waiter): void {
+    if (waiter.stage === "answered") return;
+    waiter.index = index;
+    this.#applier.read(index, {
+      commands: waiter.commands,
+      answer: (replies) => this.#answer(waiter, replies),
+    });
   }
 
   #apply(entry: Entry): void {
     const replies = this.#applier.apply(entry);
+    this.#keeper.applied(entry);
+    this.#tendSoon();
+    if (this.#divergence.isDue(entry.index)) this.#reportDigest(entry.index);
+    if (entry.configuration !== null) this.#admin.applied(entry.index, entry.configuration);
     const proposed = this.#proposed.get(entry.index);
     if (proposed === undefined) return;
     this.#proposed.delete(entry.index);
@@ -491,20 +822,75 @@ export class Node implements Backend {
     this.#term = term;
     this.#leaderId = leaderId;
     this.#trace.event("info", role === "leader" ? "became leader" : `is ${role}`, { term, leader: leaderId });
-    if (role === "leader") this.#ledUpTo = term;
+    if (role === "leader") {
+      this.#ledUpTo = term;
+      this.#divergence.reset();
+    }
+    if (led !== (role === "leader")) this.#setMembers(this.#raft.view().configuration);
     if (led && role !== "leader") this.#lostLeadership();
-    if (leaderId !== null) this.#retryParked();
+    if (leaderId !== null || led) this.#retryParked();
+    this.#tendSoon();
   }
 
   #lostLeadership(): void {
-    this.#applier.forgetReads();
     for (const waiter of this.#pending.list()) {
-      if (waiter.stage === "proposed" || waiter.stage === "reading") {
+      if (waiter.stage === "proposed" || (waiter.stage === "reading" && !waiter.isLocal)) {
         this.#fail(waiter, "leadership was lost");
       }
     }
     this.#proposed.clear();
     this.#reading.clear();
+    this.#admin.lostLeadership();
+  }
+
+  /** A snapshot takes the place of the state. What waited for an entry that it covers may be in it, or not. */
+  #installSnapshot(index: LogIndex): void {
+    this.#keeper.install();
+    if (!this.#running) return;
+    for (const [at, { waiters }] of this.#proposed) {
+      if (at > index) continue;
+      this.#proposed.delete(at);
+      for (const waiter of waiters) this.#fail(waiter, "a snapshot took the place of the log");
+    }
+    this.#applier.installed(index);
+    this.#trace.event("info", "goes on from a snapshot", { index });
+  }
+
+  /* ---- whether everybody has the same state ---- */
+
+  #reportDigest(index: LogIndex): void {
+    const digest = this.#options.machine.digest();
+    this.#divergence.note(index, digest);
+    if (this.#role === "leader") this.#digestTold(this.#options.id, index, digest);
+    else if (this.#leaderId !== null) {
+      this.#options.peers.send(this.#leaderId, { kind: "digestReport", index, digest });
+    }
+  }
+
+  /** A server told the digest of its state; once a quorum told the same, it goes into the log. */
+  #digestTold(from: ServerId, index: LogIndex, digest: number): void {
+    if (this.#role !== "leader") return;
+    const configuration = new Configuration(this.#raft.view().configuration);
+    const agreed = this.#divergence.told(from, index, digest, (servers) => configuration.isQuorum(servers));
+    if (agreed === null) return;
+    const args = [agreed.index, agreed.digest].map((number) => bytesOfLatin1(String(number)));
+    const commands = encodeCommandBatch([encodeCommand(Operation.check, args)]);
+    this.#take(new Order(), "write", commands, 1, NOBODY, LEADER_READS, false);
+  }
+
+  #checked(index: LogIndex, digest: number): void {
+    const difference = this.#divergence.agreed(index, digest);
+    if (difference !== null) this.#diverged(difference);
+  }
+
+  #diverged(what: string): void {
+    this.#die(
+      new Refusal(
+        ExitCode.brokenInvariant,
+        `the state of this server is not what it must be: ${what}; what was acknowledged is safe on the other servers; ` +
+          `remove its data directory and add it again under a new id, and look at the memory of this machine`,
+      ),
+    );
   }
 
   /* ---- answers ---- */
@@ -517,6 +903,11 @@ export class Node implements Backend {
   #fail(waiter: Waiter, what: string): void {
     this.#settle(waiter);
     waiter.fail(what);
+  }
+
+  #answerAll(waiter: Waiter, text: string): void {
+    this.#settle(waiter);
+    waiter.answerAll(errorReply(text));
   }
 
   #settle(waiter: Waiter): void {
@@ -544,9 +935,29 @@ export class Node implements Backend {
     });
   }
 
+  /** Work that need not be done within the turn that made it necessary: snapshots, the roster. */
+  #tendSoon(): void {
+    if (this.#tends) return;
+    this.#tends = true;
+    this.#clock.soon(() => {
+      this.#tends = false;
+      if (!this.#running) return;
+      this.#keeper.tend();
+      this.#roster.tend();
+    });
+  }
+
+  #sweepSoon(): void {
+    if (!this.#running) return;
+    this.#sweep ??= this.#clock.wakeAt(this.#clock.now() + SWEEP_MS, () => this.#sweepNow());
+  }
+
   #sweepNow(): void {
     this.#sweep = null;
     if (!this.#running) return;
+    this.#questions.sweep();
+    this.#admin.sweep();
+    this.#roster.tend();
     const now = this.#clock.now();
     for (
       let next = this.#pending.oldest;
@@ -556,7 +967,22 @@ export class Node implements Backend {
       this.#fail(next, `no answer came within ${this.#options.limits.requestTimeoutMs} ms`);
     }
     this.#retryParked();
-    if (this.#pending.commands > 0) this.#sweep = this.#clock.wakeAt(now + SWEEP_MS, () => this.#sweepNow());
+    this.#tellRetired();
+    const isNeeded = this.#pending.commands > 0 || this.#questions.isBusy || this.#admin.isBusy ||
+      this.#retired !== null || this.#roster.isBusy;
+    if (isNeeded) this.#sweepSoon();
+  }
+
+  /** Whoever waits for us to be dispensable hears of it. */
+  #tellRetired(): void {
+    if (this.#retired === null) return;
+    const isAlone = this.#mustKeepLead || this.#raft.view().configuration.voters.length <= 1;
+    if (this.#role !== "leader" || isAlone) this.#isDraining = true;
+    const isDone = this.#isDraining && this.#pending.commands === 0;
+    if (!isDone && this.#clock.now() < this.#retired.deadline) return;
+    const { done } = this.#retired;
+    this.#retired = null;
+    done();
   }
 
   #die(refusal: Refusal): void {

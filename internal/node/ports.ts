@@ -32,8 +32,8 @@ export interface StoreEvents {
 /** The other servers, as far as the node minds them. */
 export interface PeerRoom {
   start(events: PeerRoomEvents): void;
-  /** Who the other members are from now on; `knowsMembers` is false while this server was not told who any member is. */
-  setMembers(members: readonly PeerMember[], knowsMembers: boolean): void;
+  /** Who the other members are from now on; `refusesStrangers` where this server knows it better than any caller. */
+  setMembers(members: readonly PeerMember[], refusesStrangers: boolean): void;
   /** Opens a bulk connection to a member; `null` where it is none. */
   openBulk(to: ServerId, events: BulkLineEvents): BulkLine | null;
   /** Asks who listens at an address, written as `host:port`; tells who it is, or why nobody knows. */

@@ -33,9 +33,10 @@ export class Roster {
   readonly #asked = new Set<RequestId>();
   #retryAt: Millis = -Infinity;
 
-  constructor(options: RosterOptions, own: { readonly id: ServerId } & Introduced) {
+  /** `own` is read anew each time: where this server listens is known late. */
+  constructor(options: RosterOptions, id: ServerId, own: Introduced) {
     this.#options = options;
-    this.#known.set(own.id, own);
+    this.#known.set(id, own);
   }
 
   introduced(id: ServerId, incarnation: string, peerAddress: string): void {
@@ -61,6 +62,12 @@ export class Roster {
       change: { kind: "update", member: news },
       ifIndex: null,
     });
+  }
+
+  /** Whether there is something to write down. */
+  get isBusy(): boolean {
+    const { role, configuration } = this.#options.raft.view();
+    return role === "leader" && configuration.members.some((member) => this.#news(member) !== null);
   }
 
   /** The core answered a wish of ours. Tells whether it was one. */

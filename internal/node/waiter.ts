@@ -10,13 +10,22 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { CommandOrder, ReplySlot } from "../clients/backend.ts";
+import type { CommandOrder, ReadMode, ReplySlot } from "../clients/backend.ts";
 import { errorReply, type Reply } from "../codec/reply.ts";
-import type { LogIndex, Millis } from "../raft/types.ts";
+import type { LogIndex, Millis, Term } from "../raft/types.ts";
 
 /** The commands of one connection, as far as their order matters. */
 export class Order implements CommandOrder {
   readonly tag = "CommandOrder";
+  reads: ReadMode = { kind: "leader" };
+  /** How many commands of this order are with the leader of `sentTerm`. */
+  sent = 0;
+  sentTerm: Term = 0;
+  /** How many reads of this order are being answered here. */
+  local = 0;
+  /** Counts the commands of this order, and the newest that has an answer. */
+  sequence = 0;
+  answered = 0;
   /** The newest commands that were submitted in this order and have no answer. */
   newest: Waiter | null = null;
   /** The newest writes that were submitted in this order and have no answer. */
@@ -44,6 +53,13 @@ export class Waiter {
   readonly order: Order;
   readonly deadline: Millis;
   readonly #slot: ReplySlot;
+  /** How fresh a read has to be. */
+  readonly reads: ReadMode;
+  /** Whether another server handed it over: then it goes no further (features: a hop limit of one). */
+  readonly isForwarded: boolean;
+  readonly sequence: number;
+  /** Whether it is a read that is being answered here. */
+  isLocal = false;
   stage: Stage = "gathered";
   /** Earlier writes of the same client that reads must see. */
   readonly after: Waiter | null;
@@ -65,6 +81,8 @@ export class Waiter {
     order: Order,
     slot: ReplySlot,
     deadline: Millis,
+    reads: ReadMode,
+    isForwarded: boolean,
   ) {
     this.access = access;
     this.commands = commands;
@@ -72,6 +90,9 @@ export class Waiter {
     this.order = order;
     this.#slot = slot;
     this.deadline = deadline;
+    this.reads = reads;
+    this.isForwarded = isForwarded;
+    this.sequence = ++order.sequence;
     this.after = access === "read" ? order.newestWrite : null;
     order.newest = this;
     if (access === "write") order.newestWrite = this;
@@ -110,6 +131,8 @@ export class Waiter {
   #close(): boolean {
     if (this.stage === "answered") return false;
     this.stage = "answered";
+    this.order.answered = Math.max(this.order.answered, this.sequence);
+    if (this.isLocal) this.order.local--;
     if (this.order.newest === this) this.order.newest = null;
     if (this.order.newestWrite === this) this.order.newestWrite = null;
     return true;

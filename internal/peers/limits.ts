@@ -22,6 +22,8 @@ export interface PeerLimits {
   readonly strangersMax: number;
   /** A bulk connection that carries nothing for so long is closed. */
   readonly bulkIdleMs: number;
+  /** How long a server that is no member any more is still talked to. */
+  readonly departureMs: number;
 }
 
 export const defaultPeerLimits: PeerLimits = {
@@ -35,4 +37,5 @@ export const defaultPeerLimits: PeerLimits = {
   connectionsMax: 256,
   strangersMax: 64,
   bulkIdleMs: 30_000,
+  departureMs: 1000,
 };

@@ -1,8 +1,9 @@
 /**
  * The face of the peers' room: links to all the other members, and a port for theirs.
  *
- * Keeps true: there is a link to every other member of the newest configuration, and to nobody else; who is let in is a member, in the
- * life that the configuration knows (M11, O2, O6), or anybody of the cluster while we do not know who the members are.
+ * Keeps true: there is a link to every other member of the newest configuration. Whoever of the cluster calls is let in and has a link
+ * too, since a leader may be newer than the configuration that we know (dissertation 4.1); but not a member whose data is of another
+ * birth than the configuration says (M11, O2, O6), nor a server that we saw leave, nor, on the leader, who is no member.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import type { Random } from "../base/random.ts";
 import type { BulkMessage } from "../codec/bulk_message.ts";
 import type { Hello, PeerIdentity } from "../codec/handshake.ts";
 import type { PeerMessage } from "../codec/peer_message.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Alarm, Clock } from "../platform/clock.ts";
 import type { Address, Network } from "../platform/network.ts";
 import type { Trace } from "../platform/trace.ts";
 import { BulkChannel, type BulkEvents } from "./bulk_channel.ts";
@@ -22,6 +23,9 @@ import type { PeerLimits } from "./limits.ts";
 import { PeerLink } from "./peer_link.ts";
 import { PeerListener } from "./peer_listener.ts";
 import { askWho } from "./question.ts";
+
+/** Callers that are no members, as far as we know, and answered all the same. */
+const ACQUAINTANCES_MAX = 32;
 
 export interface PeersOptions {
   readonly network: Network;
@@ -60,9 +64,12 @@ export class Peers {
   readonly #complaints: Complaints;
   readonly #links = new Map<string, PeerLink>();
   readonly #members = new Map<string, PeerMember>();
+  /** Who was a member and is none any more. */
+  readonly #departed = new Set<string>();
   readonly #listener: PeerListener;
   readonly #frames = new FrameMaker();
-  #knowsMembers = false;
+  #refusesStrangers = false;
+  #departing: Alarm | null = null;
   #events: PeersEvents | null = null;
   #isStopped = false;
 
@@ -95,20 +102,20 @@ export class Peers {
     for (const link of this.#links.values()) link.start();
   }
 
-  /** Who the other members are from now on; nobody, if this server was not told yet. */
-  setMembers(members: readonly PeerMember[], knowsMembers: boolean): void {
-    this.#knowsMembers = knowsMembers;
+  /** Who the other members are from now on; `refusesStrangers` where this server knows it better than any caller. */
+  setMembers(members: readonly PeerMember[], refusesStrangers: boolean): void {
+    this.#refusesStrangers = refusesStrangers;
+    for (const id of this.#members.keys()) this.#departed.add(id);
     this.#members.clear();
-    for (const member of members) this.#members.set(member.id, member);
-    for (const [id, link] of this.#links) {
-      if (this.#members.has(id)) continue;
-      this.#links.delete(id);
-      const wasOpen = link.isOpen;
-      link.stop();
-      if (wasOpen) this.#events?.onDisconnected(id);
+    for (const member of members) {
+      this.#members.set(member.id, member);
+      this.#departed.delete(member.id);
     }
     for (const { id, address } of members) this.#link(id, address);
-    if (knowsMembers) this.#listener.checkAgain((id) => this.#members.has(id));
+    if (this.#isStopped) return;
+    // What was said to a server that leaves, and what it has to answer, may still be under way.
+    const { clock, limits } = this.#options;
+    this.#departing ??= clock.wakeAt(clock.now() + limits.departureMs, () => this.#partFromStrangers());
   }
 
   /** Sends, or drops: `false` where it was certainly not sent. */
@@ -147,6 +154,7 @@ export class Peers {
 
   stop(): void {
     this.#isStopped = true;
+    this.#departing?.cancel();
     for (const link of this.#links.values()) link.stop();
     this.#listener.stop();
   }
@@ -192,15 +200,32 @@ export class Peers {
     const address = parseAddress(peerAddress);
     const link = this.#links.get(id);
     if (link !== undefined && address !== null && !link.isOpen) link.moveTo(address);
+    const acquaintances = this.#links.size - this.#members.size;
+    if (link === undefined && !this.#isStopped && acquaintances < ACQUAINTANCES_MAX) this.#link(id, peerAddress);
     this.#events?.onIntroduced(id, incarnation, peerAddress);
+  }
+
+  #partFromStrangers(): void {
+    this.#departing = null;
+    for (const [id, link] of this.#links) {
+      if (this.#isKnown(id)) continue;
+      this.#links.delete(id);
+      const wasOpen = link.isOpen;
+      link.stop();
+      if (wasOpen) this.#events?.onDisconnected(id);
+    }
+    this.#listener.checkAgain((id) => this.#isKnown(id));
+  }
+
+  /** Whether it is a member, or may be one for all that we know. */
+  #isKnown(id: string): boolean {
+    return this.#members.has(id) || (!this.#refusesStrangers && !this.#departed.has(id));
   }
 
   #objection(
     { serverId, incarnation }: Hello,
   ): { readonly reason: string; readonly isNoMember: boolean } | null {
-    if (!this.#knowsMembers) return null;
-    const member = this.#members.get(serverId);
-    if (member === undefined) {
+    if (!this.#isKnown(serverId)) {
       return { reason: `server ${serverId} is no member of the cluster`, isNoMember: true };
     }
     const reason = this.#reincarnation(serverId, incarnation);
