@@ -9,6 +9,7 @@ import { cli, cliCommand } from "./cli.ts";
 import { demo, demoCommand } from "./demo.ts";
 import { type CommandLine, divide, helpOf, nearest } from "./flags.ts";
 import { operate, operatorLines } from "./operate.ts";
+import { proxy, proxyCommand } from "./proxy.ts";
 import { serve } from "./serve.ts";
 import { serveCommand } from "./serve_options.ts";
 import { status, statusCommand } from "./status.ts";
@@ -27,6 +28,7 @@ const COMMANDS: readonly Command[] = [
   { line: statusCommand, run: status },
   { line: benchCommand, run: bench },
   ...operatorLines.map((line) => ({ line, run: (args: readonly string[]) => operate(line, args) })),
+  { line: proxyCommand, run: proxy },
 ];
 
 /** Runs the command that the words name. */
