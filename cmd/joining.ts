@@ -37,7 +37,7 @@ export interface JoiningOptions {
  */
 export async function clusterToJoin(options: JoiningOptions): Promise<string> {
   const { addresses, signal, trace, serverId } = options;
-  for (let round = 0; ; round++) {
+  for (let round = 0;; round++) {
     signal.throwIfAborted();
     const reasons: string[] = [];
     for (const address of addresses) {

@@ -153,9 +153,7 @@ export function requestOf({ name, usage }: CommandLine, flags: Flags): readonly 
     throw flags.refuse(`${name} is used as: raftline ${name} ${usage}`);
   }
   const learner = flags.has("learner") ? ["LEARNER"] : [];
-  const priority = flags.has("priority")
-    ? ["PRIORITY", String(flags.integer("priority", 100, 0, 1000))]
-    : [];
+  const priority = flags.has("priority") ? ["PRIORITY", String(flags.integer("priority", 100, 0, 1000))] : [];
   const condition = flags.has("if") ? ["IF", String(flags.integer("if", 0, 0, HIGHEST_INDEX))] : [];
   return ["RAFT", name.toUpperCase(), ...words, ...learner, ...priority, ...condition];
 }

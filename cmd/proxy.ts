@@ -40,7 +40,7 @@ export const proxyCommand: CommandLine = {
   ],
   examples: [
     "raftline proxy n1=127.0.0.1:8001,127.0.0.1:7001",
-    "raftline serve --id n1 ... --dial n2=127.0.0.1:9012      (and a link n1-n2=127.0.0.1:9012,127.0.0.1:7102)",
+    "raftline serve --id n1 ... --dial 127.0.0.1:7102=127.0.0.1:9012   (and a link n1-n2=127.0.0.1:9012,127.0.0.1:7102)",
     "printf 'latency n1 100 20\\nstatus\\n' | nc -q1 127.0.0.1 7300",
     "printf 'drop n1:up\\nwait 3000\\nclear n1\\n' | nc -q5 127.0.0.1 7300",
     "",

@@ -11,6 +11,7 @@ import { ClientListener } from "../internal/clients/client_listener.ts";
 import { defaultClientLimits } from "../internal/clients/limits.ts";
 import { loadCrc32c } from "../internal/codec/crc32c.ts";
 import { DiskFileSystem } from "../internal/host/disk_file_system.ts";
+import { RedirectedNetwork } from "../internal/host/redirected_network.ts";
 import { StderrTrace } from "../internal/host/stderr_trace.ts";
 import { SystemClock } from "../internal/host/system_clock.ts";
 import { systemSeed } from "../internal/host/system_seed.ts";
@@ -18,6 +19,7 @@ import { TcpNetwork } from "../internal/host/tcp_network.ts";
 import { KeyValueMachine } from "../internal/machine/kv.ts";
 import { defaultLimits } from "../internal/node/limits.ts";
 import { Node } from "../internal/node/node.ts";
+import type { Network } from "../internal/platform/network.ts";
 import { defaultPeerLimits } from "../internal/peers/limits.ts";
 import { Peers } from "../internal/peers/peers.ts";
 import { type DataDirectory, lookAtIdentity, openDataDirectory } from "../internal/storage/data_directory.ts";
@@ -42,7 +44,8 @@ export async function serve(args: readonly string[]): Promise<number> {
   const random = new SeededRandom(systemSeed());
   const trace = new StderrTrace(options.logLevel);
   const { id, members, data, segmentBytes } = options;
-  const host = { fileSystem: new DiskFileSystem(), clock: new SystemClock(), network: new TcpNetwork() };
+  const network = new RedirectedNetwork(new TcpNetwork(), options.dial);
+  const host: Host = { fileSystem: new DiskFileSystem(), clock: new SystemClock(), network };
   const clusterId = await clusterIdOf(options, host, trace, ending.ended);
   if (clusterId === null) return 0;
   const machine = new KeyValueMachine();
@@ -81,7 +84,7 @@ export async function serve(args: readonly string[]): Promise<number> {
 interface Host {
   readonly fileSystem: DiskFileSystem;
   readonly clock: SystemClock;
-  readonly network: TcpNetwork;
+  readonly network: Network;
 }
 
 interface Server {

@@ -4,6 +4,7 @@
  * @module
  */
 import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import type { Redirection } from "../internal/host/redirected_network.ts";
 import { defaultClientLimits } from "../internal/clients/limits.ts";
 import { defaultLimits } from "../internal/node/limits.ts";
 import type { Address } from "../internal/platform/network.ts";
@@ -29,6 +30,8 @@ export interface ServeOptions {
   readonly members: readonly Member[];
   /** Peer addresses of a cluster to join; empty where it is not to join one. */
   readonly join: readonly Address[];
+  /** Where other servers are dialled instead of at the addresses that the cluster knows. */
+  readonly dial: readonly Redirection[];
   readonly settings: Settings;
   readonly segmentBytes: number;
   readonly snapshotEntries: number;
@@ -86,6 +89,11 @@ export const serveCommand: CommandLine = {
       value: "HOST:PORT",
       help: "where clients are told to reach it",
       default: "--client",
+    },
+    {
+      name: "dial",
+      value: "HOST:PORT=HOST:PORT,...",
+      help: "dial the second where the cluster says the first: through a proxy or a forwarded port",
     },
     {
       name: "profile",
@@ -196,6 +204,7 @@ export function readServeOptions(args: readonly string[]): ServeOptions {
     advertiseClient: flags.has("advertise-client") ? flags.address("advertise-client", client) : null,
     members: members ?? (flags.has("join") ? [] : [{ id, address: peer }]),
     join: flags.addresses("join", []),
+    dial: redirectionsOf(flags),
     settings: settingsOf(flags),
     segmentBytes: flags.integer("segment-bytes", SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, 2 ** 30),
     snapshotEntries: flags.integer("snapshot-entries", defaultLimits.snapshotEntries, 10, 1_000_000_000),
@@ -265,6 +274,23 @@ function membersOf(flags: Flags): readonly Member[] | null {
     }
   }
   return members;
+}
+
+function redirectionsOf(flags: Flags): readonly Redirection[] {
+  const words = flags.text("dial")?.split(",") ?? [];
+  const redirections = words.map((word): Redirection => {
+    const [from, to, ...rest] = word.split("=").map(parseAddress);
+    if (from === null || from === undefined || to === null || to === undefined || rest.length > 0) {
+      throw flags.refuse(
+        `--dial has ${word || "an empty word"}, it must be HOST:PORT=HOST:PORT,HOST:PORT=HOST:PORT,...`,
+      );
+    }
+    return { from, to };
+  });
+  const names = redirections.map(({ from }) => showAddress(from));
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw contradiction(`--dial names ${twice} twice`);
+  return redirections;
 }
 
 function isServerId(text: string): boolean {

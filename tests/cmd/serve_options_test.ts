@@ -23,6 +23,7 @@ Deno.test("without options it is one server that is a cluster of its own", () =>
     client: local(7001),
     peer: local(7101),
     members: [{ id: "n1", address: local(7101) }],
+    dial: [],
     settings: defaultSettings,
     segmentBytes: SEGMENT_BYTES_DEFAULT,
     valueBytesMax: 8 * 1024 * 1024,
@@ -36,7 +37,7 @@ Deno.test("without options it is one server that is a cluster of its own", () =>
 Deno.test("every option is taken", () => {
   const options = read(
     "--id n2 --data /d --client 0.0.0.0:1 --peer [::1]:2 --cluster n1=a:1,n2=[::1]:2,n3=c:3 " +
-      "--heartbeat-ms 10 --election-timeout-min-ms 20 --election-timeout-max-ms 21 --request-timeout-ms 10 " +
+      "--dial a:1=b:9,[::1]:4=c:8 --heartbeat-ms 10 --election-timeout-min-ms 20 --election-timeout-max-ms 21 --request-timeout-ms 10 " +
       `--segment-bytes ${SEGMENT_BYTES_MIN} --value-bytes-max 1024 --clients-max 1 --log-level error --exit-with-parent`,
   );
   assertEquals(options, {
@@ -49,6 +50,7 @@ Deno.test("every option is taken", () => {
       { id: "n2", address: at("::1", 2) },
       { id: "n3", address: at("c", 3) },
     ],
+    dial: [{ from: at("a", 1), to: at("b", 9) }, { from: at("::1", 4), to: at("c", 8) }],
     settings: { ...defaultSettings, heartbeatMs: 10, electionTimeoutMinMs: 20, electionTimeoutMaxMs: 21 },
     segmentBytes: SEGMENT_BYTES_MIN,
     valueBytesMax: 1024,
@@ -104,6 +106,9 @@ const UNREADABLE: readonly (readonly [line: string, reason: string])[] = [
   ["--cluster n1=h:1,,n2=h:2", "--cluster has an empty word, it must be"],
   ["--cluster n1=h:1,n/2=h:2", "--cluster has n/2=h:2, it must be"],
   ["--cluster n1=h:1;n2=h:2", "--cluster has n1=h:1;n2=h:2, it must be"],
+  ["--dial n2=h:1", "--dial has n2=h:1, it must be HOST:PORT=HOST:PORT"],
+  ["--dial a:1=b:2,", "--dial has an empty word, it must be"],
+  ["--dial a:1=b:2=c:3", "--dial has a:1=b:2=c:3, it must be"],
   ["--profile metro", "--profile is metro, it must be one of wan, lan"],
   ["--log-level INFO", "--log-level is INFO, it must be one of debug, info, warn, error"],
   ["--heartbeat-ms 0", "--heartbeat-ms is 0, it must be a whole number from 1 to 60000"],
@@ -136,6 +141,7 @@ const ten = Array.from({ length: 10 }, (_, i) => `n${i + 1}=h${i + 1}:1`).join("
 const CONTRADICTIONS: readonly (readonly [line: string, reason: string])[] = [
   ["--id n4 --cluster n1=h:1,n2=h:2", "--cluster does not name --id n4"],
   ["--cluster n2=h:2", "--cluster does not name --id n1"],
+  ["--dial a:1=b:2,a:1=b:3", "--dial names a:1 twice"],
   ["--cluster n1=h:1,n2=h:2,n1=h:3", "--cluster names n1 twice"],
   ["--cluster n1=h:1,n2=h:1", "--cluster gives n1 and n2 the same address"],
   ["--cluster n1=[::1]:1,n2=h:2,n3=[::1]:1", "--cluster gives n1 and n3 the same address"],
