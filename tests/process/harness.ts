@@ -2,7 +2,7 @@
  * Real servers for tests: the compiled binary, or the source on Deno, as processes of their own on loopback.
  *
  * Every process started here is ended here, by its pid; every directory made here is removed, unless a test fails and says
- * so. Ports are asked of the operating system.
+ * so. Ports were free when they were chosen.
  *
  * @module
  */
@@ -49,23 +49,27 @@ export function missingProgram(name: string): string | null {
   return found ? null : `${name} is not installed`;
 }
 
-/** Ports that were free a moment ago. */
+/** Above these, the system hands ports out to connections, and a server that starts again could find its own one taken. */
+const PORTS_FROM = 22_000;
+const PORTS_TO = 32_000;
+
+/** Ports that were free a moment ago, and that the system gives to nobody by itself. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () =>
-      new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-        const server = createServer();
-        server.once("error", reject);
-        server.listen(0, "127.0.0.1", () => resolve(server));
-      })),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("Cannot learn which port was bound");
-    return address.port;
+  const ports = new Set<number>();
+  for (let tries = 0; ports.size < count; tries++) {
+    if (tries > 10_000) throw new Error(`Cannot find ${count} free ports`);
+    const port = PORTS_FROM + Math.floor(Math.random() * (PORTS_TO - PORTS_FROM));
+    if (!ports.has(port) && await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 export interface Ended {
@@ -92,8 +96,8 @@ export class Running {
       stdio: [options.stdin ?? "ignore", "pipe", "pipe"],
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
-    this.child.stdout?.on("data", (chunk) => this.stdout += String(chunk));
-    this.child.stderr?.on("data", (chunk) => this.stderr += String(chunk));
+    this.child.stdout?.on("data", (chunk) => this.stdout = tail(this.stdout + String(chunk)));
+    this.child.stderr?.on("data", (chunk) => this.stderr = tail(this.stderr + String(chunk)));
     this.ended = new Promise((resolve, reject) => {
       this.child.once("error", reject);
       this.child.once("close", (code, signal) => {
@@ -123,6 +127,13 @@ export class Running {
       return Promise.resolve(false);
     });
   }
+}
+
+/** What a process said is kept up to here; the end of it, since that tells why it ended. */
+const SAID_CHARS_MAX = 2 * 1024 * 1024;
+
+function tail(text: string): string {
+  return text.length > SAID_CHARS_MAX ? text.slice(text.length - SAID_CHARS_MAX / 2) : text;
 }
 
 /** Runs a command to its end. */
@@ -170,14 +181,16 @@ export class Cluster {
   readonly plans: readonly ServerPlan[];
   readonly directory: string;
   readonly running = new Map<string, Running>();
+  /** More arguments of `serve`, asked for at each start of a server. */
+  moreArgs: (id: string) => readonly string[] = () => [];
 
   private constructor(plans: readonly ServerPlan[], directory: string) {
     this.plans = plans;
     this.directory = directory;
   }
 
-  /** Starts one server per program and waits until one of them leads. */
-  static async start(programs: readonly Program[]): Promise<Cluster> {
+  /** Chooses ports and a directory, and starts nothing. */
+  static async prepare(programs: readonly Program[]): Promise<Cluster> {
     const ports = await freePorts(programs.length * 2);
     const plans = programs.map((program, i) => ({
       id: `n${i + 1}`,
@@ -185,8 +198,13 @@ export class Cluster {
       peerPort: ports[programs.length + i] ?? 0,
       program,
     }));
-    const cluster = new Cluster(plans, await mkdtemp(join(tmpdir(), "raftline-test-")));
-    for (const { id } of plans) cluster.launch(id);
+    return new Cluster(plans, await mkdtemp(join(tmpdir(), "raftline-test-")));
+  }
+
+  /** Starts one server per program and waits until one of them leads. */
+  static async start(programs: readonly Program[]): Promise<Cluster> {
+    const cluster = await Cluster.prepare(programs);
+    for (const { id } of cluster.plans) cluster.launch(id);
     await cluster.leader();
     return cluster;
   }
@@ -215,6 +233,7 @@ export class Cluster {
       members,
       "--profile",
       "lan",
+      ...this.moreArgs(id),
     ]);
     this.running.set(id, running);
     return running;
