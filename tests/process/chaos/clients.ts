@@ -19,6 +19,8 @@ export interface ClientsOptions {
   readonly history: History;
   readonly random: Random;
   readonly count: number;
+  /** Further ones that only read, and stay with one server whatever it does: they are the first to see what is stale. */
+  readonly readers: number;
   /** Between an answer and the next request. */
   readonly thinkMs: number;
   /** Before the names of all keys. */
@@ -26,6 +28,8 @@ export interface ClientsOptions {
 }
 
 const ANSWER_MS = 2500;
+/** A server that wakes up finds fresh questions in its sockets only if those who ask have not waited for long. */
+const READER_ANSWER_MS = 300;
 const REGISTERS = 4;
 const COUNTERS = 2;
 /** A list is left for a new one after so long, so that it stays short. */
@@ -51,6 +55,7 @@ export class Clients {
   constructor(options: ClientsOptions) {
     this.#options = options;
     for (let i = 0; i < options.count; i++) this.#loops.push(this.#run(i));
+    for (let i = 0; i < options.readers; i++) this.#loops.push(this.#read(options.count + i));
   }
 
   /** Operations acknowledged, and the longest time without one, since the last call. */
@@ -88,6 +93,44 @@ export class Clients {
       await pause(own.between(0, 2 * thinkMs));
     }
     held.connection?.close();
+  }
+
+  /** A client that only reads. */
+  async #read(number: number): Promise<void> {
+    const { arena, history, random, thinkMs } = this.#options;
+    const own = random.fork(`reader/${number}`);
+    const held: { connection: TestClient | null } = { connection: null };
+    while (this.#isRunning) {
+      held.connection ??= await this.#connect(number % arena.ids.length);
+      if (held.connection !== null) {
+        const pending = history.invoke(number, "get", this.#sharedKey(own));
+        try {
+          const answer = await held.connection.within(
+            READER_ANSWER_MS,
+            held.connection.send("GET", pending.key),
+          );
+          this.#settle(pending, "get", answer);
+        } catch {
+          // The same server is asked again, by a new connection.
+          held.connection.close();
+          held.connection = null;
+        }
+      }
+      await pause(own.between(0, 2 * thinkMs));
+    }
+    held.connection?.close();
+  }
+
+  #sharedKey(random: Random): string {
+    const { prefix } = this.#options;
+    const kind = random.below(10);
+    if (kind < 6) return `${prefix}r${random.below(REGISTERS)}`;
+    return kind < 8 ? this.#list() : `${prefix}n${random.below(COUNTERS)}`;
+  }
+
+  /** The list of the moment. */
+  #list(): string {
+    return `${this.#options.prefix}l${Math.floor((performance.now() - this.#startedAt) / LIST_MS)}`;
   }
 
   async #connect(at: number): Promise<TestClient | null> {
@@ -130,7 +173,7 @@ export class Clients {
     const register = `${prefix}r${random.below(REGISTERS)}`;
     if (kind < 45) return ["set", register, token];
     if (kind < 60) return ["get", register, null];
-    const list = `${prefix}l${Math.floor((performance.now() - this.#startedAt) / LIST_MS)}`;
+    const list = this.#list();
     if (kind < 73) return ["append", list, token];
     if (kind < 80) return ["get", list, null];
     const counter = `${prefix}n${random.below(COUNTERS)}`;

@@ -28,12 +28,14 @@ export interface Operation {
 
 /** An operation under way. */
 export class Pending {
+  readonly key: string;
   readonly #history: History;
   readonly #index: number;
 
-  constructor(history: History, index: number) {
+  constructor(history: History, index: number, key: string) {
     this.#history = history;
     this.#index = index;
+    this.key = key;
   }
 
   ok(result: string | null): void {
@@ -64,7 +66,7 @@ export class History {
       outcome: "unknown",
       result: null,
     });
-    return new Pending(this, this.#operations.length - 1);
+    return new Pending(this, this.#operations.length - 1, key);
   }
 
   settle(index: number, outcome: "ok" | "fail", result: string | null): void {

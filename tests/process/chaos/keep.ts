@@ -12,7 +12,7 @@ const logs = new URL("../../../logs/", import.meta.url).pathname;
 
 /** Keeps everything; gives the directory, as seen from the project's root. */
 export function keep(arena: Arena, history: History, name: string): string {
-  const directory = `logs/${name}-${arena.seed}-${Date.now()}`.replaceAll(/[^\w./-]+/g, "-");
+  const directory = `logs/${`${name}-${arena.seed}-${Date.now()}`.replaceAll(/[^\w.-]+/g, "-")}`;
   const path = join(logs, directory.slice("logs/".length));
   mkdirSync(path, { recursive: true });
   for (const id of arena.ids) writeFileSync(join(path, `${id}.log`), arena.said(id));

@@ -48,6 +48,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
     history,
     random: random.fork("clients"),
     count: options.clients,
+    readers: 2 * arena.ids.length,
     thinkMs: 3,
     prefix,
   });
