@@ -5,7 +5,8 @@
  *  1. Nothing of a connection is used before its greeting is right; a greeting has a size and a deadline (N13 to N15).
  *  2. One connection per server counts, the newest; what an older one still brings is dropped (N3).
  *  3. What cannot be decoded closes the connection, and nothing of it is used (N11).
- *  4. The number of connections is bounded, and strangers cannot take the places of servers that are known.
+ *  4. The number of connections is bounded; strangers cannot take the places of servers that are known, nor keep one out that dials in: where
+ *     they are too many, the one that has waited longest goes. Who knows the greeting says it at once (N14).
  *
  * @module
  */
@@ -65,6 +66,8 @@ export class PeerListener {
   #listener: Listener | null = null;
   readonly #incoming = new Set<Incoming>();
   readonly #current = new Map<string, Incoming>();
+  /** Connections that were told why they are refused, and when they are cut off if they do not take it. */
+  readonly #leaving = new Map<Connection, Alarm>();
 
   constructor(options: PeerListenerOptions) {
     this.#options = options;
@@ -95,12 +98,14 @@ export class PeerListener {
       this.#forget(incoming);
       incoming.connection.close();
     }
+    for (const connection of [...this.#leaving.keys()]) {
+      this.#left(connection);
+      connection.close();
+    }
   }
 
   #accept(connection: Connection): void {
     const { limits, clock } = this.#options;
-    const strangers = this.#incoming.size - this.#current.size;
-    const full = this.#incoming.size >= limits.connectionsMax || strangers >= limits.strangersMax;
     const incoming: Incoming = {
       connection,
       decoder: new FrameDecoder(GREETING_BYTES_MAX),
@@ -117,9 +122,22 @@ export class PeerListener {
       onData: (chunk) => this.#received(incoming, chunk),
       onEnd: () => connection.close(),
       onDrain: () => {},
-      onClose: () => this.#forget(incoming),
+      onClose: () => {
+        this.#left(connection);
+        this.#forget(incoming);
+      },
     });
-    if (full) this.#refuse(incoming, "too many connections to the peer port");
+    this.#makeRoom();
+  }
+
+  /** Where strangers are too many, or connections, the oldest stranger goes. */
+  #makeRoom(): void {
+    const { connectionsMax, strangersMax } = this.#options.limits;
+    const strangers = this.#incoming.size - this.#current.size;
+    if (strangers <= strangersMax && this.#incoming.size <= connectionsMax) return;
+    for (const incoming of this.#incoming) {
+      if (incoming.serverId === null) return this.#refuse(incoming, "too many connections to the peer port");
+    }
   }
 
   #received(incoming: Incoming, chunk: Uint8Array): void {
@@ -189,11 +207,8 @@ export class PeerListener {
 
   /** Says who we are, and ends. */
   #answerQuestion(incoming: Incoming): null {
-    const { self, clock, limits } = this.#options;
     this.#forget(incoming);
-    incoming.connection.write(encodeFrame(encodeWelcome(self)));
-    incoming.connection.end();
-    clock.wakeAt(clock.now() + limits.handshakeMs, () => incoming.connection.close());
+    this.#tellAndClose(incoming, encodeWelcome(this.#options.self));
     return null;
   }
 
@@ -239,14 +254,21 @@ export class PeerListener {
     );
     const greeted = incoming.serverId !== null;
     this.#forget(incoming);
-    if (greeted) incoming.connection.close();
-    else {
-      incoming.connection.write(encodeFrame(encodeRefused(reason, isNoMember)));
-      incoming.connection.end();
-      // Whoever does not take the answer in time is cut off.
-      const { clock, limits } = this.#options;
-      clock.wakeAt(clock.now() + limits.handshakeMs, () => incoming.connection.close());
-    }
+    if (greeted || this.#leaving.size >= this.#options.limits.strangersMax) incoming.connection.close();
+    else this.#tellAndClose(incoming, encodeRefused(reason, isNoMember));
+  }
+
+  /** Says a last word; whoever does not take the answer in time is cut off. */
+  #tellAndClose({ connection }: Incoming, answer: Uint8Array): void {
+    const { clock, limits } = this.#options;
+    connection.write(encodeFrame(answer));
+    connection.end();
+    this.#leaving.set(connection, clock.wakeAt(clock.now() + limits.handshakeMs, () => connection.close()));
+  }
+
+  #left(connection: Connection): void {
+    this.#leaving.get(connection)?.cancel();
+    this.#leaving.delete(connection);
   }
 
   #forget(incoming: Incoming): void {

@@ -159,24 +159,38 @@ Deno.test("a member that falls silent is put out in time, one that pings stays",
   assertEquals(alive.over, ["connection reset"]);
 });
 
-Deno.test("strangers have so many places and no more; those that say nothing lose theirs in time", () => {
+Deno.test("strangers have so many places: the oldest makes room for a new one, and who says nothing loses its place in time", () => {
   const port = new Port({ strangersMax: 3 });
-  const first = [1, 2, 3].map((i) => port.stranger(`x${i}`));
+  const strangers = [1, 2, 3].map((i) => port.stranger(`x${i}`));
+  assertEquals(strangers.flatMap(({ heard }) => heard), []);
   const fourth = port.stranger("x4");
-  assertEquals([fourth.heard, fourth.over[0]], [[["refused", FULL]], "ended"]);
-  assertEquals(first.flatMap(({ heard }) => heard), []);
+  assertEquals([strangers[0]?.heard, strangers[0]?.over[0]], [[["refused", FULL]], "ended"]);
+  assertEquals([strangers[1]?.heard, strangers[2]?.heard, fourth.heard], [[], [], []]);
+  strangers[0]?.close();
   port.stage.pass(handshakeMs);
-  assertEquals(first.map(({ answers }) => answers), [["refused"], ["refused"], ["refused"]]);
-  const fifth = port.member("n1").says(1);
+  assertEquals([...strangers.slice(1), fourth].map(({ answers }) => answers), [["refused"], ["refused"], [
+    "refused",
+  ]]);
+});
+
+Deno.test("a member that dials in through a flood of strangers gets a place, since it greets at once", () => {
+  const port = new Port({ strangersMax: 3 });
+  const flood = (count: number) => Array.from({ length: count }, (_, i) => port.stage.call(`x${i}`, "n2"));
+  flood(20);
+  const caller = port.stage.call("n1", "n2").greet(identity("n1"), "n2");
+  flood(2);
   port.stage.pass(10);
-  assertEquals([fifth.answers, port.room.heard], [["welcome"], ["n1: 1"]]);
+  caller.says(1);
+  flood(50);
+  port.stage.pass(10);
+  assertEquals([caller.answers, port.room.heard, caller.over], [["welcome"], ["n1: 1"], []]);
 });
 
 Deno.test("strangers do not take the places of servers that greeted, and these do not count as strangers", () => {
   const port = new Port({ strangersMax: 2 });
   const members = [port.member("n1"), port.member("n3")];
   const strangers = [1, 2, 3, 4].map((i) => port.stranger(`x${i}`));
-  assertEquals(strangers.map(({ answers }) => answers), [[], [], ["refused"], ["refused"]]);
+  assertEquals(strangers.map(({ answers }) => answers), [["refused"], ["refused"], [], []]);
   for (const [i, member] of members.entries()) member.says(i);
   port.stage.pass(10);
   assertEquals([port.room.heard, members.map(({ over }) => over)], [["n1: 0", "n3: 1"], [[], []]]);
@@ -186,10 +200,21 @@ Deno.test("all connections together are bounded too", () => {
   const port = new Port({ connectionsMax: 3 });
   const [one, third] = [port.member("n1"), port.member("n3")];
   const [stranger, late] = [port.stranger("x1"), port.stranger("x2")];
-  assertEquals([stranger.heard, late.heard], [[], [["refused", FULL]]]);
+  assertEquals([stranger.heard, late.heard], [[["refused", FULL]], []]);
   one.close();
   port.stage.pass(10);
   assertEquals([port.member("n1").answers, third.over], [["welcome"], []]);
+});
+
+Deno.test("no more strangers are told why than have a place; the others are closed without a word", () => {
+  const port = new Port({ strangersMax: 2 });
+  const strangers = Array.from({ length: 8 }, (_, i) => port.stage.call(`x${i}`, "n2"));
+  port.stage.pass(10);
+  assertEquals(strangers.map(({ answers }) => answers.length), [1, 1, 0, 0, 0, 0, 0, 0]);
+  assertEquals(strangers.map(({ over }) => over.includes("connection reset")).slice(2), [
+    ...[true, true, true, true],
+    ...[false, false],
+  ]);
 });
 
 Deno.test("a place is free as soon as its stranger goes or greets", () => {
@@ -198,8 +223,9 @@ Deno.test("a place is free as soon as its stranger goes or greets", () => {
   port.stage.pass(10);
   port.member("n1");
   assertEquals(port.member("n3").answers, ["welcome"]);
-  port.stranger("x2");
-  assertEquals(port.stranger("x3").answers, ["refused"]);
+  const second = port.stranger("x2");
+  port.stranger("x3");
+  assertEquals(second.answers, ["refused"]);
 });
 
 Deno.test("a flood of strangers of one host is one line", () => {

@@ -130,7 +130,7 @@ for (const [name, say, reason] of GREETINGS) {
   });
 }
 
-Deno.test("one host is complained of once for the same reason, and again for another", () => {
+Deno.test("one host is complained of once for each reason, in whatever order they come", () => {
   const stage = new PeerStage();
   const room = stage.room("n2", { members: { n1: "nowhere" } });
   const greet = (id: string) => {
@@ -140,9 +140,7 @@ Deno.test("one host is complained of once for the same reason, and again for ano
   for (const id of ["n7", "n7", "n7", "n8", "n7"]) greet(id);
   assertEquals(
     room.traces.filter((trace) => trace.startsWith("warn refused")),
-    ["n7", "n8", "n7"].map((id) =>
-      `warn refused a peer connection: server ${id} is no member of the cluster`
-    ),
+    ["n7", "n8"].map((id) => `warn refused a peer connection: server ${id} is no member of the cluster`),
   );
 });
 

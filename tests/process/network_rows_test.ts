@@ -1,0 +1,326 @@
+/**
+ * Kind: chaos (real processes behind a proxy).
+ *
+ * Invariant: what rows N5 to N18 of the fault model promise beyond losing nothing: who cannot serve says so, for certain where it can; a dead
+ * connection is noticed; damage closes one connection and is used by nobody; what waits is bounded; strangers do not keep members out.
+ * ROWS.md says which test each row is.
+ *
+ * Learnt: see the notes at the tests.
+ */
+import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
+import { connect } from "node:net";
+import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { encodeFrame } from "../../internal/codec/frame.ts";
+import { encodeHello } from "../../internal/codec/handshake.ts";
+import { Arena } from "./chaos/arena.ts";
+import { vitalsOf } from "./chaos/vitals.ts";
+import { type Answer, ErrorAnswer } from "./client.ts";
+import { pause } from "./cluster.ts";
+import { compiled, electionTimeoutMaxMs, eventually, missingBinary, parseInfo } from "./harness.ts";
+import { dial, PlainEnd } from "./plain_sockets.ts";
+import { sideBySide, type Step, unsanitized } from "./side_by_side.ts";
+
+const skipped = missingBinary();
+if (skipped !== null) console.log(`skipped: tests/process/network_rows_test.ts: ${skipped}`);
+await loadCrc32c();
+
+const REQUEST_TIMEOUT_MS = 1000;
+
+async function onArena(body: (arena: Arena, leader: string, followers: readonly string[]) => Promise<void>) {
+  const arena = await Arena.start({
+    programs: [compiled, compiled, compiled],
+    seed: "rows",
+    args: ["--request-timeout-ms", String(REQUEST_TIMEOUT_MS)],
+  });
+  try {
+    await arena.settle();
+    const leader = await arena.cluster.leader();
+    await body(arena, leader, arena.others(leader));
+    assertEquals(arena.surprises, []);
+  } catch (cause) {
+    const said = arena.ids.map((id) => `--- ${id}\n${arena.said(id).slice(-3000)}`).join("\n");
+    throw new Error(`the servers said:\n${said}`, { cause });
+  } finally {
+    await arena.stop();
+  }
+}
+
+/** One command, past the proxy. */
+async function ask(arena: Arena, id: string, ...words: string[]): Promise<Answer> {
+  const client = await arena.cluster.client(id);
+  try {
+    return await client.within(REQUEST_TIMEOUT_MS + 3000, client.send(...words));
+  } finally {
+    client.close();
+  }
+}
+
+function errorOf(answer: Answer): string {
+  return answer instanceof ErrorAnswer ? answer.text : `no error but ${JSON.stringify(answer)}`;
+}
+
+/** The servers other than those go on taking writes. */
+async function assertServes(arena: Arena, id: string): Promise<void> {
+  await eventually(
+    `${id} takes a write`,
+    4 * electionTimeoutMaxMs,
+    async () => await ask(arena, id, "SET", "served", "1") === "OK",
+  );
+}
+
+const steps: readonly Step[] = [
+  {
+    name:
+      "N5: cut off from the majority, a leader cannot tell what became of writes, and refuses reads for certain",
+    fn: () =>
+      onArena(async (arena, leader, followers) => {
+        for (const other of followers) {
+          arena.block(leader, other, "silence");
+          arena.block(other, leader, "silence");
+        }
+        const [write, read] = await Promise.all([
+          ask(arena, leader, "SET", "k", "from the minority"),
+          ask(arena, leader, "GET", "k"),
+        ]);
+        assertMatch(errorOf(write), /^UNKNOWN .*may or may not have happened/);
+        assertMatch(errorOf(read), /^NOLEADER .*did not happen/);
+        const [other = ""] = followers;
+        await assertServes(arena, other);
+        assertEquals(await ask(arena, other, "SET", "k", "from the majority"), "OK");
+        await arena.heal();
+        await arena.settle();
+        assertEquals(await ask(arena, leader, "GET", "k"), "from the majority");
+      }),
+  },
+  {
+    name: "N5: cut off from the majority, a follower soon refuses everything for certain",
+    fn: () =>
+      onArena(async (arena, leader, [alone = "", other = ""]) => {
+        for (const there of [leader, other]) {
+          arena.block(alone, there, "reset");
+          arena.block(there, alone, "reset");
+        }
+        await eventually("it refuses writes for certain", 5000, async () =>
+          errorOf(await ask(arena, alone, "SET", "k", "v")).startsWith("NOLEADER "));
+        assertMatch(errorOf(await ask(arena, alone, "GET", "k")), /^NOLEADER /);
+        await assertServes(arena, other);
+        await arena.heal();
+        await arena.settle();
+        assertEquals(await ask(arena, alone, "GET", "k"), null);
+      }),
+  },
+  {
+    name: "N9: a half-open link is noticed by the silence on it, and used again when it is healed",
+    fn: () =>
+      onArena(async (arena, leader, [follower = "", other = ""]) => {
+        const link = arena.peerLink(leader, follower);
+        link.halfOpen();
+        await eventually("the leader gives it up", 5000, () =>
+          Promise.resolve(new RegExp(`lost the link to peer peer=${follower} reason="no answer for \\d+ ms"`)
+            .test(arena.said(leader))));
+        // The one that hears nothing may lead by now; then it is the old leader that cannot reach it.
+        await assertServes(arena, other);
+        await link.clear();
+        await arena.settle(5000);
+      }),
+  },
+  {
+    name: "N18: a peer that reads nothing costs its leader a bounded queue, and then the link",
+    fn: () =>
+      onArena(async (arena, leader, [follower = "", other = ""]) => {
+        arena.peerLink(leader, follower).pause("up");
+        // Else it would campaign, and the leader would not be the one to fill its link.
+        for (const there of [leader, other]) arena.block(follower, there, "silence");
+        const client = await arena.cluster.client(leader);
+        const value = "x".repeat(1024 * 1024);
+        for (let i = 0; i < 60; i++) {
+          assertEquals(await client.within(5000, client.send("SET", `big:${i % 4}`, value)), "OK");
+        }
+        client.close();
+        // Both keep the whole log in memory; what the leader has more is what waits for the one that does not read.
+        const memory = (id: string) => vitalsOf(arena.pid(id) ?? 0)?.memoryBytes ?? 0;
+        await eventually("the leader gives it up", 5000, () =>
+          Promise.resolve(/reason="no answer for \d+ ms"/.test(arena.said(leader))));
+        assertLess(memory(leader) - memory(other), 300_000_000);
+        await arena.heal();
+        await arena.settle(15_000);
+      }),
+  },
+  {
+    name: "N11: turned bits are seen by the checksum, close the connection, and nothing of the frame is used",
+    fn: () =>
+      onArena(async (arena) => {
+        for (const link of arena.peerLinks) link.flip("both", 0.0005, "n11");
+        const writers = arena.ids.map(async (id) => {
+          for (let i = 0; i < 40; i++) {
+            await ask(arena, id, "SET", `k:${id}:${i}`, "v".repeat(200)).catch(() => null);
+          }
+        });
+        await Promise.race([Promise.all(writers), pause(1500)]);
+        await arena.heal();
+        await Promise.all(writers);
+        await arena.settle();
+        const said = arena.ids.map((id) => arena.said(id)).join("\n");
+        const reasons = [
+          ...said.matchAll(
+            /(?:lost the link to peer|cannot reach peer|refused a peer connection) .*reason=(.*)/g,
+          ),
+        ]
+          .map(([, reason]) => reason ?? "");
+        assertGreater(
+          reasons.filter((reason) => /checksum does not match|frame length is/.test(reason)).length,
+          0,
+        );
+        // Whatever gets past the checksum would be told as a message that cannot be read, or contradicts the protocol.
+        const others = reasons.filter((reason) =>
+          !/checksum|frame length is|the other side|connection reset|closed the connection|no greeting|no answer|refused by the other side: frame/
+            .test(reason)
+        );
+        assertEquals(others, []);
+        assert(!said.includes("contradicts the protocol"), said);
+      }),
+  },
+  {
+    name: "N10: a greeting that is cut at any place, by an end or a reset, is only tried again",
+    fn: () =>
+      onArena(async (arena, leader, [follower = ""]) => {
+        const link = arena.peerLink(leader, follower);
+        for (const [i, bytes] of [0, 1, 4, 7, 8, 9, 30, 60, 90, 100, 110].entries()) {
+          const accepted = link.status().accepted;
+          link.cut(i % 2 === 0 ? "up" : "down", bytes, { once: true, reset: i % 3 === 0 });
+          link.reset();
+          await eventually(`it is dialled again after ${bytes} bytes`, 3000, () =>
+            Promise.resolve(link.status().accepted > accepted));
+          await link.clear();
+        }
+        await eventually("the link stands", 5000, async () => {
+          const text = await ask(arena, leader, "RAFT", "STATUS");
+          return typeof text === "string" && new RegExp(`id=${follower},.*connected=1`).test(text);
+        });
+        await arena.settle(5000);
+      }),
+  },
+  {
+    name: "N13: a length that lies is refused before anything is waited for, before and after the greeting",
+    fn: () =>
+      onArena(async (arena, leader, [follower = "", other = ""]) => {
+        const info = parseInfo(String(await ask(arena, leader, "INFO", "raft")));
+        const hello = encodeFrame(encodeHello({
+          clusterId: info.get("raft_cluster_id") ?? "",
+          serverId: other,
+          incarnation: "0".repeat(32),
+          clientAddress: "127.0.0.1:1",
+        }, follower));
+        const length = (value: number) => {
+          const bytes = new Uint8Array(8);
+          new DataView(bytes.buffer).setUint32(0, value);
+          return bytes;
+        };
+        for (const value of [0xffff_ffff, 0x8000_0000, 16 * 1024 * 1024 + 1, 0]) {
+          for (const isGreeted of [false, true]) {
+            const end = await dial(arena.cluster.plan(follower).peerPort);
+            if (isGreeted) {
+              end.write(hello);
+              await end.got(20);
+            }
+            end.write(length(value));
+            // A body of no bytes is short of its checksum; the others are above the limit.
+            await eventually(`a length of ${value} ends the connection`, 1500, () =>
+              Promise.resolve(end.hasEnded || end.over !== null));
+            end.socket.destroy();
+          }
+        }
+        assertMatch(arena.said(follower), /frame length is 4294967295, the limit is/);
+        await arena.settle(5000);
+      }),
+  },
+  {
+    name: "N14: a flood of strangers on the peer port does not keep the members out",
+    fn: () =>
+      onArena(async (arena, leader, [follower = "", other = ""]) => {
+        const { peerPort } = arena.cluster.plan(leader);
+        let isOver = false;
+        const strangers: PlainEnd[] = [];
+        const stranger = async () => {
+          while (!isOver) {
+            const end = new PlainEnd(connect({ host: "127.0.0.1", port: peerPort }));
+            strangers.push(end);
+            await eventually("it is closed", 10_000, () => Promise.resolve(end.over !== null || isOver));
+            end.socket.destroy();
+            await pause(20);
+          }
+        };
+        const flood = Promise.all(Array.from({ length: 150 }, stranger));
+        try {
+          await pause(300);
+          // The members have to come in again through the flood.
+          arena.peerLink(follower, leader).reset();
+          arena.peerLink(other, leader).reset();
+          await eventually("both members come in", 3000, async () => {
+            const texts = await Promise.all([follower, other].map((id) => ask(arena, id, "RAFT", "STATUS")));
+            return texts.every((text) =>
+              typeof text === "string" && new RegExp(`id=${leader},.*connected=1`).test(text)
+            );
+          });
+          await assertServes(arena, follower);
+        } finally {
+          isOver = true;
+          await flood;
+        }
+        assertLess(vitalsOf(arena.pid(leader) ?? 0)?.descriptors ?? 0, 400);
+      }),
+  },
+  {
+    name: "N15: a greeting that comes byte by byte has no more time than any other",
+    fn: () =>
+      onArena(async (arena, leader) => {
+        const slow = await Promise.all(
+          Array.from({ length: 20 }, () => dial(arena.cluster.plan(leader).peerPort)),
+        );
+        const startedAt = performance.now();
+        const bytes = encodeFrame(new Uint8Array(500));
+        for (let i = 0; slow.some(({ over }) => over === null); i++) {
+          assertLess(performance.now() - startedAt, 6000, "they are cut off");
+          for (const end of slow) if (end.over === null) end.write(bytes.slice(i, i + 1));
+          await pause(100);
+        }
+        assertGreater(performance.now() - startedAt, 1500);
+        await assertServes(arena, leader);
+      }),
+  },
+  {
+    name: "N8: a slow link to one follower does not slow the others down",
+    fn: () =>
+      onArena(async (arena, leader, [slow = ""]) => {
+        const rate = async () => {
+          let count = 0;
+          const until = performance.now() + 1000;
+          await Promise.all(Array.from({ length: 4 }, async (_, i) => {
+            const client = await arena.cluster.client(leader);
+            for (; performance.now() < until; count++) {
+              assertEquals(await client.within(3000, client.send("SET", `rate:${i}`, "v".repeat(100))), "OK");
+            }
+            client.close();
+          }));
+          return count;
+        };
+        await rate();
+        const healthy = await rate();
+        arena.peerLink(leader, slow).bandwidth("both", 10_000);
+        arena.peerLink(slow, leader).bandwidth("both", 10_000);
+        const hampered = await rate();
+        console.log(`    N8: ${healthy} writes/s healthy, ${hampered} with one follower at 10 kB/s`);
+        // If it did, some 50 writes/s would get through; the machine itself may be slower in one second than in the next.
+        assertGreater(hampered, healthy / 5);
+        await arena.heal();
+        await arena.settle();
+      }),
+  },
+];
+
+Deno.test({
+  name: "rows of the fault model: network",
+  ignore: skipped !== null,
+  ...unsanitized,
+  fn: (test) => sideBySide(test, 3, steps),
+});
