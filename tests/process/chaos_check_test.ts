@@ -187,7 +187,10 @@ Deno.test("a history is lines of JSON, and what is not settled is unknown", () =
   const lines = history.lines().trimEnd().split("\n").map((line): unknown => JSON.parse(line));
   assertEquals(lines.length, 3);
   const [first, second, third] = history.operations;
-  assertEquals(lines, [first, second, third]);
+  assertEquals(lines[0], {
+    ...{ client: 1, key: "k", op: "SET", args: ["v"], outcome: "ok", result: "OK" },
+    ...{ invoke: first?.invoke, return: first?.return },
+  });
   assertEquals([first?.outcome, second?.outcome, third?.outcome], ["ok", "fail", "unknown"]);
   assertEquals([first?.result, third?.return, second?.arg], ["OK", null, null]);
 });

@@ -18,7 +18,7 @@ import { History } from "./chaos/history.ts";
 import { keep } from "./chaos/keep.ts";
 import { verify } from "./chaos/verify.ts";
 import { pause } from "./cluster.ts";
-import { compiled, electionTimeoutMaxMs, missingBinary } from "./harness.ts";
+import { compiled, electionTimeoutMaxMs, eventually, missingBinary } from "./harness.ts";
 
 const skipped = missingBinary();
 if (skipped !== null) console.log(`skipped: tests/process/faults_test.ts: ${skipped}`);
@@ -27,10 +27,11 @@ const seed = process.env["RAFTLINE_CHAOS_SEED"] ?? String(Date.now() % 1_000_000
 const only = process.env["RAFTLINE_FAULT"];
 const rounds = Number(process.env["RAFTLINE_FAULT_ROUNDS"] ?? "1");
 
-/** So long after a fault began a new leader must be there. */
-const GRACE_MS = 2 * electionTimeoutMaxMs;
-/** So long it is looked at whether the cluster serves. */
-const LOOK_MS = 600;
+/** So long a fault lasts; a new leader is there by then, unless the machine is busy. */
+const FAULT_MS = 2 * electionTimeoutMaxMs;
+/** At least so many operations succeed in the second part of it, however long that takes on a busy machine. */
+const SERVED_MIN = 20;
+const SERVED_WITHIN_MS = 8000;
 
 /** Faults under which a majority can speak and be reached: then writes go on. */
 const SERVES = new Set([
@@ -42,6 +43,9 @@ const SERVES = new Set([
   "old frames late",
   "clients: cut off from the leader",
   "clients: cut off from all but the leader",
+  "partition: leader sends only",
+  "partition: leader and one cannot speak",
+  "partition: bridge",
   "kill -9: one",
   "kill -9: the leader",
   "freeze: one",
@@ -75,14 +79,15 @@ async function strike(arena: Arena, fault: Fault, round: number): Promise<Findin
     await pause(200);
     const { what, undo } = await fault.begin({ arena, random: random.fork("fault") });
     arena.note(`${fault.name}: ${what}`);
-    await pause(GRACE_MS);
+    await pause(FAULT_MS);
+    let { acknowledged } = clients.tally();
     if (SERVES.has(fault.name)) {
-      clients.tally();
-      await pause(LOOK_MS);
-    }
-    const { acknowledged } = clients.tally();
-    if (SERVES.has(fault.name) && acknowledged < 10) {
-      problems.push(`only ${acknowledged} operations succeeded in the last ${LOOK_MS} ms of it (${what})`);
+      await eventually(
+        `${SERVED_MIN} operations succeed during it (${what})`,
+        SERVED_WITHIN_MS,
+        () => Promise.resolve(clients.acknowledged >= SERVED_MIN),
+      );
+      acknowledged += clients.tally().acknowledged;
     }
     await undo();
     const healedAt = performance.now();

@@ -53,15 +53,20 @@ export function missingProgram(name: string): string | null {
 const PORTS_FROM = 22_000;
 const PORTS_TO = 32_000;
 
-/** Ports that were free a moment ago, and that the system gives to nobody by itself. */
+/** Ports that were given out in this process. */
+const given = new Set<number>();
+
+/** Ports that were free a moment ago, that nobody else here was told of, and that the system gives to nobody by itself. */
 export async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  for (let tries = 0; ports.size < count; tries++) {
-    if (tries > 10_000) throw new Error(`Cannot find ${count} free ports`);
+  const ports: number[] = [];
+  while (ports.length < count) {
+    if (given.size > (PORTS_TO - PORTS_FROM) / 2) given.clear();
     const port = PORTS_FROM + Math.floor(Math.random() * (PORTS_TO - PORTS_FROM));
-    if (!ports.has(port) && await isFree(port)) ports.add(port);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) ports.push(port);
   }
-  return [...ports];
+  return ports;
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -110,6 +110,40 @@ const steps: readonly Step[] = [
       }),
   },
   {
+    name: "N6: a leader that is heard and hears nobody steps down, and the others go on without it",
+    fn: () =>
+      onArena(async (arena, leader, [follower = "", other = ""]) => {
+        for (const from of [follower, other]) arena.block(from, leader, "silence");
+        await eventually("it leads no more", 4 * electionTimeoutMaxMs, async () =>
+          (await arena.infos()).get(leader)?.get("raft_role") !== "leader");
+        await assertServes(arena, follower);
+        await arena.heal();
+        await arena.settle();
+      }),
+  },
+  {
+    name: "N7, N17: links that are cut or flap beside a majority that can speak move the term hardly at all",
+    fn: () =>
+      onArena(async (arena, leader, [follower = ""]) => {
+        const term = async () =>
+          Math.max(...[...(await arena.infos()).values()].map((info) => Number(info.get("raft_term"))));
+        const block = () => [[leader, follower], [follower, leader]] as const;
+        const before = await term();
+        for (const [from, to] of block()) arena.block(from, to, "silence");
+        await pause(2500);
+        for (const [from, to] of block()) await arena.unblock(from, to);
+        for (let i = 0; i < 5; i++) {
+          for (const [from, to] of block()) arena.block(from, to, "stall");
+          await pause(290);
+          for (const [from, to] of block()) await arena.unblock(from, to);
+          await pause(290);
+        }
+        await arena.settle();
+        // A server that campaigns whenever it hears nothing moves it some ten times; a stall of the machine once or twice.
+        assertLess(await term() - before, 4);
+      }),
+  },
+  {
     name: "N9: a half-open link is noticed by the silence on it, and used again when it is healed",
     fn: () =>
       onArena(async (arena, leader, [follower = "", other = ""]) => {
@@ -128,20 +162,21 @@ const steps: readonly Step[] = [
     name: "N18: a peer that reads nothing costs its leader a bounded queue, and then the link",
     fn: () =>
       onArena(async (arena, leader, [follower = "", other = ""]) => {
-        arena.peerLink(leader, follower).pause("up");
-        // Else it would campaign, and the leader would not be the one to fill its link.
-        for (const there of [leader, other]) arena.block(follower, there, "silence");
-        const client = await arena.cluster.client(leader);
+        for (const there of [leader, other]) arena.peerLink(there, follower).pause("up");
         const value = "x".repeat(1024 * 1024);
-        for (let i = 0; i < 60; i++) {
-          assertEquals(await client.within(5000, client.send("SET", `big:${i % 4}`, value)), "OK");
+        let written = 0;
+        for (let i = 0; written < 40; i++) {
+          // Megabytes through a busy machine may cost a leader its quorum for a moment; then the write is tried again.
+          if (await ask(arena, other, "SET", `big:${i % 4}`, value) === "OK") written++;
+          else await pause(50);
         }
-        client.close();
-        // Both keep the whole log in memory; what the leader has more is what waits for the one that does not read.
+        await eventually("its leader gives it up", 5000, () =>
+          Promise.resolve([leader, other].some((id) =>
+            /reason="no answer/.test(arena.said(id))
+          )));
+        // Both keep the whole log in memory; what one has more is what waits for the peer that does not read.
         const memory = (id: string) => vitalsOf(arena.pid(id) ?? 0)?.memoryBytes ?? 0;
-        await eventually("the leader gives it up", 5000, () =>
-          Promise.resolve(/reason="no answer for \d+ ms"/.test(arena.said(leader))));
-        assertLess(memory(leader) - memory(other), 300_000_000);
+        assertLess(Math.abs(memory(leader) - memory(other)), 300_000_000);
         await arena.heal();
         await arena.settle(15_000);
       }),

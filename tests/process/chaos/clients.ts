@@ -58,6 +58,11 @@ export class Clients {
     for (let i = 0; i < options.readers; i++) this.#loops.push(this.#read(options.count + i));
   }
 
+  /** Operations acknowledged since the last tally. */
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
   /** Operations acknowledged, and the longest time without one, since the last call. */
   tally(): Tally {
     const tally = {

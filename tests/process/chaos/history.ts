@@ -4,7 +4,7 @@
  * Keeps true: an operation is on record from before its first byte leaves; what is not known is `unknown` and has no return time, so a checker
  * may take it to happen at any later time, or never.
  *
- * The lines that `lines` gives are what `raftline check` reads: one JSON object per operation.
+ * The lines that `lines` gives are what `raftline check` reads: one JSON object per operation, commands and answers as they were on the wire.
  *
  * @module
  */
@@ -83,8 +83,22 @@ export class History {
 
   /** JSON lines. */
   lines(): string {
-    return this.#operations.map((operation) => `${JSON.stringify(operation)}\n`).join("");
+    return this.#operations.map((operation) => `${JSON.stringify(recordOf(operation))}\n`).join("");
   }
+}
+
+function recordOf({ client, key, op, arg, invoke, return: back, outcome, result }: Operation) {
+  const isNumber = outcome === "ok" && (op === "append" || op === "incr" || op === "del");
+  return {
+    client,
+    key,
+    op: op.toUpperCase(),
+    args: arg === null ? [] : [arg],
+    invoke,
+    return: back,
+    outcome,
+    result: isNumber ? Number(result) : result,
+  };
 }
 
 function microsNow(): number {
