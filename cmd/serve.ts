@@ -35,6 +35,8 @@ import { runtimeName, version } from "./version.ts";
 const STOP_MS = 9000;
 /** How long clients that come back after the stop are told to go elsewhere. */
 const LAST_WORDS_MS = 500;
+/** How long clients have to take their last answers. */
+const LAST_ANSWERS_MS = 1000;
 
 export async function serve(args: readonly string[]): Promise<number> {
   const options = readServeOptions(args);
@@ -72,7 +74,7 @@ export async function serve(args: readonly string[]): Promise<number> {
   const forced = setTimeout(() => process.exit(refusal?.exitCode ?? 0), STOP_MS);
   trace.event(refusal === null ? "info" : "error", "stopping", { reason: refusal?.message ?? "asked to" });
   if (refusal === null) await server.retire();
-  server.stop();
+  await server.stop();
   // After a refusal the disk or our own state cannot be trusted: nothing more is written.
   if (refusal === null) await server.close();
   clearTimeout(forced);
@@ -91,7 +93,7 @@ interface Server {
   /** Leaves without leaving anybody in doubt. */
   retire(): Promise<void>;
   /** Ends everything but the disk. */
-  stop(): void;
+  stop(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -184,7 +186,10 @@ function assemble(
     },
     stop: () => {
       node.stop();
-      clients.stop();
+      return new Promise((resolve) => {
+        setTimeout(resolve, LAST_ANSWERS_MS);
+        clients.stop(resolve);
+      });
     },
     close: async () => {
       await snapshots.close();

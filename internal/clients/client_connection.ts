@@ -148,8 +148,15 @@ export class ClientConnection implements CommandContext {
     this.#end();
   }
 
-  close(): void {
-    this.#connection.close();
+  /**
+   * Sends what was answered so far, and that no more will come. What the client still says is read and thrown away: unread, it would turn the
+   * end of the connection into a reset, and the client might lose the answers.
+   */
+  stop(): void {
+    this.#ending = true;
+    this.#chunks = [];
+    this.#connection.resume();
+    this.#end();
   }
 
   #received(chunk: Uint8Array): void {
@@ -260,9 +267,9 @@ export class ClientConnection implements CommandContext {
   }
 
   #give(reply: Reply): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#ended) return;
     this.#writer.write(reply, this.resp3);
-    if (this.#outputBytes > this.#home.limits.outputBytesMax) return this.close();
+    if (this.#outputBytes > this.#home.limits.outputBytesMax) return this.#connection.close();
     if (this.#flushes) return;
     this.#flushes = true;
     this.#home.clock.soon(this.#turnEnds);

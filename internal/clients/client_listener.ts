@@ -40,6 +40,8 @@ export class ClientListener {
   readonly #startedAt: Millis;
   #listener: Listener | null = null;
   #nextId = 0;
+  /** Whom to tell that nobody is connected any more, once we stop. */
+  #onGone: (() => void) | null = null;
 
   constructor(options: ClientListenerOptions) {
     this.#options = options;
@@ -57,6 +59,7 @@ export class ClientListener {
       closed: (connection) => {
         this.#connections.delete(connection);
         this.#counts.connected = this.#connections.size;
+        this.#tellIfGone();
       },
     };
   }
@@ -79,10 +82,19 @@ export class ClientListener {
     return this.#connections.size === 0;
   }
 
-  /** Closes every connection. */
-  stop(): void {
+  /** Ends every connection behind what it was answered; calls back once, when all of them are gone. */
+  stop(onGone: () => void): void {
     this.stopAccepting();
-    for (const connection of [...this.#connections]) connection.close();
+    this.#onGone = onGone;
+    for (const connection of [...this.#connections]) connection.stop();
+    this.#tellIfGone();
+  }
+
+  #tellIfGone(): void {
+    if (this.#connections.size > 0) return;
+    const onGone = this.#onGone;
+    this.#onGone = null;
+    onGone?.();
   }
 
   #accept(connection: Connection): void {

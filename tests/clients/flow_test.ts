@@ -165,15 +165,42 @@ Deno.test("one client too many is told so and let go; a place that becomes free 
   }
 });
 
-Deno.test("a server that stops accepts nobody and closes every connection", () => {
+Deno.test("a server that stops accepts nobody, ends every connection, and says when they are gone", () => {
   const stage = new ClientStage();
-  const clients = [stage.connect(), stage.connect()];
+  const [first, second] = [stage.connect(), stage.connect()];
   stage.listener.stopAccepting();
-  assertEquals([stage.isListening, clients.map(({ closed }) => closed)], [false, [false, false]]);
-  clients[0]?.says("PING\r\n");
+  assertEquals([stage.isListening, first.ends, second.ends], [false, 0, 0]);
+  first.says("PING\r\n");
   stage.pass();
-  assertEquals(clients[0]?.heard, "+PONG\r\n");
-  stage.listener.stop();
+  assertEquals(first.heard, "+PONG\r\n");
+  let gone = 0;
+  stage.listener.stop(() => gone++);
   stage.pass();
-  assertEquals(clients.map(({ closed }) => closed), [true, true]);
+  assertEquals([first.ends, second.ends, first.closed, gone], [1, 1, false, 0]);
+  first.breaks();
+  stage.pass();
+  assertEquals(gone, 0);
+  // The other one does not go by itself, and is cut off.
+  stage.pass(10_000);
+  assertEquals([second.closed, gone], [true, 1]);
+});
+
+Deno.test("a server that stops without clients says so at once", () => {
+  let gone = 0;
+  new ClientStage().listener.stop(() => gone++);
+  assertEquals(gone, 1);
+});
+
+Deno.test("a client of a server that stops is told what it waits for, and what it still says is thrown away", () => {
+  const stage = new ClientStage({ commandsWaitingMax: 2 });
+  const client = stage.connect();
+  for (const key of ["a", "b", "c"]) client.says(`SET ${key} 1\r\n`);
+  stage.pass();
+  assertEquals([client.paused, stage.backend.submitted.length], [true, 2]);
+  for (const { slot } of stage.backend.submitted) slot.answer({ type: "error", text: "UNKNOWN stopping" });
+  stage.listener.stop(() => {});
+  client.says("SET d 1\r\n");
+  stage.pass();
+  assertEquals([client.heard, client.paused], ["-UNKNOWN stopping\r\n-UNKNOWN stopping\r\n", false]);
+  assertEquals([client.ends, stage.backend.submitted.length], [1, 2]);
 });

@@ -95,11 +95,12 @@ export class Running {
   constructor(
     program: Program,
     args: readonly string[],
-    options: { cwd?: string; stdin?: "pipe" | "ignore" } = {},
+    options: { cwd?: string; stdin?: "pipe" | "ignore"; env?: Readonly<Record<string, string>> } = {},
   ) {
     this.child = spawn(program.command, [...program.args, ...args], {
       stdio: [options.stdin ?? "ignore", "pipe", "pipe"],
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.env === undefined ? {} : { env: { ...process.env, ...options.env } }),
     });
     this.child.stdout?.on("data", (chunk) => this.stdout = tail(this.stdout + String(chunk)));
     this.child.stderr?.on("data", (chunk) => this.stderr = tail(this.stderr + String(chunk)));
@@ -188,6 +189,8 @@ export class Cluster {
   readonly running = new Map<string, Running>();
   /** More arguments of `serve`, asked for at each start of a server. */
   moreArgs: (id: string) => readonly string[] = () => [];
+  /** More of the environment. */
+  moreEnv: (id: string) => Readonly<Record<string, string>> = () => ({});
 
   private constructor(plans: readonly ServerPlan[], directory: string) {
     this.plans = plans;
@@ -239,7 +242,7 @@ export class Cluster {
       "--profile",
       "lan",
       ...this.moreArgs(id),
-    ]);
+    ], { env: this.moreEnv(id) });
     this.running.set(id, running);
     return running;
   }

@@ -7,6 +7,7 @@
 export interface Step {
   readonly name: string;
   readonly fn: () => Promise<void>;
+  readonly ignore?: boolean;
 }
 
 /** Runs the steps, `width` of them at a time; one that fails does not stop the others. */
