@@ -220,6 +220,14 @@ table("layers", ({ path, imports }) => checkLayers(path, imports), [
   ["cmd does not see the tests", "cmd/a.ts", `import "../tests/simulator/b.ts";`, [
     "cmd imports tests/simulator/b.ts",
   ]],
+  ["cmd ships the checker of histories", "cmd/a.ts", `import "../tests/linearizability/b.ts";`, []],
+  ["the checker sees base alone", "tests/linearizability/a.ts", `import "../../internal/machine/b.ts";`, [
+    "tests/linearizability imports internal/machine/b.ts",
+  ]],
+  ["the checker has no host", "tests/linearizability/a.ts", `import "node:fs";`, [
+    "tests/linearizability imports node:fs, a module of the host",
+  ]],
+  ["the simulator sees the checker", "tests/simulator/a.ts", `import "../linearizability/b.ts";`, []],
   ["main sees cmd", "main.ts", `import "./cmd/a.ts";`, []],
   ["main leaves the rest to cmd", "main.ts", `import "./internal/node/a.ts";`, [
     "main.ts imports internal/node/a.ts",
@@ -267,6 +275,8 @@ table("words", checkWords, [
     [],
   ],
   ["words that hold such a word", "internal/raft/a.ts", "asyncId, updateDate, processId, Dates", []],
+  ["the checker of histories", "tests/linearizability/a.ts", "Date.now();", banned("Date")],
+  ["its tests", "tests/linearizability/a_test.ts", "Deno.test(a);", []],
   ["rooms that may", "internal/storage/a.ts", "await a;", []],
   ["the host's own room", "internal/host/a.ts", "Date.now(); setTimeout(a);", []],
 ]);

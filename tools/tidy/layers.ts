@@ -41,10 +41,20 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "internal/clients": { imports: ABOVE_CODEC, types: [RAFT] },
   "internal/node": { imports: [...ROOMS_OF_NODE, RAFT, ...ABOVE_CODEC] },
   "internal/host": { imports: [PLATFORM, BASE], host: true },
-  "cmd": { imports: ["internal/", "deno.json", "tests/process/proxy/"], packages: ["@std/cli"], host: true },
+  // The checker of histories and the proxy ship with the program; nothing else of the tests does.
+  "cmd": {
+    imports: ["internal/", "tests/linearizability/", "tests/process/proxy/", "deno.json"],
+    packages: ["@std/cli"],
+    host: true,
+  },
   "main.ts": { imports: ["cmd/", BASE], host: true },
   "deps": { packages: ["deno-std", "sorted-btree"] },
-  "tests/simulator": { imports: [...PURE, "tests/invariants/"], packages: ["@std/assert"], host: true },
+  "tests/linearizability": { imports: [BASE], packages: ["@std/assert"] },
+  "tests/simulator": {
+    imports: [...PURE, "tests/invariants/", "tests/linearizability/"],
+    packages: ["@std/assert"],
+    host: true,
+  },
   // The proxy ships in the binary, so it may know no more than the rooms it needs.
   "tests/process/proxy": { imports: [PLATFORM, CODEC, BASE, "cmd/flags.ts"], host: true },
   "tests": {
