@@ -41,16 +41,23 @@ export class Budget {
   keysDone = 0;
   key = "";
   steps = 0;
+  #stepsMax: number;
 
   constructor(limits: Limits, keys: number) {
     this.limits = limits;
     this.keys = keys;
+    this.#stepsMax = limits.stepsMax;
+  }
+
+  /** Gives what comes next so many steps and no more. */
+  allow(steps: number): void {
+    this.#stepsMax = Math.min(this.limits.stepsMax, this.steps + steps);
   }
 
   /** Counts one step; why the search has to end, or `null`. */
   spend(placed: number, operations: number, memoryBytes: number): string | null {
-    const { stepsMax, memoryBytesMax, onProgress } = this.limits;
-    if (++this.steps > stepsMax) return `the search took more than ${stepsMax} steps`;
+    const { memoryBytesMax, onProgress } = this.limits;
+    if (++this.steps > this.#stepsMax) return `the search took more than ${this.#stepsMax} steps`;
     if (memoryBytes > memoryBytesMax) {
       return `what was tried in vain takes more than ${memoryBytesMax} bytes`;
     }
