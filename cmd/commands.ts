@@ -5,6 +5,7 @@
  */
 import { ExitCode, Refusal } from "../internal/base/errors.ts";
 import { bench, benchCommand } from "./bench.ts";
+import { check, checkCommand } from "./check.ts";
 import { cli, cliCommand } from "./cli.ts";
 import { demo, demoCommand } from "./demo.ts";
 import { type CommandLine, divide, helpOf, nearest } from "./flags.ts";
@@ -29,6 +30,7 @@ const COMMANDS: readonly Command[] = [
   { line: benchCommand, run: bench },
   ...operatorLines.map((line) => ({ line, run: (args: readonly string[]) => operate(line, args) })),
   { line: proxyCommand, run: proxy },
+  { line: checkCommand, run: check },
 ];
 
 /** Runs the command that the words name. */

@@ -28,8 +28,11 @@ export interface CommandLine {
   readonly usage: string;
   readonly flags: readonly Flag[];
   readonly examples: readonly string[];
-  /** Whether words that are no options may follow; everything from the first of them on is theirs, unless options may stand among them. */
-  readonly takesWords: boolean | "among options";
+  /**
+   * Words that are no options: `false` for none; `true` where everything from the first of them on is theirs, options too; or how many at
+   * least and at most, in front of the options, behind them or between them.
+   */
+  readonly takesWords: boolean | readonly [least: number, most: number];
 }
 
 /** What was given. */
@@ -130,7 +133,7 @@ export function divide({ flags, takesWords }: CommandLine, args: readonly string
       const end = at + (takesValue(arg) ? 2 : 1);
       options.push(...args.slice(at, end));
       at = end;
-    } else if (takesWords === "among options") {
+    } else if (typeof takesWords !== "boolean") {
       words.push(arg);
       at++;
     } else break;
@@ -184,9 +187,13 @@ export function readFlags(command: CommandLine, args: readonly string[]): Flags 
     if (typeof value !== "string" || value === "") throw refuse(`--${name} lacks its value`);
     values.set(name, value);
   }
-  const [word] = words;
-  if (!command.takesWords && word !== undefined) {
-    throw refuse(`${command.name} takes no word ${word || "that is empty"}`);
+  const [least, most] = typeof command.takesWords === "boolean"
+    ? [0, command.takesWords ? Infinity : 0]
+    : command.takesWords;
+  const extra = words[most];
+  if (extra !== undefined) throw refuse(`${command.name} takes no word ${extra || "that is empty"}`);
+  if (words.length < least || (least > 0 && words.includes(""))) {
+    throw refuse(`${command.name} is used as: raftline ${command.name} ${command.usage}`);
   }
   return new Flags(command.name, values, new Set(switches.filter((name) => parsed[name] === true)), words);
 }

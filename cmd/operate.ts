@@ -25,14 +25,12 @@ const onlyIf: Flag = {
 };
 const HIGHEST_INDEX = 999_999_999_999_999;
 
-/** Each line, and the words behind the name that it takes. */
-const LINES: readonly (CommandLine & { readonly words: readonly [least: number, most: number] })[] = [
+export const operatorLines: readonly CommandLine[] = [
   {
     name: "add",
     summary: "add a server that was started with --join; it votes once it has caught up",
     usage: "[options] ID HOST:PORT",
-    takesWords: "among options",
-    words: [2, 2],
+    takesWords: [2, 2],
     flags: [
       connect,
       { name: "learner", value: null, help: "it gets everything, and never votes" },
@@ -50,8 +48,7 @@ const LINES: readonly (CommandLine & { readonly words: readonly [least: number, 
     name: "remove",
     summary: "remove a member for good; a server with that data is not let in again",
     usage: "[options] ID",
-    takesWords: "among options",
-    words: [1, 1],
+    takesWords: [1, 1],
     flags: [connect, onlyIf],
     examples: ["raftline remove n4"],
   },
@@ -59,8 +56,7 @@ const LINES: readonly (CommandLine & { readonly words: readonly [least: number, 
     name: "replace",
     summary: "put a new server in a voter's place, in one step, once it has caught up",
     usage: "[options] OLD NEW HOST:PORT",
-    takesWords: "among options",
-    words: [3, 3],
+    takesWords: [3, 3],
     flags: [connect, onlyIf],
     examples: ["raftline replace n2 n6 10.0.0.6:7101"],
   },
@@ -68,8 +64,7 @@ const LINES: readonly (CommandLine & { readonly words: readonly [least: number, 
     name: "promote",
     summary: "make a learner a voter",
     usage: "[options] ID",
-    takesWords: "among options",
-    words: [1, 1],
+    takesWords: [1, 1],
     flags: [connect, onlyIf],
     examples: ["raftline promote n5"],
   },
@@ -77,8 +72,7 @@ const LINES: readonly (CommandLine & { readonly words: readonly [least: number, 
     name: "demote",
     summary: "make a voter a learner",
     usage: "[options] ID",
-    takesWords: "among options",
-    words: [1, 1],
+    takesWords: [1, 1],
     flags: [connect, onlyIf],
     examples: ["raftline demote n5"],
   },
@@ -86,8 +80,7 @@ const LINES: readonly (CommandLine & { readonly words: readonly [least: number, 
     name: "priority",
     summary: "say which servers are preferred as leader",
     usage: "[options] ID N",
-    takesWords: "among options",
-    words: [2, 2],
+    takesWords: [2, 2],
     flags: [connect, onlyIf],
     examples: ["raftline priority n1 200"],
   },
@@ -95,8 +88,7 @@ const LINES: readonly (CommandLine & { readonly words: readonly [least: number, 
     name: "transfer",
     summary: "hand the lead over, to a voter or to whoever is fit",
     usage: "[options] [ID]",
-    takesWords: "among options",
-    words: [0, 1],
+    takesWords: [0, 1],
     flags: [connect],
     examples: ["raftline transfer", "raftline transfer n2"],
   },
@@ -104,8 +96,7 @@ const LINES: readonly (CommandLine & { readonly words: readonly [least: number, 
     name: "snapshot",
     summary: "make the server that answers take a snapshot now",
     usage: "[options]",
-    takesWords: "among options",
-    words: [0, 0],
+    takesWords: [0, 0],
     flags: [connect],
     examples: ["raftline snapshot --connect 10.0.0.2:7001"],
   },
@@ -113,14 +104,11 @@ const LINES: readonly (CommandLine & { readonly words: readonly [least: number, 
     name: "config",
     summary: "show who the members are, and since which index",
     usage: "[options]",
-    takesWords: "among options",
-    words: [0, 0],
+    takesWords: [0, 0],
     flags: [connect],
     examples: ["raftline config"],
   },
 ];
-
-export const operatorLines: readonly CommandLine[] = LINES;
 
 /** Ends with 1 where the cluster refused. */
 export async function operate(line: CommandLine, args: readonly string[]): Promise<number> {
@@ -146,14 +134,9 @@ export async function operate(line: CommandLine, args: readonly string[]): Promi
 }
 
 /** What is sent. */
-export function requestOf({ name, usage }: CommandLine, flags: Flags): readonly string[] {
-  const [least, most] = LINES.find((line) => line.name === name)?.words ?? [0, 0];
-  const { words } = flags;
-  if (words.length < least || words.length > most || words.includes("")) {
-    throw flags.refuse(`${name} is used as: raftline ${name} ${usage}`);
-  }
+function requestOf({ name }: CommandLine, flags: Flags): readonly string[] {
   const learner = flags.has("learner") ? ["LEARNER"] : [];
   const priority = flags.has("priority") ? ["PRIORITY", String(flags.integer("priority", 100, 0, 1000))] : [];
   const condition = flags.has("if") ? ["IF", String(flags.integer("if", 0, 0, HIGHEST_INDEX))] : [];
-  return ["RAFT", name.toUpperCase(), ...words, ...learner, ...priority, ...condition];
+  return ["RAFT", name.toUpperCase(), ...flags.words, ...learner, ...priority, ...condition];
 }

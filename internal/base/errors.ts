@@ -8,6 +8,8 @@
 
 /** Exit codes of the process, from sysexits(3) where one fits. */
 export const ExitCode = {
+  /** A check was ended before it had a verdict: neither good nor bad. */
+  verdictUnknown: 2,
   usage: 64,
   damagedData: 65,
   identityMismatch: 69,

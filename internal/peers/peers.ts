@@ -201,7 +201,9 @@ export class Peers {
     const link = this.#links.get(id);
     if (link !== undefined && address !== null && !link.isOpen) link.moveTo(address);
     const acquaintances = this.#links.size - this.#members.size;
-    if (link === undefined && !this.#isStopped && acquaintances < ACQUAINTANCES_MAX) this.#link(id, peerAddress);
+    if (link === undefined && !this.#isStopped && acquaintances < ACQUAINTANCES_MAX) {
+      this.#link(id, peerAddress);
+    }
     this.#events?.onIntroduced(id, incarnation, peerAddress);
   }
 

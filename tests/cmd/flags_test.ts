@@ -25,6 +25,7 @@ const COMMAND: CommandLine = {
   takesWords: false,
 };
 const WITH_WORDS: CommandLine = { ...COMMAND, takesWords: true };
+const WITH_OPERAND: CommandLine = { ...COMMAND, usage: "[options] FILE", takesWords: [1, 1] };
 
 function refusal(run: () => unknown): string {
   const refused = assertThrows(run, Refusal);
@@ -277,4 +278,24 @@ Deno.test("the help shows every option with its default, in columns", () => {
   const bare = helpOf({ ...COMMAND, usage: "", flags: [], examples: [] });
   assert(!bare.includes("options:") && !bare.includes("examples:"));
   assertStringIncludes(bare, "usage: raftline test\n");
+});
+
+Deno.test("an operand stands anywhere among the options, stays as it was typed, and is needed once", () => {
+  for (
+    const line of [
+      "007 --loud --name a",
+      "--loud 007 --name a",
+      "--loud --name a 007",
+      "--loud --name a -- 007",
+    ]
+  ) {
+    const flags = readFlags(WITH_OPERAND, split(line));
+    assertEquals([flags.words, flags.text("name"), flags.has("loud")], [["007"], "a", true], line);
+  }
+  assertEquals(readFlags(WITH_OPERAND, ["-"]).words, ["-"]);
+  assertEquals(
+    refusal(() => readFlags(WITH_OPERAND, ["--loud"])),
+    "test is used as: raftline test [options] FILE",
+  );
+  assertEquals(refusal(() => readFlags(WITH_OPERAND, ["a", "b"])), "test takes no word b");
 });

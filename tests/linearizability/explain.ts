@@ -4,8 +4,8 @@
  * Keeps true:
  *  - The impossible operation is the first, by its return, with whose answer the history has no order any more. Up to there, an operation that has
  *    not returned has an unknown outcome. Every history that begins a linearizable one is linearizable, so that first one is found by halving.
- *  - The order is one of everything that was answered before, and so the longest there is: the impossible operation cannot be added to it nor to
- *    any other.
+ *  - The order is one of everything that was answered before, and so the longest there is: the impossible operation cannot be added with its
+ *    answer to it nor to any other. A write may be in it without its answer.
  *  - The contradiction is a set of operations whose answers cannot all be right, whatever the others were answered: it stays a contradiction when
  *    the others become unknown. That only ever allows more orders, so what is not linearizable then was not before. It is minimal: each of its
  *    operations is needed.
@@ -159,8 +159,8 @@ class Explainer {
     values.add(null);
     for (const { operation: { op, args } } of known.toReversed()) {
       if (values.size >= 2 * ANSWERS_TRIED) break;
-      const { leaves } = stepOf(op, args, undefined);
-      if (leaves !== undefined) values.add(leaves);
+      const after = stepOf(op, args, undefined).after(order.at(-1)?.leaves ?? null);
+      if (after !== undefined) values.add(after);
     }
     const possible: Answer[] = [];
     const tried = new Set<string>();
