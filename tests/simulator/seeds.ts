@@ -1,13 +1,15 @@
 /**
  * Runs a range of seeds of the world, and says how to run a failing one again.
  *
- * `RAFTLINE_SEEDS` is how many seeds all test files run together (default 1,000), `RAFTLINE_FIRST_SEED` where they begin.
+ * `RAFTLINE_SEEDS` is how many seeds all test files run together (default 1,000), `RAFTLINE_FIRST_SEED` where they begin. `RAFTLINE_HISTORY` is a
+ * file that each seed's history is written to, for `raftline check`; `{seed}` in it stands for the seed's number.
  *
  * @module
  */
 import { assertGreaterOrEqual } from "@std/assert";
 import process from "node:process";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { writeHistory } from "./linearizability.ts";
 import { strikes } from "./odds.ts";
 import { ANSWERS_MS, World } from "./world.ts";
 
@@ -41,6 +43,9 @@ export async function runSeeds(seeds: readonly number[]): Promise<void> {
         }; again: RAFTLINE_SEEDS=1 RAFTLINE_FIRST_SEED=${seed} deno test -A --no-check tests/simulator`,
         { cause },
       );
+    } finally {
+      const path = process.env["RAFTLINE_HISTORY"];
+      if (path !== undefined) writeHistory(world.history, path, seed);
     }
     const parts = [world.counts, world.network.counts, world.history.counts].flatMap((counts) =>
       Object.entries(counts)

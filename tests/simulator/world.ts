@@ -26,6 +26,7 @@ import { Ghost, Violation } from "../invariants/ghost.ts";
 import { raftProperties } from "../invariants/properties.ts";
 import { scheduleStrikes, type Victims } from "./faults.ts";
 import { History } from "./history.ts";
+import { checkLinearizable } from "./linearizability.ts";
 import type { Observer } from "./observer.ts";
 import { drawOdds, type Odds, type Strike } from "./odds.ts";
 import { flipOneBit } from "./rot.ts";
@@ -450,5 +451,6 @@ export class World {
       throw new Violation(`after a calm the servers have applied ${[...applied].join(", ")}`);
     }
     this.history.check();
+    checkLinearizable(this.history);
   }
 }
