@@ -6,7 +6,7 @@
 import type { Explanation } from "./explain.ts";
 import { escapeHtml, pictureOf } from "./picture.ts";
 import type { KeyOperation } from "./problem.ts";
-import { headline, type NameOf, remarks, shownOperation, shownText, shownValue } from "./words.ts";
+import { headline, type NameOf, remarks, shownOperation, shownText, shownTime, shownValue } from "./words.ts";
 
 /** How many operations of the order the table shows, from its end. */
 const ORDER_MAX = 40;
@@ -49,8 +49,8 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[], b
 
 function cellsOf({ operation, place }: KeyOperation, nameOf: NameOf): readonly string[] {
   const { client, invoke, return: back, outcome } = operation;
-  const end = outcome === "ok" ? String(back) : "?";
-  return [nameOf(place), `client ${client}`, `${invoke} \u2013 ${end}`, shownOperation(operation)];
+  const end = outcome === "ok" && back !== null ? shownTime(back) : "?";
+  return [nameOf(place), `client ${client}`, `${shownTime(invoke)} \u2013 ${end}`, shownOperation(operation)];
 }
 
 const KEY: readonly (readonly [css: string, meaning: string])[] = [

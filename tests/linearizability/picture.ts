@@ -11,7 +11,7 @@
 import type { Explanation } from "./explain.ts";
 import type { KeyOperation } from "./problem.ts";
 import { isRead } from "./string_model.ts";
-import { type NameOf, shownOperation, shownRow, shownValue } from "./words.ts";
+import { type NameOf, shownOperation, shownRow, shownTime, shownValue } from "./words.ts";
 
 /** How many operations are shown besides those of the contradiction: the last of the order, and others under way. */
 const NEIGHBOURS_MAX = 10;
@@ -236,7 +236,7 @@ function timesOf(moments: readonly Moment[], height: number): readonly string[] 
   let free = -Infinity;
   let last = NaN;
   return moments.flatMap(({ time, x }) => {
-    const text = String(time);
+    const text = shownTime(time);
     const half = text.length * 3.4;
     if (time === last || x - half < free) return [];
     free = x + half + 8;

@@ -58,48 +58,54 @@ function isError(answer: Answer): boolean {
   return typeof answer === "object" && answer !== null && "error" in answer;
 }
 
-const NOTHING_MORE = {
-  isReadOnly: false,
-  isBlind: false,
-  finds: undefined,
-  findsLength: undefined,
-  leaves: undefined,
-  tail: undefined,
-};
+type After = Step["after"];
+
+/** The facts of a step in one order, so that all steps have one shape. */
+function step(
+  after: After,
+  isReadOnly: boolean,
+  isBlind: boolean,
+  finds?: Value,
+  leaves?: Value,
+  findsLength?: number,
+  tail?: string,
+): Step {
+  return { after, isReadOnly, isBlind, finds, findsLength, leaves, tail };
+}
 
 /** Possible nowhere. */
-export const IMPOSSIBLE: Step = { ...NOTHING_MORE, after: () => undefined, isReadOnly: true };
+export const IMPOSSIBLE: Step = step(() => undefined, true, false);
 
 /** A look at the value, possible where `holds`. */
 function looks(holds: (value: Value) => boolean): Step {
-  return { ...NOTHING_MORE, after: (value) => holds(value) ? value : undefined, isReadOnly: true };
+  return step((value) => holds(value) ? value : undefined, true, false);
 }
 
 /** A look that is possible at one value only. */
 function finds(expected: Value): Step {
-  const step = looks((value) => value === expected);
-  return { ...step, finds: expected, findsLength: lengthOf(expected) };
+  const after = (value: Value) => value === expected ? value : undefined;
+  return step(after, true, false, expected, undefined, lengthOf(expected));
 }
 
 /** A write that does not ask what was there. */
 function puts(leaves: Value): Step {
-  return { ...NOTHING_MORE, after: () => leaves, isBlind: true, leaves };
+  return step(() => leaves, false, true, undefined, leaves);
 }
 
 /** A write that is possible at one value only. */
 function replaces(expected: Value, leaves: Value): Step {
   const after = (value: Value) => value === expected ? leaves : undefined;
-  return { ...NOTHING_MORE, after, finds: expected, findsLength: lengthOf(expected), leaves };
+  return step(after, false, false, expected, leaves, lengthOf(expected));
 }
 
 /** A write that is possible only where there is a value. */
 function putsWhereThere(leaves: Value): Step {
-  return { ...NOTHING_MORE, after: (value) => value === null ? undefined : leaves, leaves };
+  return step((value) => value === null ? undefined : leaves, false, false, undefined, leaves);
 }
 
 /** A write that happens only where `holds`, with an answer that nobody knows. */
 function putsWhere(holds: (value: Value) => boolean, leaves: Value): Step {
-  return { ...NOTHING_MORE, after: (value) => holds(value) ? leaves : value, leaves };
+  return step((value) => holds(value) ? leaves : value, false, false, undefined, leaves);
 }
 
 const IS_THERE = looks((value) => value !== null);
@@ -116,7 +122,8 @@ function getStep(answer: Answer): Step {
 function strlenStep(answer: Answer): Step {
   const length = Number(integerOf(answer) ?? -1);
   if (length < 0) return IMPOSSIBLE;
-  return { ...looks((value) => lengthOf(value) === length), findsLength: length };
+  const after = (value: Value) => lengthOf(value) === length ? value : undefined;
+  return step(after, true, false, undefined, undefined, length);
 }
 
 function presenceStep(answer: Answer, there: Answer, missing: Answer): Step {
@@ -145,6 +152,7 @@ function indexOf(text: string): bigint {
 }
 
 function setStep([value = "", ...options]: readonly string[], answer: Answer | undefined): Step {
+  if (options.length === 0 && (answer === undefined || answer === "OK")) return puts(value);
   const flags = new Set(options.map((option) => option.toUpperCase()));
   const [nx, xx, get] = [flags.has("NX"), flags.has("XX"), flags.has("GET")];
   const other = [...flags].find((flag) => flag !== "NX" && flag !== "XX" && flag !== "GET");
@@ -184,11 +192,11 @@ function getdelStep(answer: Answer | undefined): Step {
 
 function appendStep(tail: string, answer: Answer | undefined): Step {
   const grown = (value: Value) => (value ?? "") + tail;
-  if (answer === undefined) return { ...NOTHING_MORE, after: grown, tail };
+  if (answer === undefined) return step(grown, false, false, undefined, undefined, undefined, tail);
   const before = Number(integerOf(answer) ?? -1) - tail.length;
   if (before < 0) return IMPOSSIBLE;
   const after = (value: Value) => lengthOf(value) === before ? grown(value) : undefined;
-  return { ...NOTHING_MORE, after, findsLength: before, tail };
+  return step(after, false, false, undefined, undefined, before, tail);
 }
 
 function incrStep(amount: string, isNegated: boolean, answer: Answer | undefined): Step {
@@ -203,7 +211,7 @@ function incrStep(amount: string, isNegated: boolean, answer: Answer | undefined
     const sum = found === null ? null : found + by;
     return sum === null || sum > INT64_MAX || sum < INT64_MIN ? null : String(sum);
   };
-  if (answer === undefined) return { ...NOTHING_MORE, after: (value) => sumAt(value) ?? value };
+  if (answer === undefined) return step((value) => sumAt(value) ?? value, false, false);
   if (isError(answer)) return looks((value) => sumAt(value) === null);
   const sum = integerOf(answer);
   if (sum === null || sum > INT64_MAX || sum < INT64_MIN) return IMPOSSIBLE;
@@ -213,7 +221,7 @@ function incrStep(amount: string, isNegated: boolean, answer: Answer | undefined
   // A missing key counts as 0, so only another number says for certain what was there.
   if (found !== 0n) return replaces(String(found), leaves);
   const after = (value: Value) => value === null || value === "0" ? leaves : undefined;
-  return { ...NOTHING_MORE, after, leaves };
+  return step(after, false, false, undefined, leaves);
 }
 
 interface Command {

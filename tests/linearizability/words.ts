@@ -49,8 +49,13 @@ export function shownOperation({ op, args, outcome, result }: Operation, max = T
   return `${[op, ...args.map(word)].join(" ")} \u2192 ${end}`;
 }
 
+/** A time, to three decimals. */
+export function shownTime(time: number): string {
+  return String(Math.round(time * 1000) / 1000);
+}
+
 function shownTimes({ invoke, return: back, outcome }: Operation): string {
-  return `${invoke} to ${outcome === "unknown" || back === null ? "?" : back}`;
+  return `${shownTime(invoke)} to ${outcome === "unknown" || back === null ? "?" : shownTime(back)}`;
 }
 
 /** What a record of the history is called: its line, or its number. */
@@ -68,7 +73,8 @@ export function headline({ key, impossible: { operation, place } }: Explanation,
   return `the key ${
     shownText(key)
   } is not linearizable: client ${operation.client} asked ${operation.op} at ` +
-    `${operation.invoke} and was answered ${shownAnswer(operation.result)} at ${operation.return} ` +
+    `${shownTime(operation.invoke)} and was answered ${shownAnswer(operation.result)} at ` +
+    `${shownTime(operation.return ?? Infinity)} ` +
     `(${nameOf(place)}), which no order explains`;
 }
 
