@@ -127,21 +127,34 @@ export interface DecodedCommand {
 export function decodeCommand(bytes: Uint8Array): DecodedCommand | string {
   const operation = bytes[0];
   if (operation === undefined) return "it is empty";
-  const args: Uint8Array[] = [];
-  let at = 1;
-  while (at < bytes.length) {
+  const bounds: number[] = [];
+  const count = findArguments(bytes, bounds);
+  if (typeof count === "string") return count;
+  const args = Array.from({ length: count }, (_, i) => bytes.subarray(bounds[2 * i], bounds[2 * i + 1]));
+  return { operation, args };
+}
+
+/**
+ * Where the arguments stand: the first from `bounds[0]` to `bounds[1]`, and so on; gives their number, or why the bytes are no command. What is
+ * behind them in `bounds` means nothing.
+ */
+export function findArguments(bytes: Uint8Array, bounds: number[]): number | string {
+  if (bytes.length === 0) return "it is empty";
+  let count = 0;
+  for (let at = 1; at < bytes.length; count++) {
     let length = 0;
     let shift = 0;
     while (true) {
       const byte = bytes[at++];
       if (byte === undefined || shift > 28) return "a length is cut short or too long";
-      length += (byte & 127) * 2 ** shift;
+      length += shift < 28 ? (byte & 127) << shift : (byte & 127) * 2 ** shift;
       if (byte < 128) break;
       shift += 7;
     }
     if (length > bytes.length - at) return `an argument has ${length} bytes, ${bytes.length - at} are left`;
-    args.push(bytes.subarray(at, at + length));
+    bounds[2 * count] = at;
     at += length;
+    bounds[2 * count + 1] = at;
   }
-  return { operation, args };
+  return count;
 }

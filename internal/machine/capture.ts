@@ -1,65 +1,55 @@
 /**
  * The state as it was at one moment, read at leisure while writes go on.
  *
- * Taking it costs nothing that grows with the state: the tree of keys is shared until somebody changes it, and of a value that is
- * overwritten before the capture came by, the old one is kept aside. What is kept aside is bounded by what is written meanwhile.
+ * Taking it costs a list of tables and chunks, not of keys: both are shared with the store until it changes them, and then it changes a
+ * copy. What is kept aside so is bounded by what is written meanwhile.
  *
- * Keeps true: what comes out is the state of that moment, in the order of keys, whatever happened since. At its end it tells whether
+ * Keeps true: what comes out is the state of that moment, in the order of the store, whatever happened since. At its end it tells whether
  * the values still add up to the digest they had: memory that changed by itself shows here.
  *
  * @module
  */
-import type { SortedTree } from "../../deps/sorted_btree.ts";
-import { bytesOfLatin1 } from "../base/latin1.ts";
 import { Digest } from "./digest.ts";
 import { ImageWriter } from "./image.ts";
+import { type Picture, positionsInOrder } from "./key_table.ts";
 import type { Capture } from "./machine.ts";
 
 export class KeyValueCapture implements Capture {
   readonly digest: number;
-  readonly #values: ReadonlyMap<string, Uint8Array>;
-  #keys: Iterator<string> | null;
-  /** Values that were overwritten or removed before we came by. */
-  readonly #kept = new Map<string, Uint8Array>();
-  /** The last key that was written out. */
-  #last: string | null = null;
+  #picture: Picture | null;
+  /** The table that comes next, and the positions of the last one that did not come out yet. */
+  #next = 0;
+  #positions: readonly number[] = [];
+  #at = 0;
   readonly #found = new Digest();
   readonly #writer = new ImageWriter();
   readonly #released: () => void;
 
-  constructor(
-    values: ReadonlyMap<string, Uint8Array>,
-    keys: SortedTree<string, null>,
-    digest: number,
-    released: () => void,
-  ) {
-    this.#values = values;
-    this.#keys = keys.keys();
+  constructor(picture: Picture, digest: number, released: () => void) {
+    this.#picture = picture;
     this.digest = digest;
     this.#released = released;
   }
 
-  /** A key is about to lose this value. */
-  keep(key: string, value: Uint8Array): void {
-    if ((this.#last !== null && key <= this.#last) || this.#kept.has(key)) return;
-    this.#kept.set(key, value);
-  }
-
   next(): Uint8Array | null {
-    while (this.#keys !== null) {
-      const { done, value: key } = this.#keys.next();
-      if (done === true) break;
-      const value = this.#kept.get(key) ?? this.#values.get(key);
-      this.#kept.delete(key);
-      this.#last = key;
-      // A key without a value is one that memory lost; the digest will say so.
-      if (value === undefined) continue;
-      const bytes = bytesOfLatin1(key);
-      this.#found.add(bytes, value);
-      if (this.#writer.add(bytes, value)) return this.#writer.take();
+    const picture = this.#picture;
+    if (picture === null) return null;
+    const { pairs, tables } = picture;
+    while (true) {
+      const position = this.#positions[this.#at++];
+      if (position === undefined) {
+        const table = tables[this.#next++];
+        if (table === undefined) break;
+        this.#positions = positionsInOrder(table, pairs);
+        this.#at = 0;
+        continue;
+      }
+      this.#found.add(pairs.checksumNow(position));
+      if (this.#writer.add(pairs.keyAt(position), pairs.valueAt(position))) return this.#writer.take();
     }
+    const last = this.#writer.take();
     this.release();
-    return this.#writer.take();
+    return last;
   }
 
   get isSound(): boolean {
@@ -67,9 +57,9 @@ export class KeyValueCapture implements Capture {
   }
 
   release(): void {
-    if (this.#keys === null) return;
-    this.#keys = null;
-    this.#kept.clear();
+    if (this.#picture === null) return;
+    this.#picture = null;
+    this.#positions = [];
     this.#released();
   }
 }

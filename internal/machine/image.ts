@@ -1,5 +1,5 @@
 /**
- * The state as bytes, for snapshots: keys with their values, in the order of keys.
+ * The state as bytes, for snapshots: keys with their values, in the order of key_hash.ts.
  *
  * A chunk is a row of pairs; each pair is the key's length, the key, the value's length, the value, the lengths as in a command (7 bits a
  * byte, lowest first). Pairs are never cut, so a chunk is about `CHUNK_BYTES` long, or as long as its one pair.
@@ -10,46 +10,50 @@
  */
 
 /** A chunk is closed when it has at least so many bytes. */
-export const CHUNK_BYTES = 128 * 1024;
+const CHUNK_BYTES = 128 * 1024;
+
+/** A length takes at most so many bytes. */
+const LENGTH_BYTES_MAX = 5;
 
 /** Puts pairs into chunks. */
 export class ImageWriter {
-  #parts: Uint8Array[] = [];
-  #bytes = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #length = 0;
 
-  /** Adds a pair; tells whether the chunk is full. */
+  /** Adds a pair, which is copied; tells whether the chunk is full. */
   add(key: Uint8Array, value: Uint8Array): boolean {
-    for (const part of [lengthBytes(key.length), key, lengthBytes(value.length), value]) {
-      this.#parts.push(part);
-      this.#bytes += part.length;
-    }
-    return this.#bytes >= CHUNK_BYTES;
+    this.#room(2 * LENGTH_BYTES_MAX + key.length + value.length);
+    this.#put(key);
+    this.#put(value);
+    return this.#length >= CHUNK_BYTES;
   }
 
   /** The chunk so far; `null` where it is empty. */
   take(): Uint8Array | null {
-    if (this.#bytes === 0) return null;
-    const chunk = new Uint8Array(this.#bytes);
-    let at = 0;
-    for (const part of this.#parts) {
-      chunk.set(part, at);
-      at += part.length;
-    }
-    this.#parts = [];
-    this.#bytes = 0;
+    if (this.#length === 0) return null;
+    const chunk = this.#bytes.subarray(0, this.#length);
+    this.#bytes = new Uint8Array(0);
+    this.#length = 0;
     return chunk;
   }
-}
 
-function lengthBytes(length: number): Uint8Array {
-  const bytes: number[] = [];
-  let left = length;
-  while (left > 127) {
-    bytes.push((left & 127) | 128);
-    left = Math.floor(left / 128);
+  #put(part: Uint8Array): void {
+    let left = part.length;
+    while (left > 127) {
+      this.#bytes[this.#length++] = (left & 127) | 128;
+      left >>>= 7;
+    }
+    this.#bytes[this.#length++] = left;
+    this.#bytes.set(part, this.#length);
+    this.#length += part.length;
   }
-  bytes.push(left);
-  return Uint8Array.from(bytes);
+
+  #room(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(CHUNK_BYTES + CHUNK_BYTES / 8, this.#length + bytes));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
 }
 
 /** Hands the pairs of a chunk on, as views; or says why it is none. */

@@ -1,34 +1,29 @@
 /**
- * The replicated key-value store.
+ * The replicated key-value store: what each command does to the table of keys.
  *
- * Keys are byte strings, kept as strings of one character per byte. A hash map finds values; a B+tree keeps the keys in an order that is
- * the same everywhere and is touched only when a key comes or goes, since comparing strings along a tree costs several times
- * what all else does to a write. Values are byte strings and never changed in place.
+ * Keys and values are byte strings. A command is read where it stands: nothing is made of it but what it stores or answers.
  *
- * Keeps true: see machine.ts. A value is copied when it is stored: nothing here holds on to a network buffer.
+ * Keeps true: see machine.ts. What is stored is a copy, and so is what is answered: nothing here holds on to a network buffer, and
+ * no answer changes when the state does.
  *
  * @module
  */
-import { BTree, type SortedTree } from "../../deps/sorted_btree.ts";
 import { assert } from "../base/assert.ts";
 import { bytesOfLatin1, latin1Of } from "../base/latin1.ts";
 import { errorReply, NULL, OK, type Reply } from "../codec/reply.ts";
-import { decodeCommand, Operation } from "../codec/command.ts";
+import { findArguments, Operation } from "../codec/command.ts";
 import { matchesGlob } from "../base/glob.ts";
 import { fitsInt64, parseInt64 } from "./integer.ts";
 import { KeyValueCapture } from "./capture.ts";
-import { Digest } from "./digest.ts";
 import { readImage } from "./image.ts";
+import { compareBytes, compareKeys, hashOf } from "./key_hash.ts";
+import { KeyTable } from "./key_table.ts";
 import type { Capture, Restoration, StateMachine } from "./machine.ts";
 
 /** The longest value, as in Redis; part of the format, not a setting: every server must come to the same answer. */
 const VALUE_BYTES_MAX = 512 * 1024 * 1024;
 
 const NOT_AN_INTEGER = errorReply("ERR value is not an integer or out of range");
-
-function compareKeys(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
 
 function integer(value: bigint | number): Reply {
   return { type: "integer", value };
@@ -38,25 +33,33 @@ function bulk(bytes: Uint8Array | undefined): Reply {
   return bytes === undefined ? NULL : { type: "bulk", bytes };
 }
 
+/** The letters of SET's options. */
+const ONLY_NEW = 78;
+const ONLY_THERE = 88;
+const WANTS_OLD = 71;
+
 export class KeyValueMachine implements StateMachine {
-  #values = new Map<string, Uint8Array>();
-  /** The keys of `#values`, in order. */
-  #keys: SortedTree<string, null> = new BTree(undefined, compareKeys);
-  #digest = new Digest();
+  #table = new KeyTable();
   /** Whoever reads an earlier state at the moment. */
   #capture: KeyValueCapture | null = null;
+  /** The command under way: its bytes, how many arguments it has, and where they stand. */
+  #bytes: Uint8Array = new Uint8Array(0);
+  #count = 0;
+  readonly #bounds: number[] = [];
 
   size(): number {
-    return this.#values.size;
+    return this.#table.size;
   }
 
   digest(): number {
-    return this.#digest.value;
+    return this.#table.digest;
   }
 
   capture(): Capture {
     assert(this.#capture === null, "One state is captured at a time");
-    const capture = new KeyValueCapture(this.#values, this.#keys.clone(), this.#digest.value, () => {
+    const table = this.#table;
+    const capture = new KeyValueCapture(table.show(), table.digest, () => {
+      table.hide();
       if (this.#capture === capture) this.#capture = null;
     });
     this.#capture = capture;
@@ -64,163 +67,189 @@ export class KeyValueMachine implements StateMachine {
   }
 
   restore(): Restoration {
-    const values = new Map<string, Uint8Array>();
-    const keys: SortedTree<string, null> = new BTree(undefined, compareKeys);
-    const digest = new Digest();
-    let last: string | null = null;
+    const table = new KeyTable();
+    let last: { readonly hash: number; readonly key: Uint8Array } | null = null;
     return {
       take: (chunk) =>
-        readImage(chunk, (bytes, value) => {
-          const key = latin1Of(bytes);
-          if (last !== null && key <= last) return "the keys of the image are not in order";
-          last = key;
-          values.set(key, value.slice());
-          keys.set(key, null);
-          digest.add(bytes, value);
+        readImage(chunk, (key, value) => {
+          const hash = hashOf(key, 0, key.length);
+          if (last !== null && compareKeys(hash, key, last.hash, last.key) <= 0) {
+            return "the keys of the image are not in order";
+          }
+          last = { hash, key };
+          table.set(key, 0, key.length, value, 0, value.length);
           return null;
         }),
       finish: (expected) => {
-        if (digest.value !== expected) return `the digest is ${digest.value}, the snapshot says ${expected}`;
-        this.#replace(values, keys, digest);
+        if (table.digest !== expected) return `the digest is ${table.digest}, the snapshot says ${expected}`;
+        this.#replace(table);
         return null;
       },
     };
   }
 
   apply(command: Uint8Array): Reply {
-    const decoded = decodeCommand(command);
-    if (typeof decoded === "string") return errorReply(`ERR the command is malformed: ${decoded}`);
-    const { operation, args } = decoded;
-    const [first, second, third] = args;
-    switch (operation) {
+    const reason = this.#read(command);
+    if (reason !== null) return reason;
+    switch (command[0]) {
       case Operation.set:
-        if (first === undefined || second === undefined || third === undefined) break;
-        return this.#set(latin1Of(first), second, latin1Of(third));
-      case Operation.del:
-        return integer(args.reduce((count, key) => count + (this.#delete(latin1Of(key)) ? 1 : 0), 0));
-      case Operation.incrBy:
-        if (first === undefined || second === undefined) break;
-        return this.#incrBy(latin1Of(first), second);
-      case Operation.append:
-        if (first === undefined || second === undefined) break;
-        return this.#append(latin1Of(first), second);
-      case Operation.mset:
-        if (args.length % 2 !== 0) break;
-        for (let i = 0; i < args.length; i += 2) {
-          const [key, value] = [args[i], args[i + 1]];
-          if (key !== undefined && value !== undefined) this.#put(latin1Of(key), value.slice());
-        }
-        return OK;
-      case Operation.setnx: {
-        if (first === undefined || second === undefined) break;
-        const key = latin1Of(first);
-        if (this.#values.has(key)) return integer(0);
-        this.#put(key, second.slice());
-        return integer(1);
+        if (this.#count < 3) break;
+        return this.#set();
+      case Operation.del: {
+        let deleted = 0;
+        for (let i = 0; i < this.#count; i++) if (this.#delete(i)) deleted++;
+        return integer(deleted);
       }
+      case Operation.incrBy:
+        if (this.#count < 2) break;
+        return this.#incrBy();
+      case Operation.append:
+        if (this.#count < 2) break;
+        return this.#append();
+      case Operation.mset:
+        if (this.#count % 2 !== 0) break;
+        for (let i = 0; i < this.#count; i += 2) this.#put(i, i + 1);
+        return OK;
+      case Operation.setnx:
+        if (this.#count < 2) break;
+        if (this.#has(0)) return integer(0);
+        this.#put(0, 1);
+        return integer(1);
       case Operation.getdel: {
-        if (first === undefined) break;
-        const key = latin1Of(first);
-        const old = bulk(this.#values.get(key));
-        this.#delete(key);
+        if (this.#count < 1) break;
+        const old = bulk(this.#get(0));
+        this.#delete(0);
         return old;
       }
       case Operation.check:
         return OK;
       case Operation.flush:
-        this.#replace(new Map(), new BTree(undefined, compareKeys), new Digest());
+        this.#replace(new KeyTable());
         return OK;
     }
-    return errorReply(`ERR the command is malformed: operation ${operation} with ${args.length} arguments`);
+    return this.#malformed();
   }
 
   read(command: Uint8Array): Reply {
-    const decoded = decodeCommand(command);
-    if (typeof decoded === "string") return errorReply(`ERR the command is malformed: ${decoded}`);
-    const { operation, args } = decoded;
-    const [first, second, third] = args;
-    switch (operation) {
+    const reason = this.#read(command);
+    if (reason !== null) return reason;
+    const count = this.#count;
+    switch (command[0]) {
       case Operation.get:
-        if (first === undefined) break;
-        return bulk(this.#values.get(latin1Of(first)));
-      case Operation.exists:
-        return integer(args.reduce((count, key) => count + (this.#values.has(latin1Of(key)) ? 1 : 0), 0));
+        if (count < 1) break;
+        return bulk(this.#get(0));
+      case Operation.exists: {
+        let found = 0;
+        for (let i = 0; i < count; i++) if (this.#has(i)) found++;
+        return integer(found);
+      }
       case Operation.strlen:
-        if (first === undefined) break;
-        return integer(this.#values.get(latin1Of(first))?.length ?? 0);
+        if (count < 1) break;
+        return integer(this.#table.lengthOf(command, this.#from(0), this.#to(0)));
       case Operation.mget:
-        return { type: "array", items: args.map((key) => bulk(this.#values.get(latin1Of(key)))) };
+        return { type: "array", items: Array.from({ length: count }, (_, i) => bulk(this.#get(i))) };
       case Operation.dbsize:
-        return integer(this.#values.size);
+        return integer(this.#table.size);
       case Operation.scan:
-        if (first === undefined || second === undefined || third === undefined) break;
-        return this.#scan(first, Number(latin1Of(second)), third);
+        if (count < 3) break;
+        return this.#scan(this.#argument(0), Number(latin1Of(this.#argument(1))), this.#argument(2));
       case Operation.keys:
-        if (first === undefined) break;
-        return this.#matching(first);
+        if (count < 1) break;
+        return this.#matching(this.#argument(0));
       case Operation.getrange:
-        if (first === undefined || second === undefined || third === undefined) break;
-        return this.#getRange(latin1Of(first), second, third);
+        if (count < 3) break;
+        return this.#getRange(this.#argument(1), this.#argument(2));
     }
-    return errorReply(`ERR the command is malformed: operation ${operation} with ${args.length} arguments`);
+    return this.#malformed();
+  }
+
+  /** Finds the arguments; or says what is answered where there are none to find. */
+  #read(command: Uint8Array): Reply | null {
+    const count = findArguments(command, this.#bounds);
+    if (typeof count === "string") return errorReply(`ERR the command is malformed: ${count}`);
+    this.#bytes = command;
+    this.#count = count;
+    return null;
+  }
+
+  #malformed(): Reply {
+    const [operation] = this.#bytes;
+    return errorReply(`ERR the command is malformed: operation ${operation} with ${this.#count} arguments`);
+  }
+
+  /* ---- the arguments of the command under way, by their number ---- */
+
+  #from(argument: number): number {
+    return this.#bounds[2 * argument] ?? 0;
+  }
+
+  #to(argument: number): number {
+    return this.#bounds[2 * argument + 1] ?? 0;
+  }
+
+  /** A view. */
+  #argument(argument: number): Uint8Array {
+    return this.#bytes.subarray(this.#from(argument), this.#to(argument));
+  }
+
+  #get(key: number): Uint8Array | undefined {
+    return this.#table.get(this.#bytes, this.#from(key), this.#to(key));
+  }
+
+  #has(key: number): boolean {
+    return this.#table.has(this.#bytes, this.#from(key), this.#to(key));
+  }
+
+  #delete(key: number): boolean {
+    return this.#table.delete(this.#bytes, this.#from(key), this.#to(key));
+  }
+
+  #put(key: number, value: number): void {
+    const bytes = this.#bytes;
+    this.#table.set(bytes, this.#from(key), this.#to(key), bytes, this.#from(value), this.#to(value));
+  }
+
+  #putBytes(key: number, value: Uint8Array): void {
+    this.#table.set(this.#bytes, this.#from(key), this.#to(key), value, 0, value.length);
   }
 
   /** Another state takes the place of this one; whoever reads the old one goes on reading it, as nobody changes it any more. */
-  #replace(values: Map<string, Uint8Array>, keys: SortedTree<string, null>, digest: Digest): void {
-    this.#values = values;
-    this.#keys = keys;
-    this.#digest = digest;
+  #replace(table: KeyTable): void {
+    this.#table = table;
     this.#capture = null;
   }
 
-  #put(key: string, value: Uint8Array): void {
-    const old = this.#values.get(key);
-    const bytes = bytesOfLatin1(key);
-    if (old === undefined) this.#keys.set(key, null);
-    else {
-      this.#capture?.keep(key, old);
-      this.#digest.remove(bytes, old);
+  /* ---- what commands do ---- */
+
+  #set(): Reply {
+    let [onlyNew, onlyThere, wantsOld] = [false, false, false];
+    for (let at = this.#from(2); at < this.#to(2); at++) {
+      const option = this.#bytes[at];
+      if (option === ONLY_NEW) onlyNew = true;
+      else if (option === ONLY_THERE) onlyThere = true;
+      else if (option === WANTS_OLD) wantsOld = true;
     }
-    this.#values.set(key, value);
-    this.#digest.add(bytes, value);
-  }
-
-  #delete(key: string): boolean {
-    const old = this.#values.get(key);
-    if (old === undefined) return false;
-    this.#capture?.keep(key, old);
-    this.#digest.remove(bytesOfLatin1(key), old);
-    this.#values.delete(key);
-    this.#keys.delete(key);
-    return true;
-  }
-
-  #set(key: string, value: Uint8Array, options: string): Reply {
-    const wantsOld = options.includes("G");
-    const old = this.#values.get(key);
-    const refused = options.includes("N")
-      ? old !== undefined
-      : options.includes("X")
-      ? old === undefined
-      : false;
-    if (!refused) this.#put(key, value.slice());
+    const old = wantsOld ? this.#get(0) : undefined;
+    const refused = onlyNew ? this.#has(0) : onlyThere ? !this.#has(0) : false;
+    if (!refused) this.#put(0, 1);
     if (wantsOld) return bulk(old);
     return refused ? NULL : OK;
   }
 
-  #incrBy(key: string, delta: Uint8Array): Reply {
-    const old = this.#values.get(key);
+  #incrBy(): Reply {
+    const old = this.#get(0);
     const value = old === undefined ? 0n : parseInt64(old);
-    const by = parseInt64(delta);
+    const by = parseInt64(this.#argument(1));
     if (value === null || by === null) return NOT_AN_INTEGER;
     const sum = value + by;
     if (!fitsInt64(sum)) return errorReply("ERR increment or decrement would overflow");
-    this.#put(key, bytesOfLatin1(String(sum)));
+    this.#putBytes(0, bytesOfLatin1(String(sum)));
     return integer(sum);
   }
 
-  #append(key: string, tail: Uint8Array): Reply {
-    const old = this.#values.get(key) ?? new Uint8Array(0);
+  #append(): Reply {
+    const old = this.#get(0) ?? new Uint8Array(0);
+    const tail = this.#argument(1);
     const length = old.length + tail.length;
     if (length > VALUE_BYTES_MAX) {
       return errorReply("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
@@ -228,42 +257,41 @@ export class KeyValueMachine implements StateMachine {
     const joined = new Uint8Array(length);
     joined.set(old);
     joined.set(tail, old.length);
-    this.#put(key, joined);
+    this.#putBytes(0, joined);
     return integer(length);
   }
 
-  /** A page of keys in order: the key to go on behind, or null at the end; and those of the page that match. */
+  /** A page of keys in the order of the table: the key to go on behind, or null at the end; and those of the page that match. */
   #scan(from: Uint8Array, count: number, pattern: Uint8Array): Reply {
-    const after = from[0] === 49 ? latin1Of(from.subarray(1)) : null;
     const keys: Reply[] = [];
     let looked = 0;
-    let last: string | null = null;
-    for (const key of this.#keys.keys(after ?? undefined)) {
-      if (key === after) continue;
+    let last: Uint8Array | null = null;
+    for (const key of this.#table.keysAfter(from[0] === 49 ? from.subarray(1) : null)) {
       if (looked >= count) {
-        return { type: "array", items: [bulk(bytesOfLatin1(last ?? "")), { type: "array", items: keys }] };
+        const items: readonly Reply[] = [bulk(last?.slice() ?? new Uint8Array(0)), {
+          type: "array",
+          items: keys,
+        }];
+        return { type: "array", items };
       }
       looked++;
       last = key;
-      const bytes = bytesOfLatin1(key);
-      if (matchesGlob(pattern, bytes)) keys.push(bulk(bytes));
+      if (matchesGlob(pattern, key)) keys.push(bulk(key.slice()));
     }
     return { type: "array", items: [NULL, { type: "array", items: keys }] };
   }
 
+  /** In the order of bytes. */
   #matching(pattern: Uint8Array): Reply {
-    const items: Reply[] = [];
-    for (const key of this.#keys.keys()) {
-      const bytes = bytesOfLatin1(key);
-      if (matchesGlob(pattern, bytes)) items.push(bulk(bytes));
-    }
-    return { type: "array", items };
+    const keys: Uint8Array[] = [];
+    for (const key of this.#table.keys()) if (matchesGlob(pattern, key)) keys.push(key.slice());
+    return { type: "array", items: keys.sort(compareBytes).map(bulk) };
   }
 
-  #getRange(key: string, first: Uint8Array, last: Uint8Array): Reply {
+  #getRange(first: Uint8Array, last: Uint8Array): Reply {
     const [from, to] = [parseInt64(first), parseInt64(last)];
     if (from === null || to === null) return NOT_AN_INTEGER;
-    const value = this.#values.get(key) ?? new Uint8Array(0);
+    const value = this.#get(0) ?? new Uint8Array(0);
     const length = BigInt(value.length);
     if (from < 0n && to < 0n && from > to) return bulk(new Uint8Array(0));
     const start = from < 0n ? (from + length < 0n ? 0n : from + length) : from;

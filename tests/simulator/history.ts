@@ -120,6 +120,9 @@ export class History {
       },
       read: (command) => machine.read(command),
       size: () => machine.size(),
+      digest: () => machine.digest(),
+      capture: () => machine.capture(),
+      restore: () => machine.restore(),
     };
   }
 

@@ -35,7 +35,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "internal/raft": { imports: [BASE] },
   "internal/platform": { imports: [BASE] },
   "internal/codec": { imports: [BASE, PLATFORM], types: [RAFT], packages: ["hash-wasm"] },
-  "internal/machine": { imports: [...ABOVE_CODEC, "deps/sorted_btree.ts"], types: [RAFT] },
+  "internal/machine": { imports: [...ABOVE_CODEC], types: [RAFT] },
   "internal/storage": { imports: ABOVE_CODEC, types: [RAFT] },
   "internal/peers": { imports: ABOVE_CODEC, types: [RAFT] },
   "internal/clients": { imports: ABOVE_CODEC, types: [RAFT] },
@@ -48,7 +48,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     host: true,
   },
   "main.ts": { imports: ["cmd/", BASE], host: true },
-  "deps": { packages: ["deno-std", "sorted-btree"] },
+  "deps": { packages: ["deno-std"] },
   "tests/linearizability": { imports: [BASE], packages: ["@std/assert"] },
   "tests/simulator": {
     imports: [...PURE, "tests/invariants/", "tests/linearizability/"],

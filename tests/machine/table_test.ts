@@ -1,0 +1,303 @@
+/**
+ * Kind: unit and property (against plain maps).
+ *
+ * Invariant: the table holds what was put there last, in whatever way its memory moved meanwhile; what it hands out stays as it is; memory
+ * that nobody needs is given back; a picture shows one moment; keys come in the order of their hashes; the digest depends on the contents alone.
+ *
+ * Learnt: a value that is overwritten in its place must have its old padding cleared, else two tables with the same contents have different
+ * checksums.
+ */
+import { assert, assertEquals, assertLess, assertNotEquals } from "@std/assert";
+import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
+import { type Random, SeededRandom } from "../../internal/base/random.ts";
+import { Arena } from "../../internal/machine/arena.ts";
+import { checksumOfWords, Digest } from "../../internal/machine/digest.ts";
+import { compareKeys, hashOf } from "../../internal/machine/key_hash.ts";
+import { KeyIndex } from "../../internal/machine/key_index.ts";
+import { KeyTable, positionsInOrder } from "../../internal/machine/key_table.ts";
+
+const HASHES: readonly (readonly [text: string, hash: number])[] = [
+  ["", 0],
+  ["test", 0xba6bd213],
+  ["Hello, world!", 0xc0363e43],
+  ["The quick brown fox jumps over the lazy dog", 0x2e4ff723],
+];
+
+for (const [text, hash] of HASHES) {
+  Deno.test(`the hash of ${JSON.stringify(text)} never changes, wherever it stands`, () => {
+    const bytes = bytesOfLatin1(`-${text}--`);
+    assertEquals(hashOf(bytes, 1, 1 + text.length) >>> 0, hash);
+    assertEquals(hashOf(bytesOfLatin1(text), 0, text.length) >>> 0, hash);
+  });
+}
+
+Deno.test("a checksum tells any one word apart, and where words stand", () => {
+  const random = new SeededRandom("checksum");
+  for (let i = 0; i < 2000; i++) {
+    const words = Int32Array.from({ length: 2 * random.between(1, 20) }, () => random.uint32());
+    const before = checksumOfWords(words, 0, words.length);
+    const at = random.below(words.length);
+    const [was, other] = [words[at] ?? 0, random.uint32() | 0];
+    words[at] = other;
+    assertEquals(checksumOfWords(words, 0, words.length) === before, was === other);
+    words[at] = was;
+    const swapped = random.below(words.length);
+    [words[at], words[swapped]] = [words[swapped] ?? 0, was];
+    if (was !== words[at]) assertNotEquals(checksumOfWords(words, 0, words.length), before);
+  }
+});
+
+/* ---- the index ---- */
+
+/** Positions are numbers whose key is the number itself. */
+const NUMBERS = {
+  hasKey: (position: number, key: Uint8Array) => position === Number(latin1Of(key)),
+};
+
+function findIn(index: KeyIndex, hash: number, position: number): number {
+  const key = bytesOfLatin1(String(position));
+  return index.find(hash, NUMBERS, key, 0, key.length);
+}
+
+const KINDS: readonly (readonly [what: string, draw: (random: Random) => number])[] = [
+  ["any", (random) => random.uint32() | 0],
+  ["few", (random) => random.below(50) << 20],
+  ["alike in their first bits", (random) => 0xabcde000 | random.below(4096)],
+  ["alike in their last bits", (random) => random.below(4096) << 20 | 0x54321],
+  ["all the same", () => -1],
+];
+
+for (const [what, draw] of KINDS) {
+  Deno.test(`positions are found, replaced and removed where hashes are ${what}`, () => {
+    const random = new SeededRandom(`index/${what}`);
+    const index = new KeyIndex();
+    const model = new Map<number, number>();
+    const positions: number[] = [];
+    let next = 0;
+    const steps = what === "all the same" ? 4000 : 20_000;
+    for (let step = 0; step < steps; step++) {
+      const at = random.below(positions.length || 1);
+      const position = positions[at];
+      const choice = random.below(10);
+      if (position === undefined || choice < 6) {
+        const hash = draw(random);
+        index.add(hash, ++next);
+        model.set(next, hash);
+        positions.push(next);
+      } else if (choice < 8) {
+        const hash = model.get(position) ?? 0;
+        index.replace(hash, position, ++next);
+        model.delete(position);
+        model.set(next, hash);
+        positions[at] = next;
+      } else {
+        index.remove(model.get(position) ?? 0, position);
+        model.delete(position);
+        positions[at] = positions.at(-1) ?? 0;
+        positions.pop();
+        assertEquals(findIn(index, draw(random), position), 0);
+      }
+      if (step % 500 === 0) {
+        for (const [position, hash] of model) assertEquals(findIn(index, hash, position), position);
+      }
+    }
+    assertEquals(index.size, model.size);
+    for (const [position, hash] of model) {
+      assertEquals([findIn(index, hash, position), index.has(hash, position)], [position, true]);
+    }
+    const found: number[] = [];
+    let last = 0;
+    for (const { slots, count } of index.tablesFrom(0)) {
+      const hashes = [...slots].flatMap((hash, i) => i % 2 === 0 && slots[i + 1] !== 0 ? [hash >>> 0] : []);
+      found.push(...[...slots].filter((position, i) => i % 2 === 1 && position !== 0));
+      assertEquals(hashes.length, count);
+      if (count === 0) continue;
+      assert(last <= Math.min(...hashes), "tables come in the order of hashes");
+      last = Math.max(...hashes);
+    }
+    assertEquals(found.toSorted((a, b) => a - b), [...model.keys()].toSorted((a, b) => a - b));
+  });
+}
+
+Deno.test("a picture of the index stays, whatever changes; what it does not show is not copied", () => {
+  const random = new SeededRandom("picture");
+  const index = new KeyIndex();
+  for (let i = 1; i <= 5000; i++) index.add(Math.imul(i, 0x9e3779b1), i);
+  const picture = index.picture();
+  const before = picture.map(({ slots }) => [...slots]);
+  for (let i = 1; i <= 5000; i++) {
+    if (random.chance(1, 2)) index.remove(Math.imul(i, 0x9e3779b1), i);
+    else index.replace(Math.imul(i, 0x9e3779b1), i, 10_000 + i);
+  }
+  for (let i = 20_000; i < 30_000; i++) index.add(Math.imul(i, 0x9e3779b1), i);
+  assertEquals(picture.map(({ slots }) => [...slots]), before);
+  index.forget();
+  const tables = [...index.tablesFrom(0)];
+  index.replace(Math.imul(20_000, 0x9e3779b1), 20_000, 40_000);
+  assertEquals([...index.tablesFrom(0)].filter((table) => !tables.includes(table)), []);
+});
+
+/* ---- the arena ---- */
+
+Deno.test("memory is given back chunk by chunk, and its numbers are used again", () => {
+  const arena = new Arena();
+  const [key, value] = [bytesOfLatin1("key"), new Uint8Array(1000)];
+  const put = () => arena.append(1, key, 0, key.length, value, 0, value.length);
+  for (let round = 0; round < 5; round++) {
+    const positions = Array.from({ length: 3000 }, put);
+    assert(arena.bytesAllocated > 3_000_000);
+    for (const position of positions) arena.remove(position);
+    assertLess(arena.bytesAllocated, 300_000);
+    assertLess(Math.max(...positions.map((position) => position >>> 15)), 30);
+  }
+});
+
+/* ---- the table ---- */
+
+const text = (bytes: Uint8Array | undefined) => bytes === undefined ? undefined : latin1Of(bytes);
+
+function put(table: KeyTable, key: string, value: string): void {
+  const bytes = bytesOfLatin1(`-${key}${value}-`);
+  table.set(bytes, 1, 1 + key.length, bytes, 1 + key.length, bytes.length - 1);
+}
+
+function get(table: KeyTable, key: string): Uint8Array | undefined {
+  const bytes = bytesOfLatin1(`--${key}`);
+  return table.get(bytes, 2, bytes.length);
+}
+
+function remove(table: KeyTable, key: string): boolean {
+  const bytes = bytesOfLatin1(key);
+  return table.delete(bytes, 0, bytes.length);
+}
+
+/** A table that was filled with these pairs and nothing else. */
+function fresh(model: ReadonlyMap<string, string>): KeyTable {
+  const table = new KeyTable();
+  for (const [key, value] of [...model].toSorted(([a], [b]) => a < b ? -1 : 1)) put(table, key, value);
+  return table;
+}
+
+const SIZES: readonly (readonly [what: string, draw: (random: Random) => number])[] = [
+  ["short", (random) => random.below(20)],
+  ["of one length", () => 256],
+  ["of many lengths", (random) => 2 ** random.below(14) + random.below(30)],
+  ["around the length that stands alone", (random) => random.between(32_600, 32_800)],
+  ["long", (random) => random.below(500_000)],
+];
+
+for (const [what, size] of SIZES) {
+  Deno.test(`the table holds what a map holds, with values that are ${what}`, () => {
+    const random = new SeededRandom(`table/${what}`);
+    const table = new KeyTable();
+    const model = new Map<string, string>();
+    const steps = what === "long" ? 300 : what.startsWith("around") ? 1500 : 8000;
+    const keys = Array.from({ length: steps / 10 }, (_, i) => "k".repeat(random.below(30)) + i);
+    const handedOut: { readonly bytes: Uint8Array; readonly was: string }[] = [];
+    for (let step = 0; step < steps; step++) {
+      const key = keys[random.below(keys.length)] ?? "";
+      if (random.chance(3, 4)) {
+        const value = String.fromCharCode(random.below(256)).repeat(size(random));
+        put(table, key, value);
+        model.set(key, value);
+      } else assertEquals(remove(table, key), model.delete(key));
+      const look = keys[random.below(keys.length)] ?? "";
+      const found = get(table, look);
+      assertEquals(text(found), model.get(look));
+      const bytes = bytesOfLatin1(look);
+      assertEquals(table.lengthOf(bytes, 0, bytes.length), model.get(look)?.length ?? 0);
+      assertEquals(table.has(bytes, 0, bytes.length), model.has(look));
+      if (found !== undefined && handedOut.length < 500) {
+        handedOut.push({ bytes: found, was: latin1Of(found) });
+      }
+    }
+    for (const { bytes, was } of handedOut) {
+      assertEquals(latin1Of(bytes) === was, true, "what was read stays");
+    }
+    assertEquals(table.size, model.size);
+    assertEquals(table.digest, fresh(model).digest);
+    const walked = [...table.keysAfter(null)].map((key) => key.slice());
+    assertEquals(walked.map(latin1Of).toSorted(), [...model.keys()].toSorted());
+    assertEquals([...table.keys()].map(latin1Of).toSorted(), [...model.keys()].toSorted());
+    for (const [i, key] of walked.entries()) {
+      const before = walked[i - 1];
+      if (before === undefined) continue;
+      const [low, high] = [hashOf(before, 0, before.length), hashOf(key, 0, key.length)];
+      assert(compareKeys(low, before, high, key) < 0, "keys come in their order");
+    }
+    const middle = walked[walked.length >> 1] ?? null;
+    const behind = walked.slice((walked.length >> 1) + 1).map(latin1Of);
+    assertEquals([...table.keysAfter(middle)].map(latin1Of), behind);
+  });
+}
+
+Deno.test("overwriting and removing for long leaves not much more memory than there are bytes", () => {
+  const random = new SeededRandom("waste");
+  const table = new KeyTable();
+  const model = new Map<string, string>();
+  for (let step = 0; step < 150_000; step++) {
+    const key = `key ${random.below(4000)}`;
+    if (random.chance(1, 10)) {
+      remove(table, key);
+      model.delete(key);
+    } else {
+      const value = String(step).padEnd(random.between(1, 4000), "v");
+      put(table, key, value);
+      model.set(key, value);
+    }
+  }
+  let bytes = 0;
+  for (const [key, value] of model) bytes += 24 + key.length + value.length;
+  assertLess(table.bytesAllocated, bytes * 1.6 + 5 * 1024 * 1024);
+  for (const [key, value] of model) assertEquals(text(get(table, key)) === value, true);
+  assertEquals(table.digest, fresh(model).digest);
+});
+
+Deno.test("memory that changed by itself is found by its checksum", () => {
+  const table = new KeyTable();
+  for (let i = 0; i < 100; i++) put(table, `key ${i}`, "v".repeat(i));
+  const { pairs, tables } = table.show();
+  const sum = () => {
+    const digest = new Digest();
+    for (const one of tables) {
+      for (const position of positionsInOrder(one, pairs)) digest.add(pairs.checksumNow(position));
+    }
+    return digest.value;
+  };
+  assertEquals(sum(), table.digest);
+  const [position = 0] = tables.flatMap((one) => positionsInOrder(one, pairs)).filter((position) =>
+    pairs.valueLengthAt(position) === 50
+  );
+  const value = pairs.valueAt(position);
+  value[13] = (value[13] ?? 0) ^ 4;
+  assertNotEquals(sum(), table.digest);
+});
+
+Deno.test("keys of the same hash stay apart, and stand in the order of their bytes whichever came first", () => {
+  const byHash = new Map<number, string>();
+  const pairs: (readonly [string, string])[] = [];
+  for (let i = 0; pairs.length < 3; i++) {
+    const bytes = bytesOfLatin1(`key ${i}`);
+    const hash = hashOf(bytes, 0, bytes.length);
+    const other = byHash.get(hash);
+    if (other !== undefined) pairs.push([other, `key ${i}`]);
+    byHash.set(hash, `key ${i}`);
+  }
+  const orders = [false, true].map((turned) => {
+    const table = new KeyTable();
+    for (const pair of pairs) {
+      for (const key of turned ? pair.toReversed() : pair) put(table, key, `of ${key}`);
+    }
+    for (const key of pairs.flat()) assertEquals(text(get(table, key)), `of ${key}`);
+    const walked = [...table.keysAfter(null)].map(latin1Of);
+    for (const [i, key] of walked.entries()) {
+      assertEquals([...table.keysAfter(bytesOfLatin1(key))].map(latin1Of), walked.slice(i + 1));
+    }
+    return walked;
+  });
+  assertEquals(orders[0], orders[1]);
+  for (const pair of pairs) {
+    const [first = "", second = ""] = pair.toSorted();
+    assertEquals(orders[0]?.indexOf(second), (orders[0]?.indexOf(first) ?? -2) + 1);
+  }
+});
