@@ -25,6 +25,10 @@ export interface Observation {
   readonly effects: readonly Effect[];
   /** What came into its log: all that it came back with after a start, what it wrote in a step. */
   readonly entered: readonly Entered[];
+  /** The first place from which it removed its log in a step, with the hash up to there; `null` where it removed nothing. */
+  readonly removed: Pick<Entered, "index" | "hash"> | null;
+  /** Its log as it is now. */
+  readonly log: Raft["log"];
 }
 
 /** An entry's place, and the hash of the log up to there. */
@@ -59,33 +63,42 @@ export class Ghost {
     this.#properties = properties;
   }
 
-  /** A server was born, or born again, with that state. */
-  started(server: ServerId, raft: Raft): void {
+  /** A server was born, or born again, with that state; gives the picture of it. */
+  started(server: ServerId, raft: Raft): StateView {
     const prefix = this.#covered(server, raft.log.snapshotIndex);
     const entered: Entered[] = [];
     for (let index = raft.log.snapshotIndex + 1; index <= raft.log.lastIndex; index++) {
       entered.push(this.#extend(prefix, raft.log.entryAt(index)));
     }
     this.#prefixes.set(server, prefix);
-    this.#look({ server, was: null, is: raft.view(), effects: [], entered });
+    const is = raft.view();
+    this.#look({ server, was: null, is, effects: [], entered, removed: null, log: raft.log });
+    return is;
   }
 
-  /** A server took a step. */
-  stepped(server: ServerId, raft: Raft, effects: readonly Effect[]): void {
+  /** A server took a step; gives the picture of it afterwards. */
+  stepped(server: ServerId, raft: Raft, effects: readonly Effect[]): StateView {
     let prefix = this.prefixOf(server);
     let entered = NONE;
+    let removed: Observation["removed"] = null;
     for (const effect of effects) {
       if (effect.kind !== "write") continue;
       if (effect.reset !== null) {
         prefix = this.#covered(server, effect.reset.index);
         this.#prefixes.set(server, prefix);
       }
-      if (effect.truncateFrom !== null) prefix.length = effect.truncateFrom;
+      if (effect.truncateFrom !== null) {
+        removed ??= { index: effect.truncateFrom, hash: prefix[effect.truncateFrom] ?? -1 };
+        prefix.length = effect.truncateFrom;
+      }
       if (effect.append.length === 0) continue;
       const written = effect.append.map((entry) => this.#extend(prefix, entry));
       entered = entered.length === 0 ? written : [...entered, ...written];
     }
-    this.#look({ server, was: this.#views.get(server) ?? null, is: raft.view(), effects, entered });
+    const is = raft.view();
+    const was = this.#views.get(server) ?? null;
+    this.#look({ server, was, is, effects, entered, removed, log: raft.log });
+    return is;
   }
 
   /** The hashes of a server's log prefixes, by index. */
@@ -103,6 +116,11 @@ export class Ghost {
   /** The hash of the prefix that was committed at `index`, if it was. */
   committedHash(index: LogIndex): PrefixHash | undefined {
     return this.#committed[index];
+  }
+
+  /** The hashes of what was committed up to that index. */
+  coveredUpTo(index: LogIndex): PrefixHash[] {
+    return this.#committed.slice(0, index + 1);
   }
 
   /** The highest index that was known to be committed in a term before `term`. */
@@ -136,7 +154,7 @@ export class Ghost {
     if (index > this.committedIndex) {
       throw new Violation(`${server} has a snapshot of index ${index}, which nobody committed`);
     }
-    return this.#committed.slice(0, index + 1);
+    return this.coveredUpTo(index);
   }
 
   #extend(prefix: PrefixHash[], entry: Entry): Entered {

@@ -46,7 +46,8 @@ export class Monotonic implements Property {
     if (is.currentTerm === was.currentTerm && is.role === "leader") {
       for (const [follower, matchIndex] of was.matchIndexes) {
         // Who is no member any more is not followed, and who becomes one again begins anew.
-        const now = is.matchIndexes.get(follower) ?? matchIndex;
+        const isMember = is.configuration.members.some(({ id }) => id === follower);
+        const now = is.matchIndexes.get(follower) ?? (isMember ? 0 : matchIndex);
         if (now < matchIndex) {
           throw new Violation(`${server} lowers matchIndex of ${follower} from ${matchIndex} to ${now}`);
         }

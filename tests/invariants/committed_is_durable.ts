@@ -1,0 +1,51 @@
+/**
+ * Committed is durable: what a leader commits is on the disks of a quorum, as they would be found if all power failed now (3.6.2; I7). What
+ * clients are told rests on nothing else, so a reply is looked at too (I12).
+ *
+ * @module
+ */
+import type { LogIndex, ServerId } from "../../internal/raft/types.ts";
+import type { Disks } from "./disk.ts";
+import { type Ghost, type Observation, type PrefixHash, type Property, Violation } from "./ghost.ts";
+
+export class CommittedIsDurable implements Property {
+  readonly name = "committed is durable";
+  readonly #disks: Disks;
+  /** Up to here a quorum was seen to have it. */
+  #durableUpTo: LogIndex = 0;
+
+  constructor(disks: Disks) {
+    this.#disks = disks;
+  }
+
+  check({ server, was, is }: Observation, ghost: Ghost): void {
+    if (is.role !== "leader" || is.commitIndex === (was?.commitIndex ?? 0)) return;
+    const index = is.commitIndex;
+    const hash = ghost.committedHash(index);
+    // In a joint configuration both halves count (chapter 4).
+    for (const voters of [is.configuration.voters, is.configuration.outgoing]) {
+      if (voters.length === 0) continue;
+      const count = this.#count(voters, index, hash);
+      if (2 * count > voters.length) continue;
+      throw new Violation(
+        `${server} takes ${index} for committed in term ${is.currentTerm}; it is durable on ${count} of ${voters.length} servers`,
+      );
+    }
+    this.#durableUpTo = Math.max(this.#durableUpTo, index);
+  }
+
+  #count(voters: readonly ServerId[], index: LogIndex, hash: PrefixHash | undefined): number {
+    let count = 0;
+    for (const voter of voters) if (this.#disks(voter).prefixAt(index) === hash) count++;
+    return count;
+  }
+
+  /** A client is told that what stands at that index happened. */
+  replied(index: LogIndex, what: string): void {
+    if (index > this.#durableUpTo) {
+      throw new Violation(
+        `${what} is acknowledged at index ${index}; no quorum was seen to have more than ${this.#durableUpTo}`,
+      );
+    }
+  }
+}

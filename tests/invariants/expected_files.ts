@@ -1,0 +1,23 @@
+/**
+ * Expected files: nothing lies outside the data directory, and in it only what belongs there, temporary files few (I33).
+ *
+ * @module
+ */
+import { Violation } from "./ghost.ts";
+
+const KNOWN = /^data\/(?:identity|log\/log-\d{10}\.seg)$/;
+const TEMPORARY = /^data\/(?:identity\.tmp|log\/(?:next|log-\d{10}\.seg)\.tmp)$/;
+
+/** At most this many temporary files of a server's own making at a time: the next segment, and one that gets its name. */
+const TEMPORARY_MAX = 2;
+
+/** Looks at all paths of a server's disk; `strange` ones were put there by somebody else and must be left alone. */
+export function checkFiles(server: string, paths: readonly string[], strange: ReadonlySet<string>): void {
+  let temporary = 0;
+  for (const path of paths) {
+    if (KNOWN.test(path) || strange.has(path)) continue;
+    if (!TEMPORARY.test(path)) throw new Violation(`${server} made a file ${path}`);
+    temporary++;
+  }
+  if (temporary > TEMPORARY_MAX) throw new Violation(`${server} has ${temporary} temporary files`);
+}
