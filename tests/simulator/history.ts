@@ -3,19 +3,25 @@
  *
  * Every written value is unique, and the order in which values were applied is known from the state machines. So linearizability of a
  * key needs no search: the log's order is the order of the writes, and each read stands behind the write whose value it saw. What is left
- * to check is time: nothing may be answered from before what had been answered when it was asked. Keys that begin with `l` are lists, written
- * by APPEND: what is read there is every value in its order, and what APPEND answers is its length.
+ * to check is time. Keys that begin with `l` are lists, written by APPEND: what is read there is every value in its order, and what APPEND
+ * answers is its length.
  *
- * Checked: state machines apply the same commands (I5, I23 in small); a value is applied at most once (I26), and was written by somebody (I29);
- * a refused write is never applied (I38); an acknowledged one is (I36); a read or an acknowledged write comes no earlier in the log than
- * what was answered before it was asked (I28); and within a pipeline, each command comes after the one before it.
+ * The properties are in tests/invariants: same_state (I5, I23), exactly_once (I26), no_phantom (I29), client_order (I28),
+ * acknowledged_is_kept (I36), error_discipline (I38); this file knows where an answer stands.
  *
  * @module
  */
-import { decodeCommand, Operation } from "../../internal/codec/command.ts";
+import { latin1Of } from "../../internal/base/latin1.ts";
+import { decodeCommand, encodeCommand, Operation } from "../../internal/codec/command.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
 import type { StateMachine } from "../../internal/machine/machine.ts";
+import { checkKept } from "../invariants/acknowledged_is_kept.ts";
+import { checkPipeline, ClientOrder } from "../invariants/client_order.ts";
+import { checkAnswers, checkOutcome } from "../invariants/error_discipline.ts";
+import { ExactlyOnce } from "../invariants/exactly_once.ts";
 import { Violation } from "../invariants/ghost.ts";
+import { NoPhantom } from "../invariants/no_phantom.ts";
+import { SameState } from "../invariants/same_state.ts";
 
 /** The commands that one client sent without waiting in between. */
 export interface Pipeline {
@@ -43,30 +49,48 @@ export interface HistoryOperation {
 
 /** The writes of one key in the order in which they were applied; positions count from 1. */
 interface KeyOrder {
-  readonly positions: Map<string, number>;
+  /** The values, the first at 0. */
+  readonly values: string[];
   /** Where each value ends in a list; empty for other keys. */
   readonly ends: number[];
-  /** The highest position that anybody was told of. */
-  told: number;
+}
+
+/** Where a value was applied: in the order of its key, and in the common order of all commands, both from 0 and 1. */
+interface Place {
+  readonly position: number;
+  readonly command: number;
 }
 
 export class History {
   readonly operations: HistoryOperation[] = [];
   readonly #keys = new Map<string, KeyOrder>();
-  readonly #written = new Map<string, HistoryOperation>();
-  readonly #applied: string[] = [];
+  readonly #places = new Map<string, Place>();
+  readonly #order = new ClientOrder();
+  readonly #once = new ExactlyOnce();
+  readonly #phantoms = new NoPhantom();
+  readonly #state = new SameState();
   #serial = 0;
+  #answered = 0;
   isOver = false;
   readonly counts = { ok: 0, refused: 0, unknown: 0, reads: 0 };
+  /** Hears of every write that is acknowledged, with its place among all commands, from 0. */
+  onAcknowledged: (operation: HistoryOperation, command: number) => void = () => {};
+
+  /** Operations without an answer. */
+  get pending(): number {
+    return this.operations.length - this.#answered;
+  }
 
   /** Clients ask nothing more. */
   stop(): void {
     this.isOver = true;
   }
 
-  write(pipeline: Pipeline, client: number, key: string, at: number): HistoryOperation {
-    const operation = this.#operation("write", pipeline, client, key, `v${++this.#serial};`, at);
-    this.#written.set(operation.value, operation);
+  /** A write of a unique value, filled up to that many bytes. */
+  write(pipeline: Pipeline, client: number, key: string, at: number, bytes = 0): HistoryOperation {
+    const value = `v${++this.#serial};`.padEnd(bytes, ".");
+    const operation = this.#operation("write", pipeline, client, key, value, at);
+    this.#phantoms.asked(value);
     return operation;
   }
 
@@ -80,6 +104,7 @@ export class History {
       throw new Violation(`an operation on ${operation.key} is answered twice`);
     }
     operation.reply = reply;
+    this.#answered++;
     if (reply === null) {
       operation.outcome = "unknown";
       this.counts.unknown++;
@@ -89,34 +114,33 @@ export class History {
     if (reply.type === "error") {
       operation.outcome = reply.text.startsWith("UNKNOWN ") ? "unknown" : "refused";
       this.counts[operation.outcome]++;
-      if (operation.kind === "read" && operation.outcome === "unknown") {
-        throw new Violation("a read has an unknown outcome");
-      }
+      checkOutcome(operation);
       return;
     }
     operation.outcome = "ok";
     this.counts.ok++;
     if (operation.kind === "read") this.counts.reads++;
-    const order = this.#orderOf(operation.key);
-    const position = positionOf(operation, order, reply);
-    if (position < operation.floor) {
-      throw new Violation(
-        `client ${operation.client} is answered with ${operation.key} at position ${position}; ` +
-          `position ${operation.floor} had been told when it asked`,
-      );
+    const { key, client, kind, pipeline, floor } = operation;
+    operation.position = kind === "write"
+      ? this.#placeOfWrite(operation, reply)
+      : this.#placeOfRead(operation, reply);
+    if (pipeline.operations.length > 1) {
+      checkPipeline(key, pipeline.operations.filter(({ outcome }) => outcome === "ok"));
     }
-    operation.position = position;
-    checkOrder(operation);
-    order.told = Math.max(order.told, position);
+    this.#order.answered(`client ${client}`, key, operation.position, floor);
   }
 
   /** A state machine that is watched as it applies. */
   watch(machine: StateMachine, server: string, life: number): StateMachine {
     let count = 0;
+    const who = `${server}/${life}`;
     return {
       apply: (command) => {
-        this.#apply(count++, command, `${server}/${life}`);
-        return machine.apply(command);
+        const place = count++;
+        if (this.#state.applies(place, command, who)) this.#apply(place, command, who);
+        const reply = machine.apply(command);
+        this.#state.replied(place, textOf(reply), who);
+        return reply;
       },
       read: (command) => machine.read(command),
       size: () => machine.size(),
@@ -126,19 +150,11 @@ export class History {
     };
   }
 
-  /** At the end: what was acknowledged was applied, what was refused was not. */
+  /** At the end: what was acknowledged was applied, what was refused was not, and everybody was answered. */
   check(): void {
-    for (const operation of this.operations) {
-      if (operation.kind === "read") continue;
-      const isApplied = this.#orderOf(operation.key).positions.has(operation.value);
-      if (operation.outcome === "ok" && !isApplied) {
-        throw new Violation(`${operation.value} was acknowledged and is lost`);
-      }
-      if (operation.outcome === "refused" && isApplied) {
-        throw new Violation(`${operation.value} was refused and is applied`);
-      }
-      if (operation.outcome === "pending") throw new Violation(`${operation.value} was never answered`);
-    }
+    const isApplied = (value: string) => this.#places.has(value);
+    checkKept(this.operations, isApplied);
+    checkAnswers(this.operations, isApplied);
   }
 
   #operation(
@@ -149,13 +165,12 @@ export class History {
     value: string,
     askedAt: number,
   ): HistoryOperation {
-    const floor = this.#orderOf(key).told;
     const operation: HistoryOperation = {
       kind,
       client,
       key,
       value,
-      floor,
+      floor: this.#order.floorOf(key),
       pipeline,
       outcome: "pending",
       askedAt,
@@ -169,35 +184,59 @@ export class History {
   }
 
   #orderOf(key: string): KeyOrder {
-    const order = this.#keys.get(key) ?? { positions: new Map<string, number>(), ends: [], told: 0 };
-    this.#keys.set(key, order);
+    let order = this.#keys.get(key);
+    if (order === undefined) {
+      order = { values: [], ends: [] };
+      this.#keys.set(key, order);
+    }
     return order;
   }
 
-  #apply(place: number, command: Uint8Array, who: string): void {
-    const decoded = decodeCommand(command);
+  /** A command takes its place in the common order. */
+  #apply(command: number, bytes: Uint8Array, who: string): void {
+    const decoded = decodeCommand(bytes);
     if (
       typeof decoded === "string" ||
       (decoded.operation !== Operation.set && decoded.operation !== Operation.append)
     ) {
       throw new Violation(`${who} applies what nobody asked`);
     }
-    const [key, value] = decoded.args.map((arg) => new TextDecoder().decode(arg));
-    if (key === undefined || value === undefined || !this.#written.has(value)) {
-      throw new Violation(`${who} applies what nobody asked`);
-    }
-    const before = this.#applied[place];
-    if (before !== undefined) {
-      if (before !== value) {
-        throw new Violation(`${who} applies ${value} as command ${place}, another applied ${before}`);
-      }
-      return;
-    }
+    const [key, value] = decoded.args.map(latin1Of);
+    if (key === undefined || value === undefined) throw new Violation(`${who} applies what nobody asked`);
+    this.#phantoms.applied(value, who);
+    this.#once.applied(value, who);
     const order = this.#orderOf(key);
-    if (order.positions.has(value)) throw new Violation(`${who} applies ${value} twice`);
-    this.#applied.push(value);
-    order.positions.set(value, order.positions.size + 1);
+    order.values.push(value);
     if (isList(key)) order.ends.push((order.ends.at(-1) ?? 0) + value.length);
+    this.#places.set(value, { position: order.values.length, command });
+  }
+
+  #placeOfWrite(operation: HistoryOperation, reply: Reply): number {
+    const { key, value } = operation;
+    this.#phantoms.told(value, `write of ${key}`);
+    const place = this.#places.get(value);
+    if (place === undefined) throw new Violation(`${value} has no place`);
+    const end = this.#orderOf(key).ends[place.position - 1];
+    if (isList(key) && (reply.type !== "integer" || Number(reply.value) !== end)) {
+      throw new Violation(`APPEND to ${key} is answered with ${textOf(reply)}, the list ended at ${end}`);
+    }
+    this.onAcknowledged(operation, place.command);
+    return place.position;
+  }
+
+  #placeOfRead({ key }: HistoryOperation, reply: Reply): number {
+    if (reply.type === "null") return 0;
+    const text = reply.type === "bulk" ? latin1Of(reply.bytes) : reply.type;
+    if (!isList(key)) {
+      this.#phantoms.told(text, `read of ${key}`);
+      return this.#places.get(text)?.position ?? 0;
+    }
+    const { values, ends } = this.#orderOf(key);
+    const position = ends.indexOf(text.length) + 1;
+    if (position === 0 || text !== values.slice(0, position).join("")) {
+      throw new Violation(`read of ${key} is answered with ${text}, which it never was`);
+    }
+    return position;
   }
 }
 
@@ -205,49 +244,31 @@ export function isList(key: string): boolean {
   return key.startsWith("l");
 }
 
-/** Where in the order of its key an answer stands. */
-function positionOf({ kind, key, value }: HistoryOperation, order: KeyOrder, reply: Reply): number {
-  const never = (what: string) =>
-    new Violation(`${kind} of ${key} is answered with ${what}, which was never applied`);
-  if (kind === "write") {
-    const position = order.positions.get(value);
-    if (position === undefined) throw never(value);
-    if (isList(key) && (reply.type !== "integer" || reply.value !== order.ends[position - 1])) {
-      throw new Violation(
-        `APPEND to ${key} is answered with ${JSON.stringify(reply)}, the list ended at ${
-          order.ends[position - 1]
-        }`,
-      );
-    }
-    return position;
-  }
-  if (reply.type === "null") return 0;
-  if (reply.type !== "bulk") throw never(reply.type);
-  const text = new TextDecoder().decode(reply.bytes);
-  if (!isList(key)) {
-    const position = order.positions.get(text);
-    if (position === undefined) throw never(text);
-    return position;
-  }
-  const position = order.ends.indexOf(text.length) + 1;
-  const expected = [...order.positions.keys()].slice(0, position).join("");
-  if (position === 0 || text !== expected) throw never(text);
-  return position;
+/** Everything that a machine holds, as a text. */
+export function contentOf(machine: Pick<StateMachine, "read">): string {
+  const keys = machine.read(encodeCommand(Operation.keys, [Uint8Array.of(42)]));
+  if (keys.type !== "array") return textOf(keys);
+  return keys.items.map((key) => {
+    const name = key.type === "bulk" ? key.bytes : new Uint8Array(0);
+    return `${textOf(key)}=${textOf(machine.read(encodeCommand(Operation.get, [name])))}`;
+  }).join("\n");
 }
 
-/** In its pipeline, a command sees what came before it and nothing of what came after, whichever is answered first. */
-function checkOrder({ kind, key, position, pipeline: { operations } }: HistoryOperation): void {
-  const answered = operations.filter(({ outcome }) => outcome === "ok");
-  for (let i = 1; i < answered.length; i++) {
-    const [first, second] = [answered[i - 1], answered[i]];
-    if (first === undefined || second === undefined) continue;
-    const inOrder = second.kind === "write"
-      ? first.position < second.position
-      : first.position <= second.position;
-    if (!inOrder) {
-      throw new Violation(
-        `a pipeline on ${key}: ${first.kind} at ${first.position}, then ${second.kind} at ${second.position} (${kind} ${position} is new)`,
-      );
-    }
+/** A reply as a text: equal replies have equal texts. */
+function textOf(reply: Reply): string {
+  switch (reply.type) {
+    case "simple":
+    case "error":
+      return reply.text;
+    case "integer":
+      return String(reply.value);
+    case "bulk":
+      return latin1Of(reply.bytes);
+    case "null":
+      return "(null)";
+    case "array":
+      return reply.items.map(textOf).join(" ");
+    case "map":
+      return reply.pairs.map(([key, value]) => `${textOf(key)}: ${textOf(value)}`).join(" ");
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Whoever watches a world: pictures, progress, debugging. Everything is optional and costs nothing where it is left out.
+ * Whoever watches a world: traces, pictures, progress, debugging. Everything is optional and costs nothing where it is left out.
  *
  * @module
  */
@@ -7,18 +7,22 @@ import type { PeerMessage } from "../../internal/codec/peer_message.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
 import type { Effect } from "../../internal/raft/effect.ts";
 import type { StateView } from "../../internal/raft/raft.ts";
-import type { Strike } from "./odds.ts";
+import type { WriteNumber } from "../../internal/raft/types.ts";
+import type { StrikeName, Struck } from "./strikes.ts";
 
 export interface Observer {
   /** A life began, with what was recovered. */
   onStarted?(at: number, id: string, view: StateView): void;
   onEnded?(at: number, id: string, why: string): void;
   onStep?(at: number, id: string, view: StateView, effects: readonly Effect[]): void;
+  /** Every write up to that number is on the disk. */
+  onStable?(at: number, id: string, upTo: WriteNumber): void;
   /** A message left; when it arrives is the network's affair. */
   onSent?(at: number, from: string, to: string, message: PeerMessage): void;
   onReceived?(at: number, from: string, to: string, message: PeerMessage): void;
-  onStrike?(at: number, strike: Strike, id: string | null): void;
-  onHealed?(at: number): void;
+  onStrike?(at: number, strike: StrikeName, struck: Struck): void;
+  /** The faults are over; these servers are the core, and the others are left as they are. */
+  onHealed?(at: number, core: readonly string[]): void;
   onAsked?(at: number, client: number, server: string, words: readonly string[]): void;
   /** `null` where the connection was gone. */
   onAnswered?(
@@ -28,5 +32,6 @@ export interface Observer {
     words: readonly string[],
     reply: Reply | null,
   ): void;
-  onViolation?(at: number, what: string): void;
+  /** The run is over; `null` where everything held. */
+  onVerdict?(at: number, violation: string | null): void;
 }

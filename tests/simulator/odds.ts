@@ -1,97 +1,86 @@
 /**
- * Which faults a seed has, and how often: drawn from the seed itself (swarm), so that some seeds have many kinds and others only one.
+ * What a seed is like: how many servers, which faults and how often, what clients do. Drawn from the seed itself (swarm), so that some seeds
+ * have many kinds of faults and others only one, and printed before a failing seed's story.
  *
  * @module
  */
 import type { Random } from "../../internal/base/random.ts";
-import type { NetworkFaults } from "./sim_network.ts";
+import { calmNetwork, type NetworkFaults } from "./sim_network.ts";
+import { type StrikeName, strikesDrawn } from "./strikes.ts";
 
-/** Faults that strike now and then, with the fault model's numbers. */
-export const strikes = [
-  /** Power fails: what was not synced is kept, lost or torn, names too (D1, D2, D3, D17). */
-  "crash",
-  /** The process dies, the machine lives on (P1). */
-  "kill",
-  /** The process sleeps and wakes up (P4). */
-  "pause",
-  /** Two halves (N5). */
-  "halves",
-  /** One server alone (N5). */
-  "alone",
-  /** One server is heard by nobody, or hears nobody (N6). */
-  "oneWay",
-  /** Single directed links at random (N7). */
-  "links",
-  /** A link that comes and goes (N17). */
-  "flap",
-  /** Syncs take up to half a second (D16). */
-  "slowDisk",
-  /** One sync fails and its pages are dropped (D12). */
-  "syncError",
-  /** One write fails, half done (D11). */
-  "writeError",
-  /** No space is left for a while (D13). */
-  "noSpace",
-  /** Reads fail for a while at a start (D10). */
-  "readError",
-  /** A bit flips at rest, in front of the last batch (D4). */
-  "bitRot",
-  /** A client goes away in the middle of a command (C5). */
-  "clientGone",
-] as const;
-
-export type Strike = (typeof strikes)[number];
-
-/** Faults of single writes on the network. */
-export const networkFaults = ["loss", "duplicate", "break", "replay", "corrupt", "split"] as const;
+/** What becomes of the servers outside the core when the faults end. */
+export type Rest =
+  /** Nobody is left outside. */
+  | "well"
+  /** Their processes are dead and stay so. */
+  | "down"
+  /** Their processes sleep for ever. */
+  | "asleep"
+  /** They run and reach nobody. */
+  | "cutOff";
 
 export interface Odds {
   readonly servers: number;
+  /** How often a leader speaks, and for how long a follower waits before it campaigns. */
+  readonly heartbeatMs: number;
+  readonly electionMs: readonly [number, number];
+  /** Small windows, batches and queues, so that their ends are reached. */
+  readonly narrow: boolean;
+  readonly segmentBytes: number;
   readonly network: NetworkFaults;
-  /** Mean milliseconds between strikes of a kind, over all servers; 0 for never. */
-  readonly everyMs: Readonly<Record<Strike, number>>;
+  /** The kinds of strikes that this seed has, and the mean time between two strikes of any kind. */
+  readonly strikes: readonly StrikeName[];
+  readonly strikeEveryMs: number;
   /** Clocks run wrong by up to this part of a thousand. */
   readonly driftPermille: number;
+  readonly rest: Rest;
   readonly clients: number;
+  /** The longest that a client thinks between an answer and its next question. */
   readonly thinkMs: number;
+  /** One question in so many is a pipeline of four; 0 for none. */
+  readonly pipelineOneIn: number;
+  /** How long written values are, at most. */
+  readonly valueBytes: number;
 }
 
 export function drawOdds(random: Random): Odds {
   const sometimes = (value: () => number) => random.chance(1, 2) ? value() : 0;
-  const seldom = (value: () => number) => random.chance(1, 4) ? value() : 0;
-  const slow = random.chance(1, 4);
+  // Most often little, sometimes much.
+  const permille = (most: number) =>
+    sometimes(() => random.between(1, random.chance(1, 4) ? most : Math.ceil(most / 8)));
   const network: NetworkFaults = {
-    latencyMs: slow ? [5, 60] : [0.05, 2],
-    lossPermille: sometimes(() => random.between(1, 60)),
-    duplicatePermille: sometimes(() => random.between(1, 60)),
-    breakPermille: sometimes(() => random.between(1, 10)),
-    replayPermille: sometimes(() => random.between(1, 60)),
-    corruptPermille: seldom(() => random.between(1, 5)),
-    splitPermille: seldom(() => random.between(1, 100)),
+    latencyMs: random.chance(1, 4) ? [5, 60] : [0.05, 2],
+    lossPermille: permille(240),
+    duplicatePermille: permille(240),
+    breakPermille: permille(20),
+    replayPermille: permille(240),
+    corruptPermille: permille(16),
+    splitPermille: permille(400),
+    delayPermille: permille(40),
   };
-  const everyMs: Record<Strike, number> = {
-    crash: sometimes(() => random.between(2000, 10_000)),
-    kill: sometimes(() => random.between(2000, 10_000)),
-    pause: sometimes(() => random.between(2000, 10_000)),
-    halves: seldom(() => random.between(3000, 10_000)),
-    alone: seldom(() => random.between(3000, 10_000)),
-    oneWay: seldom(() => random.between(3000, 10_000)),
-    links: seldom(() => random.between(3000, 10_000)),
-    flap: seldom(() => random.between(3000, 10_000)),
-    slowDisk: seldom(() => random.between(3000, 10_000)),
-    syncError: seldom(() => random.between(4000, 12_000)),
-    writeError: seldom(() => random.between(4000, 12_000)),
-    noSpace: seldom(() => random.between(6000, 15_000)),
-    readError: seldom(() => random.between(4000, 12_000)),
-    bitRot: seldom(() => random.between(6000, 20_000)),
-    clientGone: sometimes(() => random.between(1000, 5000)),
-  };
+  const quiet = random.chance(1, 4);
+  const [numerator, denominator] = random.chance(1, 2) ? [1, 2] : random.chance(1, 2) ? [1, 4] : [1, 8];
+  const slow = random.chance(1, 8);
   return {
     servers: random.chance(1, 3) ? 5 : 3,
-    network,
-    everyMs,
+    heartbeatMs: slow ? 100 : 50,
+    electionMs: slow ? [1000, 2000] : [300, 600],
+    narrow: random.chance(1, 4),
+    segmentBytes: random.chance(1, 2) ? 16 * 1024 : 32 * 1024,
+    network: quiet ? { ...calmNetwork, latencyMs: network.latencyMs } : network,
+    strikes: strikesDrawn.filter(() => random.chance(numerator, denominator)),
+    strikeEveryMs: random.between(400, 4000),
     driftPermille: sometimes(() => random.between(1, 50)),
+    rest: random.chance(1, 2)
+      ? "well"
+      : random.chance(1, 3)
+      ? "down"
+      : random.chance(1, 2)
+      ? "asleep"
+      : "cutOff",
     clients: random.between(1, 6),
-    thinkMs: random.between(10, 150),
+    thinkMs: random.between(20, 300),
+    pipelineOneIn: random.chance(1, 2) ? 5 : 0,
+    valueBytes: random.chance(1, 3) ? 1500 : 16,
   };
 }

@@ -3,29 +3,35 @@
  *
  * @module
  */
-import { errorReply, NULL, type Reply } from "../../internal/codec/reply.ts";
+import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
+import { errorReply, NULL, OK, type Reply } from "../../internal/codec/reply.ts";
+import type { Clock } from "../../internal/platform/clock.ts";
 import type { Connection, Network } from "../../internal/platform/network.ts";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /** What becomes of a request: a reply, or `null` where the connection is gone. */
 export type Answered = (reply: Reply | null) => void;
 
+const NOTHING = new Uint8Array(0);
+
+/** A dial that has no answer after this long is given up. */
+const DIAL_MS = 1500;
+
 export class SimClient {
   readonly #connection: Connection;
   readonly #waiting: Answered[] = [];
-  #buffer: Uint8Array = new Uint8Array(0);
+  #buffer: Uint8Array = NOTHING;
   #outbox: Uint8Array[] = [];
   #isOpen = false;
   isClosed = false;
   readonly host: string;
 
-  constructor(network: Network, host: string, port: number) {
+  constructor(network: Network, clock: Clock, host: string, port: number) {
     this.host = host;
+    const deadline = clock.wakeAt(clock.now() + DIAL_MS, () => this.close());
     this.#connection = network.connect({ host, port });
     this.#connection.listen({
       onOpen: () => {
+        deadline.cancel();
         this.#isOpen = true;
         for (const bytes of this.#outbox.splice(0)) this.#connection.write(bytes);
       },
@@ -39,11 +45,13 @@ export class SimClient {
   /** Sends commands together; each is answered once. */
   send(commands: readonly (readonly string[])[], answered: readonly Answered[]): void {
     if (this.isClosed) return answered.forEach((answer) => answer(null));
-    const text = commands.map((words) =>
-      `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join("")}`
-    );
-    const bytes = encoder.encode(text.join(""));
+    let text = "";
+    for (const words of commands) {
+      text += `*${words.length}\r\n`;
+      for (const word of words) text += `$${word.length}\r\n${word}\r\n`;
+    }
     this.#waiting.push(...answered);
+    const bytes = bytesOfLatin1(text);
     if (this.#isOpen) this.#connection.write(bytes);
     else this.#outbox.push(bytes);
   }
@@ -62,10 +70,7 @@ export class SimClient {
 
   #received(chunk: Uint8Array): void {
     if (this.isClosed) return;
-    const joined = new Uint8Array(this.#buffer.length + chunk.length);
-    joined.set(this.#buffer);
-    joined.set(chunk, this.#buffer.length);
-    this.#buffer = joined;
+    this.#buffer = this.#buffer.length === 0 ? chunk : joined(this.#buffer, chunk);
     let at = 0;
     while (this.#waiting.length > 0) {
       const parsed = parse(this.#buffer, at);
@@ -73,19 +78,28 @@ export class SimClient {
       at = parsed.end;
       this.#waiting.shift()?.(parsed.reply);
     }
-    if (at > 0) this.#buffer = this.#buffer.slice(at);
+    if (at === this.#buffer.length) this.#buffer = NOTHING;
+    else if (at > 0) this.#buffer = this.#buffer.slice(at);
   }
+}
+
+function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(one.length + other.length);
+  bytes.set(one);
+  bytes.set(other, one.length);
+  return bytes;
 }
 
 /** The reply that begins at `at`, if it is there whole; the kinds that the world's commands have. */
 function parse(bytes: Uint8Array, at: number): { readonly reply: Reply; readonly end: number } | null {
   const lineEnd = bytes.indexOf(10, at);
   if (lineEnd < 0) return null;
-  const rest = decoder.decode(bytes.subarray(at + 1, lineEnd - 1));
   const end = lineEnd + 1;
-  switch (String.fromCharCode(bytes[at] ?? 0)) {
+  const line = latin1Of(bytes.subarray(at, lineEnd - 1));
+  const rest = line.slice(1);
+  switch (line[0]) {
     case "+":
-      return { reply: { type: "simple", text: rest }, end };
+      return { reply: rest === "OK" ? OK : { type: "simple", text: rest }, end };
     case "-":
       return { reply: errorReply(rest), end };
     case ":":
@@ -97,6 +111,6 @@ function parse(bytes: Uint8Array, at: number): { readonly reply: Reply; readonly
       return { reply: { type: "bulk", bytes: bytes.slice(end, end + length) }, end: end + length + 2 };
     }
     default:
-      throw new Error(`a reply begins with ${JSON.stringify(decoder.decode(bytes.subarray(at, lineEnd)))}`);
+      throw new Error(`a reply begins with ${JSON.stringify(line)}`);
   }
 }

@@ -3,9 +3,10 @@
  *
  * Fault model. A file has its content as the operating system's cache shows it, and its content on the disk. A write changes the cache at
  * once and is pending until a sync that was begun after it returns. A crash keeps, loses or tears each pending write, by
- * sectors of 512 bytes. A name that was made, changed or removed since the last sync of its directory may be undone by a crash: the latest
- * such changes from some point on, or any of them. Operations take time, drawn at random. A sync that fails leaves what was pending in
- * the cache, marked clean: later syncs succeed and never write it (fsync-gate).
+ * sectors of 512 bytes, later ones kept where earlier ones are lost. A name that was made, changed or removed since the last sync of its
+ * directory may be undone by a crash: the latest such changes from some point on, or any of them. Operations take time, drawn at random;
+ * a stuck disk completes nothing until it is released. A sync that fails leaves what was pending in the cache, marked clean: later
+ * syncs succeed and never write it (fsync-gate). A lying disk says that it synced and did not.
  *
  * A disk outlives the lives of its server: each life mounts it, and what a dead life had asked for never completes.
  *
@@ -36,7 +37,7 @@ class Content {
       this.bytes = grown;
     }
     this.bytes.set(data, offset);
-    this.length = Math.max(this.length, end);
+    if (end > this.length) this.length = end;
   }
 
   copyOf(other: Content): void {
@@ -54,12 +55,22 @@ class SimFile {
   readonly cache = new Content();
   readonly durable = new Content();
   pending: PendingWrite[] = [];
+
+  copy(): SimFile {
+    const copy = new SimFile();
+    copy.cache.copyOf(this.cache);
+    copy.durable.copyOf(this.durable);
+    copy.pending = this.pending.slice();
+    return copy;
+  }
 }
 
 /** A change of names that is not durable yet. */
 interface NameChange {
   readonly directory: string;
-  apply(names: Map<string, SimFile>): void;
+  readonly removed: string | null;
+  readonly made: string | null;
+  readonly file: SimFile;
 }
 
 /** Which operation a fault is for. */
@@ -80,6 +91,19 @@ export interface DiskTiming {
   readonly syncMs: readonly [number, number];
 }
 
+/** What a crash took. */
+export interface Losses {
+  /** Writes that are gone, whole. */
+  readonly lost: number;
+  /** Writes of which a part is there. */
+  readonly torn: number;
+  /** Changes of names that are undone. */
+  readonly undone: number;
+}
+
+/** What is durable on a disk at some moment. */
+export type DiskImage = ReadonlyMap<string, Uint8Array>;
+
 export class SimDisk {
   readonly #random: Random;
   #names = new Map<string, SimFile>();
@@ -88,12 +112,21 @@ export class SimDisk {
   readonly #directories = new Set<string>();
   readonly #locks = new Set<string>();
   timing: DiskTiming = { writeMs: [0.02, 0.1], syncMs: [0.1, 1] };
+  /** Says that it synced, and did not. */
+  lies = false;
+  /** Completions that wait for the release of a stuck disk. */
+  #stuck: (() => void)[] | null = null;
   /** Operations so far, of all lives. */
   operations = 0;
+  /** Counts up whenever something durable may have changed. */
+  durableVersion = 0;
   /** Makes operations fail: asked before each. */
   fault: ((operation: Operation, path: string, number: number) => FileErrorCode | null) | null = null;
-  /** Called whenever a promise is settled or made, so that the world lets them run. */
-  onAsync: () => void = () => {};
+  /**
+   * Called whenever a promise is settled, so that the world lets continuations run. Those of reads and writes of a file's content
+   * are short; `rare` ones come in chains of calls.
+   */
+  onSettled: (rare: boolean) => void = () => {};
 
   constructor(random: Random) {
     this.#random = random;
@@ -105,35 +138,80 @@ export class SimDisk {
   }
 
   /** Power fails: pending writes and names are kept, lost or torn. */
-  crash(): void {
+  crash(): Losses {
     const random = this.#random;
+    let [lost, torn, undone] = [0, 0, 0];
     const kept = random.below(this.#changes.length + 1);
     const inOrder = random.chance(1, 2);
     for (const [i, change] of this.#changes.entries()) {
-      if (inOrder ? i < kept : random.chance(1, 2)) change.apply(this.#durableNames);
+      if (inOrder ? i < kept : random.chance(1, 2)) applyChange(change, this.#durableNames);
+      else undone++;
     }
     this.#changes = [];
     const files = new Set([...this.#names.values(), ...this.#durableNames.values()]);
     for (const file of files) {
       const mood = random.below(3);
       for (const { offset, data } of file.pending) {
-        if (mood === 0) continue;
-        for (let at = 0; at < data.length;) {
+        let sectors = 0;
+        let keptSectors = 0;
+        for (let at = 0; at < data.length && mood !== 0;) {
           const end = Math.min(data.length, at + SECTOR - (offset + at) % SECTOR);
-          if (mood === 1 || random.chance(1, 2)) file.durable.write(offset + at, data.subarray(at, end));
+          sectors++;
+          if (mood === 1 || random.chance(1, 2)) {
+            file.durable.write(offset + at, data.subarray(at, end));
+            keptSectors++;
+          }
           at = end;
         }
+        if (keptSectors === 0) lost++;
+        else if (keptSectors < sectors) torn++;
       }
       file.pending = [];
       file.cache.copyOf(file.durable);
     }
     this.#names = new Map(this.#durableNames);
     this.#locks.clear();
+    this.durableVersion++;
+    return { lost, torn, undone };
   }
 
   /** A process is killed and the machine lives on: the cache survives. */
   kill(): void {
     this.#locks.clear();
+  }
+
+  /** Nothing completes any more, until released. */
+  stick(): void {
+    this.#stuck ??= [];
+  }
+
+  release(): void {
+    const stuck = this.#stuck ?? [];
+    this.#stuck = null;
+    for (const complete of stuck) complete();
+  }
+
+  /** Everything is gone: another, empty disk stands in its place. */
+  wipe(): void {
+    this.#names.clear();
+    this.#durableNames.clear();
+    this.#directories.clear();
+    this.#changes = [];
+    this.#locks.clear();
+    this.durableVersion++;
+  }
+
+  /** What is durable now, to be put back later. */
+  image(): DiskImage {
+    return new Map(this.durablePaths().map((path) => [path, this.#copyOf(path)]));
+  }
+
+  /** Puts back what was durable at some moment: the server must be down. */
+  restore(image: DiskImage): void {
+    const directories = [...this.#directories];
+    this.wipe();
+    for (const directory of directories) this.#directories.add(directory);
+    for (const [path, bytes] of image) this.replace(path, bytes.slice());
   }
 
   /** The durable bytes of a file, for checks and for damage done on purpose. */
@@ -147,8 +225,14 @@ export class SimDisk {
     return [...this.#durableNames.keys()].sort();
   }
 
+  /** The names of all files, as the operating system shows them. */
+  paths(): string[] {
+    return [...this.#names.keys()].sort();
+  }
+
   /** Sets what is durable at a path, both layers; `null` removes the file. */
   replace(path: string, bytes: Uint8Array | null): void {
+    this.durableVersion++;
     if (bytes === null) {
       this.#names.delete(path);
       this.#durableNames.delete(path);
@@ -164,14 +248,38 @@ export class SimDisk {
   /** Another disk with the same durable content. */
   clone(random: Random): SimDisk {
     const copy = new SimDisk(random);
-    for (const path of this.durablePaths()) {
-      copy.replace(path, (this.durableBytes(path) ?? new Uint8Array(0)).slice());
-    }
+    for (const path of this.durablePaths()) copy.replace(path, this.#copyOf(path));
     for (const directory of this.#directories) copy.#directories.add(directory);
     return copy;
   }
 
+  /** Another disk in the same state, with all that is pending: what a crash at this moment would find. */
+  cloneWithPending(random: Random): SimDisk {
+    const copy = new SimDisk(random);
+    const copies = new Map<SimFile, SimFile>();
+    const copyOf = (file: SimFile) => {
+      const known = copies.get(file) ?? file.copy();
+      copies.set(file, known);
+      return known;
+    };
+    for (const [path, file] of this.#names) copy.#names.set(path, copyOf(file));
+    for (const [path, file] of this.#durableNames) copy.#durableNames.set(path, copyOf(file));
+    copy.#changes = this.#changes.map((change) => ({ ...change, file: copyOf(change.file) }));
+    for (const directory of this.#directories) copy.#directories.add(directory);
+    return copy;
+  }
+
+  #copyOf(path: string): Uint8Array {
+    return (this.durableBytes(path) ?? new Uint8Array(0)).slice();
+  }
+
   /* ---- what mounts use ---- */
+
+  /** Runs a completion now, or when the disk is released. */
+  complete(run: () => void): void {
+    if (this.#stuck === null) run();
+    else this.#stuck.push(run);
+  }
 
   makeDirectory(path: string): void {
     const parts = path.split("/");
@@ -198,26 +306,25 @@ export class SimDisk {
   create(path: string): SimFile {
     if (this.#names.has(path)) throw new FileError("EEXIST", `open ${path}: EEXIST`);
     const file = new SimFile();
-    this.#change(path, (names) => names.set(path, file));
+    this.#change(path, { removed: null, made: path, file });
     return file;
   }
 
   rename(from: string, to: string): void {
-    const file = this.find(from);
-    this.#change(to, (names) => {
-      names.delete(from);
-      names.set(to, file);
-    });
+    this.#change(to, { removed: from, made: to, file: this.find(from) });
   }
 
   remove(path: string): void {
-    this.find(path);
-    this.#change(path, (names) => names.delete(path));
+    this.#change(path, { removed: path, made: null, file: this.find(path) });
   }
 
   syncDirectory(path: string): void {
-    for (const change of this.#changes) if (change.directory === path) change.apply(this.#durableNames);
+    if (this.lies) return;
+    for (const change of this.#changes) {
+      if (change.directory === path) applyChange(change, this.#durableNames);
+    }
     this.#changes = this.#changes.filter(({ directory }) => directory !== path);
+    this.durableVersion++;
   }
 
   lock(path: string): boolean {
@@ -230,9 +337,10 @@ export class SimDisk {
     this.#locks.delete(path);
   }
 
-  #change(path: string, apply: NameChange["apply"]): void {
-    apply(this.#names);
-    this.#changes.push({ directory: path.slice(0, path.lastIndexOf("/")), apply });
+  #change(path: string, change: Omit<NameChange, "directory">): void {
+    const whole = { ...change, directory: path.slice(0, path.lastIndexOf("/")) };
+    applyChange(whole, this.#names);
+    this.#changes.push(whole);
   }
 
   below(limit: number): number {
@@ -243,6 +351,13 @@ export class SimDisk {
     return min + this.#random.below(1000) * (max - min) / 1000;
   }
 }
+
+function applyChange({ removed, made, file }: NameChange, names: Map<string, SimFile>): void {
+  if (removed !== null) names.delete(removed);
+  if (made !== null) names.set(made, file);
+}
+
+const nothing = () => {};
 
 class Mount implements FileSystem {
   readonly #disk: SimDisk;
@@ -260,10 +375,11 @@ class Mount implements FileSystem {
     ms: number,
     begin: () => void,
     complete: () => T,
-    failed: () => void = () => {},
+    failed: () => void = nothing,
   ): Promise<T> {
     const disk = this.#disk;
-    disk.onAsync();
+    const clock = this.#clock;
+    const rare = operation !== "write" && operation !== "sync" && operation !== "read";
     const number = disk.operations++;
     const code = disk.fault?.(operation, path, number) ?? null;
     return new Promise((resolve, reject) => {
@@ -276,15 +392,16 @@ class Mount implements FileSystem {
           failure = error;
         }
       }
-      this.#clock.wakeAt(this.#clock.now() + ms, () => {
-        disk.onAsync();
+      const finish = () => {
+        disk.onSettled(rare || failure !== null);
         if (failure !== null) return reject(failure);
         try {
           resolve(complete());
         } catch (error) {
           reject(error);
         }
-      });
+      };
+      clock.wakeAt(clock.now() + ms, () => disk.complete(() => clock.run(finish)));
     });
   }
 
@@ -293,11 +410,11 @@ class Mount implements FileSystem {
   }
 
   makeDirectory(path: string): Promise<void> {
-    return this.run("create", path, this.#quick, () => this.#disk.makeDirectory(path), () => {});
+    return this.run("create", path, this.#quick, () => this.#disk.makeDirectory(path), nothing);
   }
 
   readDirectory(path: string): Promise<string[]> {
-    return this.run("readDirectory", path, this.#quick, () => {}, () => this.#disk.list(path));
+    return this.run("readDirectory", path, this.#quick, nothing, () => this.#disk.list(path));
   }
 
   openForReading(path: string): Promise<FileHandle> {
@@ -305,7 +422,7 @@ class Mount implements FileSystem {
       "open",
       path,
       this.#quick,
-      () => {},
+      nothing,
       () => new SimHandle(this, this.#disk, path, this.#disk.find(path)),
     );
   }
@@ -319,26 +436,26 @@ class Mount implements FileSystem {
       "create",
       path,
       this.#quick,
-      () => {},
+      nothing,
       () => new SimHandle(this, this.#disk, path, this.#disk.create(path)),
     );
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.run("rename", from, this.#quick, () => this.#disk.rename(from, to), () => {});
+    return this.run("rename", from, this.#quick, () => this.#disk.rename(from, to), nothing);
   }
 
   remove(path: string): Promise<void> {
-    return this.run("remove", path, this.#quick, () => this.#disk.remove(path), () => {});
+    return this.run("remove", path, this.#quick, () => this.#disk.remove(path), nothing);
   }
 
   syncDirectory(path: string): Promise<void> {
     const ms = this.#disk.duration(this.#disk.timing.syncMs);
-    return this.run("syncDirectory", path, ms, () => {}, () => this.#disk.syncDirectory(path));
+    return this.run("syncDirectory", path, ms, nothing, () => this.#disk.syncDirectory(path));
   }
 
   lockDirectory(path: string): Promise<DirectoryLock | null> {
-    return this.run("open", path, this.#quick, () => {}, () => {
+    return this.run("open", path, this.#quick, nothing, () => {
       if (!this.#disk.lock(path)) return null;
       return {
         release: () => {
@@ -368,11 +485,11 @@ class SimHandle implements FileHandle {
   }
 
   size(): Promise<number> {
-    return this.#mount.run("read", this.path, this.#quick, () => {}, () => this.#file.cache.length);
+    return this.#mount.run("read", this.path, this.#quick, nothing, () => this.#file.cache.length);
   }
 
   readAt(offset: number, length: number): Promise<Uint8Array> {
-    return this.#mount.run("read", this.path, this.#quick, () => {}, () => {
+    return this.#mount.run("read", this.path, this.#quick, nothing, () => {
       const { bytes, length: end } = this.#file.cache;
       return bytes.slice(Math.min(offset, end), Math.min(offset + length, end));
     });
@@ -380,22 +497,15 @@ class SimHandle implements FileHandle {
 
   writeAt(offset: number, bytes: Uint8Array): Promise<void> {
     const data = bytes.slice();
-    return this.#mount.run(
-      "write",
-      this.path,
-      this.#quick,
-      () => {
-        this.#file.cache.write(offset, data);
-        this.#file.pending.push({ offset, data });
-      },
-      () => {},
-      () => {
-        // A write that fails may have written a part.
-        const part = data.subarray(0, this.#disk.below(data.length + 1));
-        this.#file.cache.write(offset, part);
-        this.#file.pending.push({ offset, data: part });
-      },
-    );
+    const file = this.#file;
+    const write = (data: Uint8Array) => {
+      file.cache.write(offset, data);
+      file.pending.push({ offset, data });
+    };
+    return this.#mount.run("write", this.path, this.#quick, () => write(data), nothing, () => {
+      // A write that fails may have written a part.
+      write(data.subarray(0, this.#disk.below(data.length + 1)));
+    });
   }
 
   async writeSynced(offset: number, bytes: Uint8Array): Promise<void> {
@@ -404,15 +514,21 @@ class SimHandle implements FileHandle {
   }
 
   sync(): Promise<void> {
-    let begun: PendingWrite[] = [];
-    const ms = this.#disk.duration(this.#disk.timing.syncMs);
-    return this.#mount.run("sync", this.path, ms, () => begun = this.#file.pending.slice(), () => {
-      for (const { offset, data } of begun) this.#file.durable.write(offset, data);
-      this.#file.pending = this.#file.pending.filter((write) => !begun.includes(write));
-    }, () => this.#file.pending = []);
+    const file = this.#file;
+    const disk = this.#disk;
+    let begun: readonly PendingWrite[] = [];
+    const ms = disk.duration(disk.timing.syncMs);
+    return this.#mount.run("sync", this.path, ms, () => begun = file.pending.slice(), () => {
+      if (disk.lies) return;
+      for (const { offset, data } of begun) file.durable.write(offset, data);
+      // Most often nothing was written meanwhile.
+      const all = file.pending.length === begun.length && file.pending[0] === begun[0];
+      file.pending = all ? [] : file.pending.filter((write) => !begun.includes(write));
+      disk.durableVersion++;
+    }, () => file.pending = []);
   }
 
   close(): Promise<void> {
-    return this.#mount.run("open", this.path, 0, () => {}, () => {});
+    return this.#mount.run("open", this.path, 0, nothing, nothing);
   }
 }

@@ -2,11 +2,13 @@
  * A simulated network: ordered byte streams between servers, over virtual time.
  *
  * Fault model. Each write takes a latency drawn at random and arrives whole or in pieces, in the order of its stream; streams overtake each
- * other. A link between two servers can be cut in one direction or both: what is written meanwhile arrives when it is healed, if both ends still
- * want it, as TCP does it; a dial gets no answer. A connection can break at any moment, in the middle of a frame too, and chunks arrive cut
- * in pieces. To model what a lossy, replaying or damaging path does to messages, a write between servers may also vanish whole, arrive twice, be
- * followed by an old one of the same pair of servers (also of an earlier connection), or have a bit flipped; writes are whole frames, so
- * framing holds. Connections of clients keep their bytes: there TCP's own promise is all that a client can rely on.
+ * other, also an old connection's bytes those of the connection that follows it. Now and then a write is held up for long, and what is behind
+ * it in its stream with it. A link between two servers can be cut in one direction or both: what is written meanwhile arrives when it is
+ * mended, if both ends still want it, as TCP does it; a dial gets no answer. Cuts add up: a link is whole when each of them is mended. A
+ * connection can break at any moment, in the middle of a frame too, and chunks arrive cut in pieces. To model what a lossy,
+ * replaying or damaging path does to messages, a write between servers may also vanish whole, arrive twice, be followed by an old one of the
+ * same pair of servers (also of an earlier connection), or have a bit flipped; writes are whole frames, so framing holds. Connections of
+ * clients keep their bytes: there TCP's own promise is all that a client can rely on.
  *
  * @module
  */
@@ -28,10 +30,11 @@ export interface NetworkFaults {
   readonly lossPermille: number;
   readonly duplicatePermille: number;
   readonly breakPermille: number;
-  /** Old writes that come again, flipped bits, and chunks that arrive in pieces. */
+  /** Old writes that come again, flipped bits, chunks that arrive in pieces, and writes that are held up. */
   readonly replayPermille: number;
   readonly corruptPermille: number;
   readonly splitPermille: number;
+  readonly delayPermille: number;
 }
 
 /** A network that only takes its time. */
@@ -43,10 +46,14 @@ export const calmNetwork: NetworkFaults = {
   replayPermille: 0,
   corruptPermille: 0,
   splitPermille: 0,
+  delayPermille: 0,
 };
 
 /** Old writes remembered for each pair of servers. */
 const RECORDED_MAX = 32;
+/** A write that is held up takes from 2^3 to 2^11 ms more, each power equally likely: some pass every election timeout. */
+const DELAY_POWER_MIN = 3;
+const DELAY_POWER_MAX = 11;
 
 interface Port {
   readonly server: string;
@@ -58,10 +65,11 @@ export class SimNetwork {
   readonly #time: VirtualTime;
   readonly #random: Random;
   readonly #ports = new Map<string, Port>();
-  readonly #cut = new Set<string>();
+  /** How many cuts a directed link has. */
+  readonly #cuts = new Map<string, number>();
   readonly #ends = new Set<End>();
   faults: NetworkFaults;
-  readonly counts = { lost: 0, duplicated: 0, broken: 0, replayed: 0, corrupted: 0, split: 0 };
+  readonly counts = { lost: 0, duplicated: 0, broken: 0, replayed: 0, corrupted: 0, split: 0, delayed: 0 };
   readonly #recorded = new Map<string, Uint8Array[]>();
 
   constructor(time: VirtualTime, random: Random, faults: NetworkFaults) {
@@ -78,18 +86,36 @@ export class SimNetwork {
     };
   }
 
-  /** Nothing gets from one server to another any more, until healed. */
+  /** Nothing gets from one server to another any more, until mended as often as it was cut, or healed. */
   cut(from: string, to: string): void {
-    this.#cut.add(`${from}>${to}`);
+    const link = `${from}>${to}`;
+    this.#cuts.set(link, (this.#cuts.get(link) ?? 0) + 1);
   }
 
+  /** Takes one cut back. */
+  mend(from: string, to: string): void {
+    const link = `${from}>${to}`;
+    const cuts = this.#cuts.get(link) ?? 0;
+    if (cuts > 1) this.#cuts.set(link, cuts - 1);
+    else if (this.#cuts.delete(link)) {
+      for (const end of [...this.#ends]) {
+        if (end.server === from && end.peer?.server === to) end.flush();
+        if (end.server === to && end.peer?.server === from) end.noticeClose();
+      }
+    }
+  }
+
+  /** Takes all cuts back. */
   heal(): void {
-    this.#cut.clear();
-    for (const end of this.#ends) end.flush();
+    this.#cuts.clear();
+    for (const end of [...this.#ends]) {
+      end.flush();
+      end.noticeClose();
+    }
   }
 
   isCut(from: string, to: string): boolean {
-    return this.#cut.has(`${from}>${to}`);
+    return this.#cuts.size > 0 && this.#cuts.has(`${from}>${to}`);
   }
 
   /** A process died: its ports are free, its connections break. */
@@ -98,9 +124,30 @@ export class SimNetwork {
     for (const end of [...this.#ends]) if (end.server === server) end.close();
   }
 
+  /** Connections between these two, both directions of dialling; each has two ends. */
+  connectionsBetween(one: string, other: string): number {
+    let ends = 0;
+    for (const { server, peer } of this.#ends) {
+      if (
+        peer !== null && (server === one && peer.server === other || server === other && peer.server === one)
+      ) {
+        ends++;
+      }
+    }
+    return Math.ceil(ends / 2);
+  }
+
   latency(): number {
     const [min, max] = this.faults.latencyMs;
     return min + this.#random.below(1000) * (max - min) / 1000;
+  }
+
+  /** How much longer this write takes. */
+  delay(): number {
+    if (!this.chance(this.faults.delayPermille)) return 0;
+    this.counts.delayed++;
+    const ms = 2 ** this.#random.between(DELAY_POWER_MIN, DELAY_POWER_MAX);
+    return ms + this.#random.below(ms);
   }
 
   chance(permille: number): boolean {
@@ -134,14 +181,13 @@ export class SimNetwork {
 
   #listen(server: string, clock: LifeClock, { host, port }: Address, events: ListenerEvents): Listener {
     const key = `${host}:${port}`;
-    this.#time.at(this.#time.now, () =>
-      clock.run(() => {
-        if (this.#ports.has(key)) {
-          return events.onError(new Error(`cannot listen on ${key}: the port is in use`));
-        }
-        this.#ports.set(key, { server, clock, events });
-        events.onListening({ host, port });
-      }));
+    this.#time.atIn(clock, this.#time.now, () => {
+      if (this.#ports.has(key)) {
+        return events.onError(new Error(`cannot listen on ${key}: the port is in use`));
+      }
+      this.#ports.set(key, { server, clock, events });
+      events.onListening({ host, port });
+    });
     return { close: () => void this.#ports.delete(key) };
   }
 
@@ -182,6 +228,7 @@ class End implements Connection {
   readonly remote: string;
   readonly #network: SimNetwork;
   readonly #clock: LifeClock;
+  readonly #betweenServers: boolean;
   #events: ConnectionEvents | null = null;
   peer: End | null = null;
   isClosed = false;
@@ -190,11 +237,10 @@ class End implements Connection {
   /** What arrived and was not taken yet: chunks, and the end. */
   #inbox: (Uint8Array | "end")[] = [];
   /** What was written while the path was cut. */
-  #held: { readonly bytes: Uint8Array | "end" }[] = [];
+  #held: (Uint8Array | "end")[] = [];
   #lastArrival = 0;
   #writes = 0;
-
-  readonly #betweenServers: boolean;
+  readonly #deliver = () => this.#takeInbox();
 
   constructor(
     network: SimNetwork,
@@ -211,7 +257,9 @@ class End implements Connection {
   }
 
   get bytesQueued(): number {
-    return this.#held.reduce((sum, { bytes }) => sum + (bytes === "end" ? 0 : bytes.length), 0);
+    let bytes = 0;
+    for (const held of this.#held) if (held !== "end") bytes += held.length;
+    return bytes;
   }
 
   listen(events: ConnectionEvents): void {
@@ -222,7 +270,7 @@ class End implements Connection {
     if (this.isClosed || this.#isOpen) return;
     this.#isOpen = true;
     if (tell) this.#clock.run(() => this.isClosed || this.#events?.onOpen());
-    this.#deliver();
+    this.#clock.run(this.#deliver);
   }
 
   write(bytes: Uint8Array): void {
@@ -265,7 +313,7 @@ class End implements Connection {
 
   resume(): void {
     this.#paused = false;
-    this.#network.time.at(this.#network.time.now, () => this.#deliver());
+    this.#network.time.atIn(this.#clock, this.#network.time.now, this.#deliver);
   }
 
   end(): void {
@@ -278,7 +326,7 @@ class End implements Connection {
     this.#network.forget(this);
     const { peer } = this;
     const { time } = this.#network;
-    time.at(time.now, () => this.#clock.run(() => this.#events?.onClose("we closed the connection")));
+    time.atIn(this.#clock, time.now, () => this.#events?.onClose("we closed the connection"));
     // Bytes that are under way arrive before the close does.
     if (peer !== null) {
       time.at(Math.max(this.#lastArrival, time.now + this.#network.latency()), () => {
@@ -297,21 +345,28 @@ class End implements Connection {
 
   /** The path is whole again: what was held goes on its way. */
   flush(): void {
+    if (this.#held.length === 0) return;
     const held = this.#held;
     this.#held = [];
-    for (const { bytes } of held) this.#transmit(bytes);
-    // An other side that closed meanwhile is noticed now.
-    if (this.peer?.isClosed === true) this.broke("connection reset");
+    for (const bytes of held) this.#transmit(bytes);
+  }
+
+  /** The path from the other side is whole again: that it closed meanwhile is heard now, behind the bytes that are under way. */
+  noticeClose(): void {
+    const { peer } = this;
+    if (peer === null || !peer.isClosed) return;
+    const { time } = this.#network;
+    time.at(Math.max(peer.#lastArrival, time.now), () => this.broke("connection reset"));
   }
 
   #transmit(bytes: Uint8Array | "end"): void {
     const { peer } = this;
     const network = this.#network;
-    if (peer === null || network.isCut(this.server, peer.server) || this.#held.length > 0) {
-      this.#held.push({ bytes });
+    if (peer === null || this.#held.length > 0 || network.isCut(this.server, peer.server)) {
+      this.#held.push(bytes);
       return;
     }
-    const at = Math.max(this.#lastArrival, network.time.now + network.latency());
+    const at = Math.max(this.#lastArrival, network.time.now + network.latency() + network.delay());
     this.#lastArrival = at;
     network.time.at(at, () => peer.#arrived(bytes));
   }
@@ -319,7 +374,7 @@ class End implements Connection {
   #arrived(bytes: Uint8Array | "end"): void {
     if (this.isClosed) return;
     this.#inbox.push(bytes);
-    this.#deliver();
+    this.#clock.run(this.#deliver);
   }
 
   /** Whole, or in pieces, down to single bytes. */
@@ -335,14 +390,12 @@ class End implements Connection {
     }
   }
 
-  #deliver(): void {
-    this.#clock.run(() => {
-      while (!this.isClosed && this.#isOpen && !this.#paused) {
-        const next = this.#inbox.shift();
-        if (next === undefined) return;
-        if (next === "end") this.#events?.onEnd();
-        else if (next.length > 0) this.#hand(next);
-      }
-    });
+  #takeInbox(): void {
+    while (!this.isClosed && this.#isOpen && !this.#paused) {
+      const next = this.#inbox.shift();
+      if (next === undefined) return;
+      if (next === "end") this.#events?.onEnd();
+      else if (next.length > 0) this.#hand(next);
+    }
   }
 }

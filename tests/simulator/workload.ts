@@ -4,15 +4,20 @@
  * @module
  */
 import type { Random } from "../../internal/base/random.ts";
-import type { Network } from "../../internal/platform/network.ts";
+import type { Reply } from "../../internal/codec/reply.ts";
+import { CLIENT_PORT } from "./assemble.ts";
 import { type History, type HistoryOperation, isList, type Pipeline } from "./history.ts";
 import type { Observer } from "./observer.ts";
 import type { Odds } from "./odds.ts";
 import { SimClient } from "./sim_client.ts";
-import type { VirtualTime } from "./virtual_time.ts";
+import type { SimNetwork } from "./sim_network.ts";
+import { LifeClock, type VirtualTime } from "./virtual_time.ts";
 
 /** A client dials elsewhere after one in so many answers. */
 const MOVES_EVERY = 20;
+/** A list is left alone after so many values were asked to be appended, so that reading it stays cheap. */
+const LIST_LENGTH = 40;
+const PIPELINE = 4;
 
 export interface WorkloadOptions {
   readonly time: VirtualTime;
@@ -20,80 +25,145 @@ export interface WorkloadOptions {
   readonly history: History;
   readonly observer: Observer;
   readonly ids: readonly string[];
-  readonly networkFor: (client: number) => Network;
+  readonly network: SimNetwork;
   readonly random: Random;
   /** Something that a client was told cannot be. */
   readonly fail: (error: unknown) => void;
 }
 
+interface Client {
+  readonly number: number;
+  readonly name: string;
+  readonly random: Random;
+  readonly clock: LifeClock;
+  connection: SimClient | null;
+}
+
 export class Workload {
   readonly #options: WorkloadOptions;
-  readonly #clients: (SimClient | null)[] = [];
+  readonly #clients: readonly Client[];
+  /** Whom clients dial. */
+  #ids: readonly string[];
+  #appends = 0;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
-    for (let i = 0; i < options.odds.clients; i++) {
-      this.#clients.push(null);
-      this.#think(i, options.random.fork(`client/${i}`));
+    this.#ids = options.ids;
+    this.#clients = Array.from({ length: options.odds.clients }, (_, number) => ({
+      number,
+      name: `client${number}`,
+      random: options.random.fork(`client/${number}`),
+      clock: new LifeClock(options.time),
+      connection: null,
+    }));
+  }
+
+  /** The names of the clients on the network. */
+  get names(): readonly string[] {
+    return this.#clients.map(({ name }) => name);
+  }
+
+  start(): void {
+    for (const client of this.#clients) this.#think(client);
+  }
+
+  /** A client goes away, whatever it waits for; gives its name. */
+  dropOne(random: Random): string | null {
+    const client = this.#clients[random.below(this.#clients.length)];
+    if (client === undefined || client.connection === null || client.connection.isClosed) return null;
+    client.connection.close();
+    client.connection = null;
+    return client.name;
+  }
+
+  /** From now on clients dial these only, and leave the others. */
+  moveTo(ids: readonly string[]): void {
+    this.#ids = ids;
+    for (const client of this.#clients) {
+      if (client.connection === null || ids.includes(client.connection.host)) continue;
+      client.connection.close();
+      client.connection = null;
     }
   }
 
-  /** A client goes away, whatever it waits for. */
-  dropOne(random: Random): boolean {
-    const number = random.below(this.#clients.length);
-    const client = this.#clients[number] ?? null;
-    if (client === null) return false;
-    this.#clients[number] = null;
-    client.close();
-    return true;
+  /** One write and one read of that server, beside what clients do by themselves. */
+  probe(number: number, server: string, answered: (operation: HistoryOperation) => void): void {
+    const { network, time, history } = this.#options;
+    const clock = new LifeClock(time);
+    const connection = new SimClient(network.bodyFor(`client${number}`, clock), clock, server, CLIENT_PORT);
+    const pipeline: Pipeline = { operations: [] };
+    const key = `probe/${server}`;
+    const write = history.write(pipeline, number, key, time.now);
+    const read = history.read(pipeline, number, key, time.now);
+    this.#ask(connection, number, [write, read], (operation) => {
+      answered(operation);
+      if (operation === read) connection.close();
+    });
   }
 
-  #think(number: number, random: Random): void {
+  #think(client: Client): void {
     const { time, odds, history } = this.#options;
     if (history.isOver) return;
-    time.at(time.now + random.below(2 * odds.thinkMs) + 1, () => this.#ask(number, random));
+    time.at(time.now + client.random.below(2 * odds.thinkMs) + 1, () => this.#askSomething(client));
   }
 
-  #ask(number: number, random: Random): void {
-    const { time, history, observer, ids } = this.#options;
+  #askSomething(client: Client): void {
+    const { time, history, odds, network } = this.#options;
     if (history.isOver) return;
-    let client = this.#clients[number] ?? null;
-    if (client === null || client.isClosed || random.chance(1, MOVES_EVERY)) {
-      if (client !== null) client.close();
-      client = new SimClient(
-        this.#options.networkFor(number),
-        ids[random.below(ids.length)] ?? "n1",
-        7001,
-      );
-      this.#clients[number] = client;
+    const { random, number } = client;
+    let { connection } = client;
+    if (connection === null || connection.isClosed || random.chance(1, MOVES_EVERY)) {
+      if (connection !== null) connection.close();
+      const id = this.#ids[random.below(this.#ids.length)] ?? "n1";
+      connection = new SimClient(network.bodyFor(client.name, client.clock), client.clock, id, CLIENT_PORT);
+      client.connection = connection;
     }
-    const key = random.chance(1, 4) ? `l${random.below(2)}` : `k${random.below(4)}`;
+    const key = random.chance(1, 4)
+      ? `l${2 * Math.floor(this.#appends / LIST_LENGTH) + random.below(2)}`
+      : `k${random.below(4)}`;
     // Now and then a pipeline: a write, a read, a write, a read of the same key.
-    const count = random.chance(1, 5) ? 4 : 1;
+    const count = odds.pipelineOneIn > 0 && random.chance(1, odds.pipelineOneIn) ? PIPELINE : 1;
     const pipeline: Pipeline = { operations: [] };
     const operations: HistoryOperation[] = [];
-    const commands: string[][] = [];
     for (let i = 0; i < count; i++) {
       const writes = count > 1 ? i % 2 === 0 : random.chance(1, 2);
-      const operation = writes
-        ? history.write(pipeline, number, key, time.now)
-        : history.read(pipeline, number, key, time.now);
-      operations.push(operation);
-      commands.push(writes ? [isList(key) ? "APPEND" : "SET", key, operation.value] : ["GET", key]);
+      if (writes && isList(key)) this.#appends++;
+      const bytes = isList(key) ? 0 : random.below(odds.valueBytes);
+      operations.push(
+        writes
+          ? history.write(pipeline, number, key, time.now, bytes)
+          : history.read(pipeline, number, key, time.now),
+      );
     }
     let waiting = count;
-    const asked = client;
-    for (const words of commands) observer.onAsked?.(time.now, number, asked.host, words);
-    asked.send(
+    this.#ask(connection, number, operations, () => {
+      if (--waiting === 0) this.#think(client);
+    });
+  }
+
+  #ask(
+    connection: SimClient,
+    number: number,
+    operations: readonly HistoryOperation[],
+    answered: (operation: HistoryOperation) => void,
+  ): void {
+    const { time, history, observer, fail } = this.#options;
+    const commands = operations.map(({ kind, key, value }) =>
+      kind === "read" ? ["GET", key] : [isList(key) ? "APPEND" : "SET", key, value]
+    );
+    if (observer.onAsked !== undefined) {
+      for (const words of commands) observer.onAsked(time.now, number, connection.host, words);
+    }
+    connection.send(
       commands,
-      operations.map((operation, i) => (reply) => {
-        observer.onAnswered?.(time.now, number, asked.host, commands[i] ?? [], reply);
+      operations.map((operation, i) => (reply: Reply | null) => {
+        observer.onAnswered?.(time.now, number, connection.host, commands[i] ?? [], reply);
         try {
           history.answered(operation, reply, time.now);
         } catch (error) {
-          this.#options.fail(error);
+          fail(error);
         }
-        if (--waiting === 0) this.#think(number, random);
+        answered(operation);
       }),
     );
   }

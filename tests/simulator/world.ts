@@ -4,298 +4,282 @@
  * What runs is what ships: core, node, peers, clients' room, storage and state machine. Only clock, network, disk and trace have other
  * bodies. Clients speak RESP over simulated connections.
  *
- * A run is a safety phase under faults, then a calm in which a healed cluster must elect, serve and converge. After every step of
- * every core the Raft properties are checked; at the end, that every acknowledged write is on every server that is not damaged.
+ * A run is a safety phase under faults, then a liveness phase: a healed core must elect, serve and converge in bounded time, while the rest is
+ * left as it is (phases.ts). After every step of every core, at every message that leaves and at every answer the properties of
+ * tests/invariants are checked.
  *
  * @module
  */
-import { describeError, ExitCode, Refusal } from "../../internal/base/errors.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
-import { ClientListener } from "../../internal/clients/client_listener.ts";
-import { defaultClientLimits } from "../../internal/clients/limits.ts";
-import { KeyValueMachine } from "../../internal/machine/kv.ts";
-import { defaultLimits } from "../../internal/node/limits.ts";
-import { Node } from "../../internal/node/node.ts";
-import type { Store } from "../../internal/node/ports.ts";
-import { defaultPeerLimits } from "../../internal/peers/limits.ts";
-import { Peers } from "../../internal/peers/peers.ts";
-import type { Trace } from "../../internal/platform/trace.ts";
-import { defaultSettings } from "../../internal/raft/state.ts";
-import { type DataDirectory, openDataDirectory } from "../../internal/storage/data_directory.ts";
-import { Ghost, Violation } from "../invariants/ghost.ts";
-import { raftProperties } from "../invariants/properties.ts";
-import { scheduleStrikes, type Victims } from "./faults.ts";
+import type { Node } from "../../internal/node/node.ts";
+import type { PeerRoom, Store } from "../../internal/node/ports.ts";
+import { checkQueue } from "../invariants/bounds.ts";
+import { checkStop } from "../invariants/error_discipline.ts";
+import { type Around, settingsOf } from "./assemble.ts";
+import { Checks } from "./checks.ts";
 import { History } from "./history.ts";
-import { checkLinearizable } from "./linearizability.ts";
 import type { Observer } from "./observer.ts";
-import { drawOdds, type Odds, type Strike } from "./odds.ts";
-import { flipOneBit } from "./rot.ts";
-import { type DiskTiming, SimDisk } from "./sim_file_system.ts";
-import { calmNetwork, SimNetwork } from "./sim_network.ts";
-import { LifeClock, VirtualTime } from "./virtual_time.ts";
+import { drawOdds, type Odds } from "./odds.ts";
+import { Liveness } from "./phases.ts";
+import { type Life, Server, type ServerHome } from "./server.ts";
+import type { Losses } from "./sim_file_system.ts";
+import { SimNetwork } from "./sim_network.ts";
+import type { Stage } from "./stage.ts";
+import { scheduleStrikes, type StrikeName } from "./strikes.ts";
+import { TraceHash } from "./trace_hash.ts";
+import { VirtualTime } from "./virtual_time.ts";
 import { Workload } from "./workload.ts";
 
 export interface WorldOptions {
   readonly seed: string;
+  /** How long the safety phase lasts. */
   readonly faultyMs: number;
+  /** How long clients go on at least when the faults are over. */
   readonly calmMs: number;
-  /** Instead of those that the seed draws. */
-  readonly odds?: Odds;
+  /** Instead of some that the seed draws. */
+  readonly odds?: Partial<Odds>;
   readonly observer?: Observer;
 }
 
-/** After the calm, everybody who still waits is answered within this time. */
-export const ANSWERS_MS = 12_000;
+/**
+ * How many turns of promise callbacks pass before the next event. The order in which promises settle is the language's own, the same on
+ * every engine; these only have to be enough for a continuation to run at its own time.
+ */
+const TURNS = 4;
+const RARE_TURNS = 16;
 
-interface Life {
-  readonly clock: LifeClock;
-  node: Node | null;
-  /** Whether its disk was made to fail. */
-  injected: boolean;
-}
-
-interface Server {
-  readonly id: string;
-  readonly disk: SimDisk;
-  life: Life | null;
-  lives: number;
-  /** A bit was flipped at rest: it must notice, and stays down from then on. */
-  rotten: boolean;
-  failNext: "syncError" | "writeError" | null;
-  failing: { readonly strike: "noSpace" | "readError"; readonly until: number } | null;
-}
-
-const HASH_PRIME = 0x01000193;
-const QUICK_DISK: DiskTiming = { writeMs: [0.02, 0.1], syncMs: [0.1, 1] };
-const SLOW_DISK: DiskTiming = { writeMs: [0.1, 20], syncMs: [50, 500] };
-const SILENT: Trace = { event: () => {} };
+/** One server is inspected after so many events, or so many for each entry of its log, since that is what it costs. */
+const INSPECT_EVENTS = 5000;
+const INSPECT_EVENTS_PER_ENTRY = 25;
 
 export class World {
   readonly time = new VirtualTime();
   readonly odds: Odds;
   readonly history = new History();
-  readonly counts = { steps: 0, events: 0, leaders: 0, damaged: 0 };
-  readonly strikes = new Map<Strike, number>();
+  readonly counts = { steps: 0, events: 0, leaders: 0, noticed: 0, lives: 0, inspected: 0 };
+  readonly strikes = new Map<StrikeName, number>();
+  readonly losses = { lost: 0, torn: 0, undone: 0 };
   readonly network: SimNetwork;
+  readonly servers: readonly Server[];
   readonly #options: WorldOptions;
   readonly #observer: Observer;
   readonly #random: Random;
-  readonly #servers: Server[] = [];
-  readonly #properties = raftProperties();
-  readonly #ghost = new Ghost(this.#properties.all);
-  #traceHash = 0x811c9dc5;
-  #asyncTouched = false;
+  readonly #checks: Checks;
+  readonly #workload: Workload;
+  readonly #liveness: Liveness;
+  readonly #hash = new TraceHash();
+  #isCalm = false;
+  /** Turns of promise callbacks that are still to be waited for. */
+  #turns = 0;
+  #inspectAt = INSPECT_EVENTS;
   #failure: unknown = null;
 
   constructor(options: WorldOptions) {
     this.#options = options;
     this.#observer = options.observer ?? {};
     this.#random = new SeededRandom(options.seed);
-    const drawn = drawOdds(this.#random.fork("odds"));
-    this.odds = options.odds ?? drawn;
+    this.odds = { ...drawOdds(this.#random.fork("odds")), ...options.odds };
     this.network = new SimNetwork(this.time, this.#random.fork("network"), this.odds.network);
-    for (let i = 1; i <= this.odds.servers; i++) this.#servers.push(this.#newServer(`n${i}`));
-  }
-
-  /** A hash over every step of every server: equal runs have equal hashes. */
-  get traceHash(): string {
-    return (this.#traceHash >>> 0).toString(16).padStart(8, "0");
-  }
-
-  /** Runs the seed. Throws a `Violation`, or whatever went wrong. */
-  async run(): Promise<void> {
-    try {
-      await this.#run();
-    } catch (error) {
-      this.#observer.onViolation?.(this.time.now, describeError(error));
-      throw error;
-    }
-  }
-
-  async #run(): Promise<void> {
-    const { faultyMs, calmMs } = this.#options;
-    for (const server of this.#servers) this.#start(server);
-    const workload = new Workload({
+    const ids = Array.from({ length: this.odds.servers }, (_, i) => `n${i + 1}`);
+    this.#checks = new Checks(settingsOf(this.odds));
+    const home = this.#home(ids);
+    this.servers = ids.map((id) => new Server(id, home, this.#random.fork(id)));
+    for (const server of this.servers) this.#checks.add(server);
+    this.#workload = new Workload({
       time: this.time,
       odds: this.odds,
       history: this.history,
       observer: this.#observer,
-      ids: this.#servers.map(({ id }) => id),
-      networkFor: (client) => this.network.bodyFor(`client${client}`, new LifeClock(this.time)),
+      ids,
+      network: this.network,
       random: this.#random.fork("workload"),
-      fail: (error) => this.#failure ??= error,
+      fail: (error) => this.#fail(error),
     });
-    const faults = scheduleStrikes(this.odds, this.#random.fork("faults"), this.#victims(workload));
-    await this.#runUntil(faultyMs);
-    faults.stop();
-    this.#calmDown();
-    await this.#runUntil(faultyMs + calmMs);
-    this.history.stop();
-    await this.#runUntil(faultyMs + calmMs + ANSWERS_MS);
-    this.#checkConverged();
+    this.history.onAcknowledged = ({ value }, command) => this.#checks.acknowledged(command, value);
+    this.#liveness = new Liveness({
+      odds: this.odds,
+      servers: this.servers,
+      workload: this.#workload,
+      history: this.history,
+      network: this.network,
+      now: () => this.time.now,
+      later: (ms, act) => this.time.at(this.time.now + ms, act),
+      calmMs: options.calmMs,
+      highestTerm: (ids) => this.#checks.highestTerm(ids),
+    });
+  }
+
+  /** A hash over everything that happened: equal runs have equal hashes. */
+  get traceHash(): string {
+    return this.#hash.text;
+  }
+
+  /** What it took to get well again, once `run` is over. */
+  get recovery(): Liveness["seen"] {
+    return this.#liveness.seen;
+  }
+
+  /** Runs the seed. Throws a `Violation`, a `Stalled`, or whatever went wrong. */
+  async run(): Promise<void> {
+    try {
+      await this.runFor(this.#options.faultyMs);
+      const core = this.#heal();
+      await this.#untilWell(core);
+      this.#liveness.check(core);
+    } catch (error) {
+      this.#observer.onVerdict?.(this.time.now, error instanceof Error ? error.message : String(error));
+      throw error;
+    }
+    this.#observer.onVerdict?.(this.time.now, null);
+  }
+
+  /** Starts everything, and lets so much time pass. Of a world that never heals. */
+  async runFor(ms: number): Promise<void> {
+    for (const server of this.servers) server.start();
+    this.#workload.start();
+    scheduleStrikes(this.odds, this.#stage(), this.#random.fork("strikes"), (name, struck) => {
+      this.strikes.set(name, (this.strikes.get(name) ?? 0) + 1);
+      this.#hash.word(name);
+      this.#observer.onStrike?.(this.time.now, name, struck);
+    });
+    await this.#runUntil(this.time.now + ms);
+  }
+
+  #heal(): readonly Server[] {
+    this.#isCalm = true;
+    const core = this.#liveness.heal(this.#random.fork("core"));
+    this.#observer.onHealed?.(this.time.now, core.map(({ id }) => id));
+    return core;
+  }
+
+  async #untilWell(core: readonly Server[]): Promise<void> {
+    while (!this.#liveness.isWell(core)) await this.#runUntil(this.time.now + this.#liveness.lookEveryMs);
   }
 
   async #runUntil(until: number): Promise<void> {
-    while (this.time.step(until)) {
-      this.counts.events++;
-      if (this.#asyncTouched) await this.#letPromisesRun();
+    const { time, counts } = this;
+    while (time.step(until)) {
+      counts.events++;
+      for (; this.#turns > 0; this.#turns--) await null;
       if (this.#failure !== null) throw this.#failure;
+      if (counts.events >= this.#inspectAt) await this.#inspect();
     }
-    this.time.now = until;
+    time.now = until;
   }
 
-  /** After this, every continuation that could run has run. */
-  async #letPromisesRun(): Promise<void> {
-    while (this.#asyncTouched) {
-      this.#asyncTouched = false;
-      for (let i = 0; i < 12; i++) await null;
+  async #inspect(): Promise<void> {
+    const number = this.counts.inspected++;
+    const server = this.servers[number % this.servers.length];
+    if (server === undefined) return;
+    const { time, odds, servers } = this;
+    checkQueue(time.waiting, servers.length, odds.clients);
+    const entries = await this.#checks.inspect(server, this, this.#random.fork(`inspection ${number}`));
+    this.#inspectAt = this.counts.events + Math.max(INSPECT_EVENTS, INSPECT_EVENTS_PER_ENTRY * entries);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+  }
+
+  /* ---- what the servers need ---- */
+
+  #home(ids: readonly string[]): ServerHome {
+    return {
+      time: this.time,
+      network: this.network,
+      odds: this.odds,
+      ids,
+      around: (server) => this.#around(server),
+      started: (server, life, node) => this.#started(server, life, node),
+      ended: (server, why, losses) => this.#ended(server, why, losses),
+      noticed: () => this.counts.noticed++,
+      fail: (server, error) => this.#stoppedWrongly(server, error),
+      settled: (rare) => this.#settled(rare),
+    };
+  }
+
+  #settled(rare: boolean): void {
+    const turns = rare ? RARE_TURNS : TURNS;
+    if (turns > this.#turns) this.#turns = turns;
+  }
+
+  #stoppedWrongly(server: Server, error: unknown): void {
+    try {
+      checkStop(server.id, error);
+      this.#fail(new Error(`${server.id} stopped`, { cause: error }));
+    } catch (violation) {
+      this.#fail(violation);
     }
   }
 
-  /* ---- servers ---- */
-
-  #newServer(id: string): Server {
-    const disk = new SimDisk(this.#random.fork(`disk/${id}`));
-    const server: Server = {
-      id,
-      disk,
-      life: null,
-      lives: 0,
-      rotten: false,
-      failNext: null,
-      failing: null,
-    };
-    disk.timing = QUICK_DISK;
-    disk.onAsync = () => this.#asyncTouched = true;
-    disk.fault = (operation, path) => {
-      const { life, failNext, failing } = server;
-      if (life === null) return null;
-      const isFailed = (failNext === "syncError" && operation === "sync") ||
-        (failNext === "writeError" && operation === "write");
-      if (isFailed) {
-        server.failNext = null;
-        life.injected = true;
-        return "EIO";
-      }
-      if (failing === null || failing.until < this.time.now) return null;
-      const fails = failing.strike === "readError"
-        ? operation === "read"
-        : operation === "create" || (operation === "write" && path.endsWith(".tmp"));
-      if (!fails) return null;
-      life.injected = true;
-      return failing.strike === "readError" ? "EIO" : "ENOSPC";
-    };
-    return server;
-  }
-
-  #start(server: Server): void {
-    if (server.life !== null) return;
-    const { driftPermille } = this.odds;
-    const random = this.#random.fork(`clock/${server.id}/${server.lives}`);
-    const drift = driftPermille === 0 ? 0 : random.between(-driftPermille, driftPermille) / 1000;
-    const clock = new LifeClock(this.time, 1 + drift, random.below(1_000_000));
-    const life: Life = { clock, node: null, injected: false };
-    server.life = life;
-    server.lives++;
-    this.#boot(server, life).catch((error) => this.#stopped(server, life, error));
-    this.#asyncTouched = true;
-  }
-
-  async #boot(server: Server, life: Life): Promise<void> {
-    const { clock } = life;
-    const random = this.#random.fork(`${server.id}/${server.lives}`);
-    const directory = await openDataDirectory({
-      fileSystem: server.disk.mount(clock),
-      directory: "data",
-      random: random.fork("storage"),
-      trace: SILENT,
-      segmentBytes: 32 * 1024,
-      wanted: { serverId: server.id, clusterId: "world", members: this.#servers.map(({ id }) => id) },
-    });
-    if (clock.isDead) return;
-    if (server.rotten) throw new Violation(`${server.id} started on damaged data`);
-    const node = this.#assemble(server, life, directory, random);
-    life.node = node;
-    this.#ghost.started(server.id, node.raft);
-    this.#observer.onStarted?.(this.time.now, server.id, node.raft.view());
+  #started(server: Server, life: Life, node: Node): void {
+    const { id } = server;
+    this.counts.lives++;
+    const first = this.#checks.started(id, node.raft);
+    this.#hash.word(id);
+    this.#observer.onStarted?.(this.time.now, id, first);
     node.start({
-      onFatal: (refusal) => this.#stopped(server, life, refusal),
+      onFatal: (refusal) => server.stopped(life, refusal),
       onStep: (raft, effects) => {
         this.counts.steps++;
-        this.#ghost.stepped(server.id, raft, effects);
-        const view = raft.view();
+        const view = this.#checks.stepped(id, raft, effects);
         for (const effect of effects) {
-          if (effect.kind === "changed" && effect.role === "leader") this.counts.leaders++;
+          if (effect.kind !== "changed" || effect.role !== "leader") continue;
+          this.counts.leaders++;
+          this.#liveness.leads(id, effect.term);
         }
-        this.#note(server.id, view.currentTerm, view.lastIndex, view.commitIndex, effects.length);
-        this.#observer.onStep?.(this.time.now, server.id, view, effects);
+        this.#hash.step(server.place, this.time.now, view, effects.length);
+        this.#observer.onStep?.(this.time.now, id, view, effects);
       },
     });
   }
 
-  /** As `cmd/serve.ts` does it, on simulated seams. */
-  #assemble(server: Server, { clock }: Life, directory: DataDirectory, random: Random): Node {
+  #ended(server: Server, why: string, losses: Losses | null): void {
+    this.#checks.ended(server.id);
+    this.#hash.word(why);
+    if (losses !== null) {
+      this.losses.lost += losses.lost;
+      this.losses.torn += losses.torn;
+      this.losses.undone += losses.undone;
+    }
+    this.#observer.onEnded?.(this.time.now, server.id, why);
+  }
+
+  /** What stands between the rooms of a server and the seams, and looks at what passes. */
+  #around(server: Server): Around {
     const { id } = server;
-    const ids = this.#servers.map((other) => other.id);
-    const network = this.network.bodyFor(id, clock);
-    const fail = (error: Error) => this.#failure ??= error;
-    const peers = new Peers({
-      network,
-      clock,
-      random: random.fork("peers"),
-      trace: SILENT,
-      limits: defaultPeerLimits,
-      self: {
-        clusterId: "world",
-        serverId: id,
-        incarnation: directory.identity.incarnation,
-        clientAddress: `${id}:7001`,
+    return {
+      store: (store) => this.#watchedStore(id, store),
+      peers: (peers) => this.#watchedPeers(id, peers),
+      machine: (machine) => {
+        const watched = this.history.watch(machine, id, server.lives);
+        server.machine = watched;
+        return watched;
       },
-      listenAt: { host: id, port: 7101 },
-      members: ids.filter((other) => other !== id).map((other) => ({
-        id: other,
-        address: { host: other, port: 7101 },
-      })),
-      onListening: () => {},
-      onListenError: fail,
-    });
-    const { store } = directory;
-    const touching: Store = {
-      listen: (events) => store.listen(events),
+      fail: (error) => this.#fail(error),
+    };
+  }
+
+  #watchedStore(id: string, store: Store): Store {
+    return {
+      listen: ({ onStable, onFailure }) =>
+        store.listen({
+          onStable: (upTo) => {
+            this.#checks.stable(id, upTo);
+            this.#observer.onStable?.(this.time.now, id, upTo);
+            onStable(upTo);
+          },
+          onFailure,
+        }),
       write: (effect) => {
-        this.#asyncTouched = true;
+        this.#settled(false);
+        this.#checks.wrote(id, effect);
         store.write(effect);
       },
     };
-    const node = new Node({
-      id,
-      clusterId: "world",
-      members: ids.map((other) => ({ id: other, peerAddress: `${other}:7101` })),
-      clientAddress: `${id}:7001`,
-      settings: { ...defaultSettings, heartbeatMs: 50, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 },
-      limits: { ...defaultLimits, requestTimeoutMs: 3000 },
-      recovered: directory.recovered,
-      clock,
-      random,
-      trace: SILENT,
-      store: touching,
-      peers: this.#watched(id, peers),
-      machine: this.history.watch(new KeyValueMachine(), id, server.lives),
-    });
-    const clients = new ClientListener({
-      network,
-      clock,
-      trace: SILENT,
-      backend: node,
-      limits: defaultClientLimits,
-      host: { version: "0", runtime: "simulated", processId: 1, port: 7001, memoryBytes: () => 0 },
-    });
-    clients.start({ host: id, port: 7001 }, { onListening: () => {}, onListenError: fail });
-    return node;
   }
 
-  /** Every message that really leaves is told to the onlooker. */
-  #watched(id: string, peers: Peers): ConstructorParameters<typeof Node>[0]["peers"] {
+  #watchedPeers(id: string, peers: PeerRoom): PeerRoom {
     const observer = this.#observer;
     return {
       start: (events) =>
@@ -311,11 +295,13 @@ export class World {
         ),
       send: (to, message) => {
         const sent = peers.send(to, message);
-        if (sent) {
-          observer.onSent?.(this.time.now, id, to, message);
-          if (message.kind !== "forwardRequest" && message.kind !== "forwardResponse") {
-            this.#properties.monotonic.promised(id, to, message);
-          }
+        if (sent) observer.onSent?.(this.time.now, id, to, message);
+        try {
+          this.#checks.leaves(id, to, message, sent);
+        } catch (error) {
+          // Whoever sends may take what is thrown here for something else.
+          this.#fail(error);
+          throw error;
         }
         return sent;
       },
@@ -325,132 +311,25 @@ export class World {
     };
   }
 
-  #note(id: string, ...numbers: number[]): void {
-    let hash = this.#traceHash;
-    for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), HASH_PRIME);
-    for (const number of [Math.floor(this.time.now * 1000), ...numbers]) {
-      hash = Math.imul(hash ^ number, HASH_PRIME);
-    }
-    this.#traceHash = hash;
-  }
+  /* ---- what strikes need ---- */
 
-  /** Ends a life; with the machine's power, or the process alone. */
-  #end(server: Server, power: boolean, why: string): void {
-    if (server.life === null) return;
-    server.life.clock.die();
-    server.life = null;
-    this.network.died(server.id);
-    if (power) server.disk.crash();
-    else server.disk.kill();
-    this.#observer.onEnded?.(this.time.now, server.id, why);
-  }
-
-  /** A server refused to go on, or to start: right if its disk was made to fail, else a fault of ours. */
-  #stopped(server: Server, life: Life, error: unknown): void {
-    if (server.life !== life) return;
-    const code = error instanceof Refusal ? error.exitCode : null;
-    if (server.rotten && code === ExitCode.damagedData) {
-      this.counts.damaged++;
-      return this.#end(server, false, "damage is noticed");
-    }
-    const isDisk = code === ExitCode.diskIo || code === ExitCode.noSpace || code === ExitCode.permission;
-    if (!life.injected || !isDisk) {
-      this.#failure ??= new Violation(`${server.id} stopped: ${describeError(error)}`, { cause: error });
-      return;
-    }
-    this.#end(server, false, describeError(error));
-    this.#startLater(server, 100 + this.#random.below(2000));
-  }
-
-  #startLater(server: Server, afterMs: number): void {
-    this.time.at(this.time.now + afterMs, () => this.#start(server));
-  }
-
-  /* ---- faults ---- */
-
-  #victims(workload: Workload): Victims {
-    const random = this.#random.fork("victims");
-    const alive = (id: string) => this.#servers.find((server) => server.id === id && server.life !== null);
-    const withLife = (id: string, act: (server: Server, life: Life) => void): boolean => {
-      const server = alive(id);
-      if (server === undefined || server.life === null) return false;
-      act(server, server.life);
-      return true;
-    };
+  #stage(): Stage {
+    const { time, network } = this;
     return {
-      ids: this.#servers.map(({ id }) => id),
-      time: this.time,
-      network: this.network,
-      end: (id, power) =>
-        withLife(id, (server) => {
-          this.#end(server, power, power ? "power fails" : "killed");
-          this.#startLater(server, random.below(2000));
+      servers: this.servers,
+      clients: this.#workload.names,
+      later: (afterMs, act) =>
+        void time.at(time.now + afterMs, () => {
+          if (!this.#isCalm) act();
         }),
-      pause: (id, forMs) =>
-        withLife(id, (_, { clock }) => {
-          clock.pause();
-          this.time.at(this.time.now + forMs, () => clock.resume());
-        }),
-      slowDisk: (id, forMs) =>
-        withLife(id, ({ disk }) => {
-          disk.timing = SLOW_DISK;
-          this.time.at(this.time.now + forMs, () => disk.timing = QUICK_DISK);
-        }),
-      failNext: (id, strike) => withLife(id, (server) => server.failNext = strike),
-      failFor: (id, strike, forMs) =>
-        withLife(id, (server) => {
-          server.failing = { strike, until: this.time.now + forMs };
-          if (strike !== "readError") return;
-          this.#end(server, false, "killed");
-          this.#startLater(server, random.below(500));
-        }),
-      rot: (id) => {
-        const rotten = this.#servers.filter((server) => server.rotten).length;
-        if (rotten + 1 > (this.#servers.length - 1) / 2) return false;
-        return withLife(id, (server) => {
-          this.#end(server, true, "power fails");
-          server.rotten = flipOneBit(server.disk, random);
-          this.#startLater(server, random.below(1000));
+      cutFor: (links, forMs) => {
+        for (const [from, to] of links) network.cut(from, to);
+        time.at(time.now + forMs, () => {
+          if (this.#isCalm) return;
+          for (const [from, to] of links) network.mend(from, to);
         });
       },
-      dropClient: (own) => workload.dropOne(own),
-      struck: (strike, id) => {
-        this.strikes.set(strike, (this.strikes.get(strike) ?? 0) + 1);
-        this.#observer.onStrike?.(this.time.now, strike, id);
-      },
+      dropClient: (random) => this.#workload.dropOne(random),
     };
-  }
-
-  /** No more faults; everybody is up and connected, but for those whose data is damaged. */
-  #calmDown(): void {
-    this.network.heal();
-    this.network.faults = { ...calmNetwork, latencyMs: this.odds.network.latencyMs };
-    for (const server of this.#servers) {
-      server.failNext = null;
-      server.failing = null;
-      server.disk.timing = QUICK_DISK;
-      if (server.life !== null) server.life.clock.resume();
-      else if (!server.rotten) this.#start(server);
-    }
-    this.#observer.onHealed?.(this.time.now);
-  }
-
-  /* ---- the end ---- */
-
-  /** Everybody leads or follows the same, has applied the same, and nothing acknowledged is missing. */
-  #checkConverged(): void {
-    const statuses = this.#servers.filter(({ rotten }) => !rotten).map(({ id, life }) => {
-      const status = life?.node?.status();
-      if (status === undefined) throw new Violation(`${id} is not up at the end`);
-      return status;
-    });
-    const leaders = statuses.filter(({ role }) => role === "leader");
-    if (leaders.length !== 1) throw new Violation(`${leaders.length} leaders at the end of a calm`);
-    const applied = new Set(statuses.map(({ appliedIndex }) => appliedIndex));
-    if (applied.size !== 1) {
-      throw new Violation(`after a calm the servers have applied ${[...applied].join(", ")}`);
-    }
-    this.history.check();
-    checkLinearizable(this.history);
   }
 }

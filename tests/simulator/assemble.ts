@@ -1,0 +1,140 @@
+/**
+ * One server's rooms put together as `cmd/serve.ts` does it, on simulated seams. The one place of the simulator that knows how the rooms are
+ * made.
+ *
+ * @module
+ */
+import type { Random } from "../../internal/base/random.ts";
+import { ClientListener } from "../../internal/clients/client_listener.ts";
+import { defaultClientLimits } from "../../internal/clients/limits.ts";
+import { KeyValueMachine } from "../../internal/machine/kv.ts";
+import type { StateMachine } from "../../internal/machine/machine.ts";
+import { defaultLimits } from "../../internal/node/limits.ts";
+import { Node } from "../../internal/node/node.ts";
+import type { PeerRoom, Store } from "../../internal/node/ports.ts";
+import { defaultPeerLimits } from "../../internal/peers/limits.ts";
+import { Peers } from "../../internal/peers/peers.ts";
+import type { Network } from "../../internal/platform/network.ts";
+import type { Trace } from "../../internal/platform/trace.ts";
+import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
+import { type DataDirectory, openDataDirectory } from "../../internal/storage/identity.ts";
+import type { Odds } from "./odds.ts";
+import type { SimDisk } from "./sim_file_system.ts";
+import type { LifeClock } from "./virtual_time.ts";
+
+export const CLIENT_PORT = 7001;
+const PEER_PORT = 7101;
+export const CLUSTER_ID = "world";
+export const DIRECTORY = "data";
+
+const SILENT: Trace = { event: () => {} };
+
+/** One life of one server, as far as its rooms mind. */
+export interface LifeOptions {
+  readonly id: string;
+  /** Every voter, this server among them. */
+  readonly ids: readonly string[];
+  readonly odds: Odds;
+  readonly clock: LifeClock;
+  readonly random: Random;
+}
+
+/** What stands around the rooms and looks at what passes. */
+export interface Around {
+  store(store: Store): Store;
+  peers(peers: PeerRoom): PeerRoom;
+  machine(machine: StateMachine): StateMachine;
+  /** Something cannot be that only the harness could cause. */
+  fail(error: Error): void;
+}
+
+export function settingsOf({ heartbeatMs, electionMs, narrow }: Odds): Settings {
+  const settings: Settings = {
+    ...defaultSettings,
+    heartbeatMs,
+    electionTimeoutMinMs: electionMs[0],
+    electionTimeoutMaxMs: electionMs[1],
+  };
+  if (!narrow) return settings;
+  return {
+    ...settings,
+    appendBytesMax: 200,
+    appendEntriesMax: 3,
+    inFlightMessagesMax: 2,
+    inFlightBytesMax: 400,
+    uncommittedEntriesMax: 6,
+  };
+}
+
+/** Opens the data directory of a life, as it starts. */
+export function openDisk(
+  disk: SimDisk,
+  { id, ids, odds, clock, random }: LifeOptions,
+): Promise<DataDirectory> {
+  return openDataDirectory({
+    fileSystem: disk.mount(clock),
+    directory: DIRECTORY,
+    random: random.fork("storage"),
+    trace: SILENT,
+    segmentBytes: odds.segmentBytes,
+    wanted: { serverId: id, clusterId: CLUSTER_ID, members: ids },
+  });
+}
+
+export function assemble(
+  { id, ids, odds, clock, random }: LifeOptions,
+  { identity, store, recovered }: DataDirectory,
+  network: Network,
+  around: Around,
+): Node {
+  const clientAddress = `${id}:${CLIENT_PORT}`;
+  const peers = new Peers({
+    network,
+    clock,
+    random: random.fork("peers"),
+    trace: SILENT,
+    limits: defaultPeerLimits,
+    self: { clusterId: CLUSTER_ID, serverId: id, incarnation: identity.incarnation, clientAddress },
+    listenAt: { host: id, port: PEER_PORT },
+    members: ids.filter((other) => other !== id).map((other) => ({
+      id: other,
+      address: { host: other, port: PEER_PORT },
+    })),
+    onListening: () => {},
+    onListenError: around.fail,
+  });
+  const node = new Node({
+    id,
+    clusterId: CLUSTER_ID,
+    members: ids.map((other) => ({ id: other, peerAddress: `${other}:${PEER_PORT}` })),
+    clientAddress,
+    settings: settingsOf(odds),
+    limits: { ...defaultLimits, requestTimeoutMs: 3000, ...(odds.narrow ? NARROW : {}) },
+    recovered,
+    clock,
+    random,
+    trace: SILENT,
+    store: around.store(store),
+    peers: around.peers(peers),
+    machine: around.machine(new KeyValueMachine()),
+  });
+  const clients = new ClientListener({
+    network,
+    clock,
+    trace: SILENT,
+    backend: node,
+    limits: { ...defaultClientLimits, ...(odds.narrow ? { commandsWaitingMax: 3 } : {}) },
+    host: { version: "0", runtime: "simulated", processId: 1, port: CLIENT_PORT, memoryBytes: () => 0 },
+  });
+  clients.start({ host: id, port: CLIENT_PORT }, { onListening: () => {}, onListenError: around.fail });
+  return node;
+}
+
+/** A node's own queues, so small that their ends are reached. */
+const NARROW = {
+  pendingCommandsMax: 6,
+  entryCommandsMax: 2,
+  entryBytesMax: 64,
+  forwardCommandsMax: 2,
+  forwardBytesMax: 128,
+};

@@ -1,0 +1,185 @@
+/**
+ * What is checked of the servers while a world runs: the properties of tests/invariants, handed what passes at the seams.
+ *
+ * @module
+ */
+import type { Random } from "../../internal/base/random.ts";
+import { decodeCommandBatch } from "../../internal/codec/command_batch.ts";
+import type { PeerMessage } from "../../internal/codec/peer_message.ts";
+import type { Effect, WriteEffect } from "../../internal/raft/effect.ts";
+import type { Message } from "../../internal/raft/message.ts";
+import type { Raft, StateView } from "../../internal/raft/raft.ts";
+import type { Settings } from "../../internal/raft/state.ts";
+import type { LogIndex, ServerId, Term, WriteNumber } from "../../internal/raft/types.ts";
+import { checkHoldings, checkMessage } from "../invariants/bounds.ts";
+import { CommittedIsDurable } from "../invariants/committed_is_durable.ts";
+import { checkPromise } from "../invariants/durable_promise.ts";
+import { checkFiles } from "../invariants/expected_files.ts";
+import { Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
+import { checkStart } from "../invariants/legal_start.ts";
+import { MatchIsTrue } from "../invariants/match_is_true.ts";
+import { raftProperties } from "../invariants/properties.ts";
+import { openDisk } from "./assemble.ts";
+import { STRANGE_FILES } from "./damage.ts";
+import { DurableLog } from "./durable_log.ts";
+import type { Odds } from "./odds.ts";
+import type { Server } from "./server.ts";
+import type { SimNetwork } from "./sim_network.ts";
+import { LifeClock, VirtualTime } from "./virtual_time.ts";
+
+/** What is remembered of a server's disk and of what is on its way there. */
+interface Watched {
+  readonly log: DurableLog;
+  /** Writes of this life that are not stable yet. */
+  pending: WriteEffect[];
+  /** Acknowledgements of this life that did not leave yet, with the prefix that each one acknowledges. */
+  readonly acknowledged: Map<Message, PrefixHash | undefined>;
+}
+
+/** What an inspection needs of the world. */
+interface Inspected {
+  readonly servers: readonly Server[];
+  readonly odds: Odds;
+  readonly network: SimNetwork;
+}
+
+export class Checks {
+  readonly #properties = raftProperties();
+  readonly #durable: CommittedIsDurable;
+  readonly #ghost: Ghost;
+  readonly #settings: Settings;
+  readonly #watched = new Map<ServerId, Watched>();
+  /** The log index of each command, in the order in which commands are applied. */
+  readonly #indexOf: LogIndex[] = [];
+  #applied: LogIndex = 0;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    const disks = (id: ServerId) => this.#of(id).log;
+    this.#durable = new CommittedIsDurable(disks);
+    this.#ghost = new Ghost([...this.#properties.all, this.#durable, new MatchIsTrue(disks)]);
+  }
+
+  add(server: Server): void {
+    this.#watched.set(server.id, {
+      log: new DurableLog(server, (index) => this.#ghost.coveredUpTo(index)),
+      pending: [],
+      acknowledged: new Map(),
+    });
+  }
+
+  started(id: ServerId, raft: Raft): StateView {
+    return this.#ghost.started(id, raft);
+  }
+
+  ended(id: ServerId): void {
+    const watched = this.#of(id);
+    watched.log.restart();
+    watched.pending = [];
+    watched.acknowledged.clear();
+  }
+
+  stepped(id: ServerId, raft: Raft, effects: readonly Effect[]): StateView {
+    const view = this.#ghost.stepped(id, raft, effects);
+    for (const effect of effects) {
+      if (effect.kind === "send") this.#sends(id, effect.message);
+      else if (effect.kind === "apply") {
+        for (const entry of effect.entries) {
+          if (entry.index === this.#applied + 1) {
+            this.#applies(entry.index, entry.kind === "command" ? entry.payload : null);
+          }
+        }
+      }
+    }
+    return view;
+  }
+
+  /** The highest term that any of these servers was seen in. */
+  highestTerm(ids: readonly ServerId[]): Term {
+    return Math.max(0, ...ids.map((id) => this.#ghost.views.get(id)?.currentTerm ?? 0));
+  }
+
+  /** A message is handed to the peers' room; whether it gets out is another matter. */
+  leaves(id: ServerId, to: ServerId, message: PeerMessage, sent: boolean): void {
+    if (message.kind === "forwardRequest" || message.kind === "forwardResponse") return;
+    const { acknowledged, log } = this.#of(id);
+    const hash = acknowledged.get(message);
+    acknowledged.delete(message);
+    if (!sent) return;
+    this.#properties.monotonic.promised(id, to, message);
+    checkPromise({ server: id, to, message, acknowledged: hash }, log);
+  }
+
+  wrote(id: ServerId, effect: WriteEffect): void {
+    this.#of(id).pending.push(effect);
+  }
+
+  stable(id: ServerId, upTo: WriteNumber): void {
+    const watched = this.#of(id);
+    if (watched.pending.at(-1)?.number === upTo) watched.pending = [];
+    else watched.pending = watched.pending.filter(({ number }) => number > upTo);
+  }
+
+  /** A client is told that the command at that place of the common order happened. */
+  acknowledged(command: number, what: string): void {
+    const index = this.#indexOf[command];
+    if (index === undefined) throw new Violation(`${what} is acknowledged and nobody applied it`);
+    this.#durable.replied(index, what);
+  }
+
+  /**
+   * What is looked at now and then: files, queues, timers, and whether a crash at this moment leaves a legal start. Tells how many entries
+   * that took.
+   */
+  async inspect(server: Server, world: Inspected, random: Random): Promise<number> {
+    const { id, life } = server;
+    const { servers, odds, network } = world;
+    checkFiles(id, server.disk.paths(), STRANGE_FILES);
+    if (life === null || life.node === null) return 0;
+    const { node, clock } = life;
+    const { pending, log } = this.#of(id);
+    const wakeAt = node.raft.wakeAt;
+    const ids = servers.map((other) => other.id);
+    checkHoldings({
+      server: id,
+      lateMs: clock.isPaused || !Number.isFinite(wakeAt) ? 0 : clock.now() - wakeAt,
+      connections: ids.filter((other) => other !== id).map((other) =>
+        [other, network.connectionsBetween(id, other)] as const
+      ),
+    });
+    const disk = server.disk.cloneWithPending(random.fork("disk"));
+    disk.crash();
+    const time = new VirtualTime();
+    const opening = openDisk(disk, { id, ids, odds, clock: new LifeClock(time), random });
+    let isOver = false;
+    opening.finally(() => isOver = true).catch(() => {});
+    while (!isOver) {
+      for (let i = 0; i < 16; i++) await null;
+      if (!isOver && !time.step(Infinity)) throw new Error("The recovery of a copied disk waits for nothing");
+    }
+    const { recovered } = await opening;
+    checkStart(id, recovered, log, pending);
+    return recovered.entries.length;
+  }
+
+  #sends(id: ServerId, message: Message): void {
+    if (message.kind === "appendEntriesResponse" || message.kind === "installSnapshotResponse") {
+      if (message.matchIndex === 0) return;
+      this.#of(id).acknowledged.set(message, this.#ghost.prefixOf(id)[message.matchIndex]);
+    } else checkMessage(id, message, this.#settings);
+  }
+
+  #applies(index: LogIndex, payload: Uint8Array | null): void {
+    this.#applied = index;
+    if (payload === null) return;
+    const commands = decodeCommandBatch(payload);
+    if (typeof commands === "string") throw new Violation(`entry ${index} holds no commands: ${commands}`);
+    for (let i = 0; i < commands.length; i++) this.#indexOf.push(index);
+  }
+
+  #of(id: ServerId): Watched {
+    const watched = this.#watched.get(id);
+    if (watched === undefined) throw new Error(`${id} is no server of this world`);
+    return watched;
+  }
+}

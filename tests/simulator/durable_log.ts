@@ -1,0 +1,133 @@
+/**
+ * What a server's disk would give back if its power failed now: the log folded from the durable layer of its files.
+ *
+ * A reader of its own, apart from recovery: it follows the disk as it grows, a batch at a time, so that asking costs in proportion to what
+ * became durable since.
+ *
+ * @module
+ */
+import { decodeRecord } from "../../internal/codec/record.ts";
+import type { HardState, LogIndex } from "../../internal/raft/types.ts";
+import {
+  BATCH_HEADER_BYTES,
+  checkBatchBody,
+  decodeBatchHeader,
+  decodeSegmentHeader,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  segmentName,
+} from "../../internal/storage/segment.ts";
+import type { DurableState } from "../invariants/disk.ts";
+import { chain, type PrefixHash } from "../invariants/ghost.ts";
+import { DIRECTORY } from "./assemble.ts";
+
+const UNBORN: HardState = { currentTerm: 0, votedFor: null };
+
+/** Where the durable bytes are. */
+export interface DurableSource {
+  /** Counts up whenever something durable may have changed. */
+  readonly durableVersion: number;
+  durableBytes(path: string): Uint8Array | null;
+}
+
+export class DurableLog implements DurableState {
+  readonly #source: DurableSource;
+  /** The hashes of what was committed up to an index: what a snapshot that ends there covers. */
+  readonly #covered: (index: LogIndex) => PrefixHash[];
+  #version = -1;
+  #hardState: HardState = UNBORN;
+  #prefix: PrefixHash[] = [0];
+  /** The segment that is read, and the place behind the last batch of it. */
+  #serial = 0;
+  #header: SegmentHeader | null = null;
+  #at = 0;
+
+  constructor(source: DurableSource, covered: (index: LogIndex) => PrefixHash[]) {
+    this.#source = source;
+    this.#covered = covered;
+  }
+
+  /** A new life may go on in another place than the last one stopped: everything is read again. */
+  restart(): void {
+    this.#version = -1;
+    this.#hardState = UNBORN;
+    this.#prefix = [0];
+    this.#serial = 0;
+    this.#header = null;
+    this.#at = 0;
+  }
+
+  get hardState(): HardState {
+    this.#follow();
+    return this.#hardState;
+  }
+
+  get lastIndex(): LogIndex {
+    this.#follow();
+    return this.#prefix.length - 1;
+  }
+
+  prefixAt(index: LogIndex): PrefixHash | undefined {
+    this.#follow();
+    return this.#prefix[index];
+  }
+
+  #follow(): void {
+    if (this.#version === this.#source.durableVersion) return;
+    this.#version = this.#source.durableVersion;
+    while (this.#readSegment() && this.#nextSegment());
+  }
+
+  /** Reads what there is to read of this segment; tells whether it was read to its end. */
+  #readSegment(): boolean {
+    const header = this.#header;
+    if (header === null) return true;
+    const bytes = this.#source.durableBytes(pathOf(this.#serial));
+    if (bytes === null) return true;
+    while (true) {
+      const batch = decodeBatchHeader(bytes, this.#at, header.nonce);
+      if (typeof batch === "string") return true;
+      const body = checkBatchBody(bytes, this.#at, batch);
+      if (typeof body === "string") return true;
+      for (let at = this.#at + BATCH_HEADER_BYTES; at < body.recordsEnd;) at = this.#fold(bytes, at);
+      this.#at = body.end;
+    }
+  }
+
+  /** Goes on to the next segment, if there is one. */
+  #nextSegment(): boolean {
+    const bytes = this.#source.durableBytes(pathOf(this.#serial + 1));
+    const header = bytes === null ? "missing" : decodeSegmentHeader(bytes);
+    if (typeof header === "string") return false;
+    this.#serial++;
+    this.#header = header;
+    this.#at = SEGMENT_HEADER_BYTES;
+    return true;
+  }
+
+  #fold(bytes: Uint8Array, at: number): number {
+    const found = decodeRecord(bytes, at);
+    if (typeof found === "string") throw new Error(`A batch with a right checksum holds no record: ${found}`);
+    const { record } = found;
+    switch (record.kind) {
+      case "hardState":
+        this.#hardState = record.hardState;
+        break;
+      case "commit":
+        break;
+      case "reset":
+        this.#prefix = this.#covered(record.position.index);
+        break;
+      case "truncate":
+        this.#prefix.length = record.from;
+        break;
+      case "entry":
+        this.#prefix.push(chain(this.#prefix[record.entry.index - 1] ?? 0, record.entry));
+    }
+    return found.end;
+  }
+}
+
+function pathOf(serial: number): string {
+  return `${DIRECTORY}/log/${segmentName(serial)}`;
+}

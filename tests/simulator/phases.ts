@@ -1,0 +1,201 @@
+/**
+ * The liveness phase: what becomes of a world when the faults end.
+ *
+ * A core of servers, a quorum at least, is healed: up, connected, with disks and clocks that work. The rest stays as it is for ever: well,
+ * dead, asleep or cut off. In bounded time the core must elect a leader, serve a write and a read through each of its servers, answer
+ * everybody who waits, and converge (I34, I35, I36, I23).
+ *
+ * @module
+ */
+import { checkLinearizable } from "./linearizability.ts";
+import type { Random } from "../../internal/base/random.ts";
+import type { Term } from "../../internal/raft/types.ts";
+import { missingToConverge, Stalled } from "../invariants/convergence.ts";
+import { checkContents } from "../invariants/same_state.ts";
+import { StableLeader } from "../invariants/stable_leader.ts";
+import { contentOf, type History } from "./history.ts";
+import type { Odds } from "./odds.ts";
+import type { Server } from "./server.ts";
+import { calmNetwork, type SimNetwork } from "./sim_network.ts";
+import type { Workload } from "./workload.ts";
+
+/** From the end of the faults until every server of the core has served, in election time-outs. */
+const SERVE_TIMEOUTS = 20;
+/** From then on until everybody is answered and the core has converged: the longest that a client waits, and some more. */
+const CONVERGE_MS = 12_000;
+const LOOK_MS = 50;
+/** A probe that was refused is tried again after this time. */
+const AGAIN_MS = 50;
+/** Probes come from clients with numbers from here on. */
+const PROBE_CLIENT = 1000;
+
+/** Leaders and terms from the end of the faults on, at most (I34). */
+const CHANGES_MAX = 2;
+const TERMS_MAX = 3;
+
+export interface LivenessOptions {
+  readonly odds: Odds;
+  readonly servers: readonly Server[];
+  readonly workload: Workload;
+  readonly history: History;
+  readonly network: SimNetwork;
+  readonly now: () => number;
+  readonly later: (ms: number, act: () => void) => void;
+  readonly calmMs: number;
+  /** The highest term that any of these servers was seen in. */
+  readonly highestTerm: (ids: readonly string[]) => Term;
+}
+
+export class Liveness {
+  readonly lookEveryMs = LOOK_MS;
+  readonly #options: LivenessOptions;
+  readonly #leader = new StableLeader(CHANGES_MAX, TERMS_MAX);
+  #core: readonly string[] = [];
+  #healedAt = 0;
+  /** Servers of the core that did not serve yet. */
+  readonly #unserved = new Set<string>();
+  #servedAt: number | null = null;
+  #stoppedAt: number | null = null;
+  #wellAt: number | null = null;
+
+  constructor(options: LivenessOptions) {
+    this.#options = options;
+  }
+
+  /** How long it took from the end of the faults, in milliseconds, and what it took. */
+  get seen(): {
+    readonly servedMs: number;
+    readonly wellMs: number;
+    readonly changes: number;
+    readonly terms: number;
+  } {
+    return {
+      servedMs: (this.#servedAt ?? 0) - this.#healedAt,
+      wellMs: (this.#wellAt ?? 0) - this.#healedAt,
+      ...this.#leader.seen,
+    };
+  }
+
+  /** Ends the faults; gives the core. */
+  heal(random: Random): readonly Server[] {
+    const { servers, network, odds, workload, now } = this.#options;
+    const core = odds.rest === "well" ? servers : chosen(servers, random);
+    network.heal();
+    network.faults = { ...calmNetwork, latencyMs: odds.network.latencyMs };
+    for (const server of servers) {
+      server.mend();
+      if (core.includes(server)) server.start();
+      else this.#leave(server, core);
+    }
+    this.#core = core.map(({ id }) => id);
+    this.#healedAt = now();
+    workload.moveTo(this.#core);
+    this.#leader.healed(this.#options.highestTerm(this.#core));
+    for (const { id } of core) {
+      this.#unserved.add(id);
+      this.#probe(id);
+    }
+    return core;
+  }
+
+  /** A server outside the core is left in its state. */
+  #leave(server: Server, core: readonly Server[]): void {
+    const { odds, network, workload } = this.#options;
+    switch (odds.rest) {
+      case "well":
+        return;
+      case "down":
+        server.end("left down");
+        server.isRetired = true;
+        return;
+      case "asleep":
+        server.start();
+        server.life?.clock.pause();
+        server.isRetired = true;
+        return;
+      case "cutOff":
+        server.start();
+        for (const other of [...core.map(({ id }) => id), ...workload.names]) {
+          network.cut(server.id, other);
+          network.cut(other, server.id);
+        }
+    }
+  }
+
+  /** A server leads. */
+  leads(id: string, term: Term): void {
+    if (this.#core.includes(id)) this.#leader.leads(term);
+  }
+
+  /** Whether everything that had to happen did. Throws where the time for it is over. */
+  isWell(core: readonly Server[]): boolean {
+    const { history, odds, now, calmMs } = this.#options;
+    if (this.#servedAt === null) {
+      if (this.#unserved.size === 0) this.#servedAt = now();
+      else if (now() - this.#healedAt > SERVE_TIMEOUTS * odds.electionMs[1]) {
+        throw new Stalled(
+          `${SERVE_TIMEOUTS} election time-outs after the faults ended nothing is served by ${
+            [...this.#unserved].join(", ")
+          }; ${missing(core) ?? "the core has converged"}`,
+        );
+      }
+      return false;
+    }
+    if (this.#stoppedAt === null) {
+      if (now() - this.#healedAt < calmMs) return false;
+      history.stop();
+      this.#stoppedAt = now();
+    }
+    const why = history.pending > 0 ? `${history.pending} operations wait` : missing(core);
+    if (why === null) {
+      this.#wellAt = now();
+      return true;
+    }
+    if (now() - this.#stoppedAt > CONVERGE_MS) {
+      throw new Stalled(`${CONVERGE_MS} ms after the last question: ${why}`);
+    }
+    return false;
+  }
+
+  /** At the end: nothing acknowledged is missing, and everybody holds the same. */
+  check(core: readonly Server[]): void {
+    this.#options.history.check();
+    checkLinearizable(this.#options.history);
+    const contents = core.flatMap(({ id, machine }) =>
+      machine === null ? [] : [[id, contentOf(machine)] as const]
+    );
+    checkContents(new Map(contents));
+  }
+
+  /** Asks a server of the core for a write and a read, until it serves both. */
+  #probe(id: string): void {
+    const { workload, later } = this.#options;
+    let served = 0;
+    let answered = 0;
+    workload.probe(PROBE_CLIENT + this.#core.indexOf(id), id, ({ outcome }) => {
+      answered++;
+      if (outcome === "ok") served++;
+      if (answered < 2) return;
+      if (served === 2) this.#unserved.delete(id);
+      else later(AGAIN_MS, () => this.#probe(id));
+    });
+  }
+}
+
+/** A quorum at least, and not everybody. */
+function chosen(servers: readonly Server[], random: Random): readonly Server[] {
+  const quorum = Math.floor(servers.length / 2) + 1;
+  const size = random.between(quorum, servers.length - 1);
+  const core = [...servers];
+  while (core.length > size) core.splice(random.below(core.length), 1);
+  return core;
+}
+
+function missing(core: readonly Server[]): string | null {
+  return missingToConverge(core.map(({ id, life }) => {
+    const node = life?.node ?? null;
+    if (node === null) return { id, role: null };
+    const { role, currentTerm, lastIndex, commitIndex } = node.raft.view();
+    return { id, role, term: currentTerm, lastIndex, commitIndex, appliedIndex: node.status().appliedIndex };
+  }));
+}

@@ -1,0 +1,292 @@
+/**
+ * One server of the world: a machine with a disk, on which one process lives after another.
+ *
+ * A process that ends by itself was wrong to, unless its disk was made to fail, or is damaged: then it must end, with the code and the
+ * text that the operator reads. Damage that was noticed is repaired from a copy after a while, as the text says; a server that starts
+ * on damage without noticing breaks a promise.
+ *
+ * @module
+ */
+import { describeError, ExitCode, Refusal } from "../../internal/base/errors.ts";
+import type { Random } from "../../internal/base/random.ts";
+import type { StateMachine } from "../../internal/machine/machine.ts";
+import type { Node } from "../../internal/node/node.ts";
+import { Violation } from "../invariants/ghost.ts";
+import { type Around, assemble, type LifeOptions, openDisk } from "./assemble.ts";
+import { type Damage, damage, leaveBehind } from "./damage.ts";
+import type { Odds } from "./odds.ts";
+import { type DiskImage, type DiskTiming, type Losses, SimDisk } from "./sim_file_system.ts";
+import type { SimNetwork } from "./sim_network.ts";
+import type { Struck } from "./strikes.ts";
+import { LifeClock, type VirtualTime } from "./virtual_time.ts";
+
+const QUICK_DISK: DiskTiming = { writeMs: [0.02, 0.1], syncMs: [0.1, 1] };
+const SLOW_DISK: DiskTiming = { writeMs: [0.1, 20], syncMs: [50, 500] };
+
+/** A start that finds damage ends with this code, a failing disk with one of those. */
+const FOR_DAMAGE = ExitCode.damagedData;
+const FOR_DISK: readonly number[] = [ExitCode.diskIo, ExitCode.noSpace, ExitCode.permission];
+
+/** One life of its process. */
+export interface Life {
+  readonly clock: LifeClock;
+  /** `null` as long as the disk is being read. */
+  node: Node | null;
+  /** Whether its disk was made to fail. */
+  injected: boolean;
+}
+
+/** What the world is to its servers. */
+export interface ServerHome {
+  readonly time: VirtualTime;
+  readonly network: SimNetwork;
+  readonly odds: Odds;
+  /** All servers. */
+  readonly ids: readonly string[];
+  around(server: Server): Around;
+  /** A process is up: its log is read, its rooms stand; it takes part from now on. */
+  started(server: Server, life: Life, node: Node): void;
+  ended(server: Server, why: string, losses: Losses | null): void;
+  /** A damaged server refused to start, as it must. */
+  noticed(server: Server): void;
+  /** A process ended that had no reason to. */
+  fail(server: Server, error: unknown): void;
+  /** Promises are settled: callbacks want to run. */
+  settled(rare: boolean): void;
+}
+
+export class Server {
+  readonly id: string;
+  /** Its number among the servers, from 0. */
+  readonly place: number;
+  readonly disk: SimDisk;
+  /** The state machine of the latest life. */
+  machine: StateMachine | null = null;
+  life: Life | null = null;
+  /** How many lives began. */
+  lives = 0;
+  /** Outside the core for good: it is not started any more. */
+  isRetired = false;
+  readonly #home: ServerHome;
+  readonly #random: Random;
+  #rate: number;
+  /** What was durable before it was damaged, as long as nobody noticed or repaired. */
+  #undamaged: DiskImage | null = null;
+  #failNext: "sync" | "write" | null = null;
+  #failing: { readonly kind: FailingDisk; readonly until: number } | null = null;
+
+  constructor(id: string, home: ServerHome, random: Random) {
+    this.id = id;
+    this.place = home.ids.indexOf(id);
+    this.#home = home;
+    this.#random = random;
+    const { driftPermille } = home.odds;
+    this.#rate = driftPermille === 0 ? 1 : 1 + random.between(-driftPermille, driftPermille) / 1000;
+    this.disk = new SimDisk(random.fork("disk"));
+    this.disk.timing = QUICK_DISK;
+    this.disk.onSettled = (rare) => home.settled(rare);
+    this.disk.fault = (operation, path) => this.#fault(operation, path);
+  }
+
+  /* ---- lives ---- */
+
+  start(): void {
+    if (this.life !== null || this.isRetired) return;
+    const { time } = this.#home;
+    const random = this.#random.fork(`life ${this.lives}`);
+    const clock = new LifeClock(time, this.#rate, random.below(1_000_000));
+    const life: Life = { clock, node: null, injected: false };
+    this.life = life;
+    this.lives++;
+    this.#boot(life, random).catch((error) => this.stopped(life, error));
+    this.#home.settled(true);
+  }
+
+  startIn(ms: number): void {
+    const { time } = this.#home;
+    time.at(time.now + ms, () => this.start());
+  }
+
+  /** Power fails: the process dies, and what was not synced is kept, lost or torn. */
+  crash(): void {
+    this.#end("power fails", () => this.disk.crash());
+  }
+
+  /** The process dies, the machine lives on. */
+  end(why = "killed"): void {
+    this.#end(why, () => {
+      this.disk.kill();
+      return null;
+    });
+  }
+
+  #end(why: string, left: () => Losses | null): void {
+    const { life } = this;
+    if (life === null) return;
+    life.clock.die();
+    this.life = null;
+    this.#home.network.died(this.id);
+    this.#home.ended(this, why, left());
+  }
+
+  get durableVersion(): number {
+    return this.disk.durableVersion;
+  }
+
+  /** What is durable on its disk; damage does not count, since it will be repaired. */
+  durableBytes(path: string): Uint8Array | null {
+    return this.#undamaged === null ? this.disk.durableBytes(path) : this.#undamaged.get(path) ?? null;
+  }
+
+  async #boot(life: Life, random: Random): Promise<void> {
+    const { odds, ids, network } = this.#home;
+    const { clock } = life;
+    const options: LifeOptions = { id: this.id, ids, odds, clock, random };
+    const directory = await openDisk(this.disk, options);
+    if (clock.isDead) return;
+    if (this.#undamaged !== null) throw new Violation(`${this.id} started on damaged data`);
+    const node = assemble(options, directory, network.bodyFor(this.id, clock), this.#home.around(this));
+    life.node = node;
+    this.#home.started(this, life, node);
+  }
+
+  /** The process of that life says that it cannot go on, or not start. */
+  stopped(life: Life, error: unknown): void {
+    if (this.life !== life) return;
+    const code = error instanceof Refusal ? error.exitCode : null;
+    if (this.#undamaged !== null && code === FOR_DAMAGE) {
+      this.end("it notices damage");
+      this.#home.noticed(this);
+      this.#repairIn(this.#random.between(500, 2500));
+      return;
+    }
+    if (!life.injected || code === null || !FOR_DISK.includes(code)) return this.#home.fail(this, error);
+    this.end(describeError(error));
+    this.startIn(this.#random.between(100, 2100));
+  }
+
+  #repairIn(ms: number): void {
+    const { time } = this.#home;
+    time.at(time.now + ms, () => {
+      this.repair();
+      this.start();
+    });
+  }
+
+  /** Puts back what was there before the damage. */
+  repair(): void {
+    if (this.#undamaged === null) return;
+    if (this.life !== null) this.end("repaired");
+    this.disk.restore(this.#undamaged);
+    this.#undamaged = null;
+  }
+
+  /* ---- time ---- */
+
+  pauseFor(ms: number): void {
+    const { clock } = this.#alive();
+    clock.pause();
+    this.#later(ms, () => this.isRetired || clock.resume());
+  }
+
+  suspendFor(ms: number): void {
+    const { clock } = this.#alive();
+    clock.suspend();
+    this.#later(ms, () => this.isRetired || clock.resume());
+  }
+
+  setRate(rate: number): void {
+    this.#rate = rate;
+    this.life?.clock.setRate(rate);
+  }
+
+  /* ---- the disk ---- */
+
+  slowDiskFor(ms: number): void {
+    this.disk.timing = SLOW_DISK;
+    this.#later(ms, () => this.disk.timing = QUICK_DISK);
+  }
+
+  stickDiskFor(ms: number): void {
+    this.disk.stick();
+    this.#later(ms, () => this.disk.release());
+  }
+
+  /** The next operation of the kind fails. */
+  failNext(operation: "sync" | "write"): number {
+    this.#failNext = operation;
+    return 0;
+  }
+
+  /** Operations of the kind fail for a while. */
+  failFor(kind: FailingDisk, ms: number): number {
+    this.#failing = { kind, until: this.#home.time.now + ms };
+    return ms;
+  }
+
+  /** Ends the life and damages what is durable; the next life must notice. */
+  damage(how: Damage, random: Random): Struck | null {
+    if (this.life === null || this.#undamaged !== null) return null;
+    this.crash();
+    const image = this.disk.image();
+    if (damage(this.disk, how, random)) this.#undamaged = image;
+    this.startIn(random.below(1000));
+    return this.#undamaged === null ? null : { whom: this.id, forMs: 0 };
+  }
+
+  leaveBehind(random: Random): void {
+    leaveBehind(this.disk, random);
+  }
+
+  /** No more faults: clock and disk are well again, and what is damaged is repaired. */
+  mend(): void {
+    this.life?.clock.resume();
+    this.disk.release();
+    this.disk.timing = QUICK_DISK;
+    this.disk.lies = false;
+    this.#failNext = null;
+    this.#failing = null;
+    this.repair();
+  }
+
+  #alive(): Life {
+    if (this.life === null) throw new Error(`${this.id} is not up`);
+    return this.life;
+  }
+
+  #later(ms: number, act: () => void): void {
+    const { time } = this.#home;
+    time.at(time.now + ms, act);
+  }
+
+  #fault(operation: string, path: string): "EIO" | "ENOSPC" | "EROFS" | null {
+    if (this.#failNext === null && this.#failing === null) return null;
+    const { life } = this;
+    if (life === null) return null;
+    if (this.#failNext === operation) {
+      this.#failNext = null;
+      life.injected = true;
+      return "EIO";
+    }
+    if (this.#failing === null || this.#failing.until < this.#home.time.now) return null;
+    const { code, fails } = FAILING[this.#failing.kind];
+    if (!fails(operation, path)) return null;
+    life.injected = true;
+    return code;
+  }
+}
+
+export type FailingDisk = keyof typeof FAILING;
+
+/** What fails on a disk that fails for a while. */
+const FAILING = {
+  readError: { code: "EIO", fails: (operation: string) => operation === "read" },
+  noSpace: {
+    code: "ENOSPC",
+    fails: (operation: string, path: string) =>
+      operation === "create" || (operation === "write" && path.endsWith(".tmp")),
+  },
+  denied: { code: "EROFS", fails: (operation: string) => MUTATES.has(operation) },
+} as const;
+
+const MUTATES = new Set(["create", "write", "rename", "remove"]);

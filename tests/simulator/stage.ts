@@ -1,0 +1,19 @@
+/**
+ * What strikes can do to the world as a whole.
+ *
+ * @module
+ */
+import type { Random } from "../../internal/base/random.ts";
+import type { Server } from "./server.ts";
+
+export interface Stage {
+  readonly servers: readonly Server[];
+  /** The names of the clients, as the network knows them. */
+  readonly clients: readonly string[];
+  /** Does something after a while, unless the faults are over by then. */
+  later(afterMs: number, act: () => void): void;
+  /** Cuts directed links, and mends them after a while. */
+  cutFor(links: readonly (readonly [from: string, to: string])[], forMs: number): void;
+  /** A client goes away, whatever it waits for; gives its name, or `null` where it was not connected. */
+  dropClient(random: Random): string | null;
+}
