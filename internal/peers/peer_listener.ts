@@ -239,7 +239,8 @@ export class PeerListener {
     const graceMs = 2 * (limits.silenceMs + limits.pingMs);
     incoming.deadline = clock.wakeAt(incoming.lastHeardAt + graceMs, () => {
       if (!this.#incoming.has(incoming)) return;
-      if (clock.now() - incoming.lastHeardAt >= graceMs) incoming.connection.close();
+      // Compared as it was asked for: the difference of the two times may be a rounding error less.
+      if (clock.now() >= incoming.lastHeardAt + graceMs) incoming.connection.close();
       else this.#watch(incoming);
     });
   }
