@@ -14,6 +14,7 @@ import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import type { Node } from "../../internal/node/node.ts";
 import type { PeerRoom, Store } from "../../internal/node/ports.ts";
 import { checkQueue } from "../invariants/bounds.ts";
+import { Stalled } from "../invariants/convergence.ts";
 import { checkStop } from "../invariants/error_discipline.ts";
 import { type Around, settingsOf } from "./assemble.ts";
 import { Checks } from "./checks.ts";
@@ -48,6 +49,9 @@ export interface WorldOptions {
 const TURNS = 4;
 const RARE_TURNS = 16;
 
+/** More than can happen at one moment, unless something goes round in a circle. */
+const MOMENT_EVENTS = 100_000;
+
 /** One server is inspected after so many events, or so many for each entry of its log, since that is what it costs. */
 const INSPECT_EVENTS = 5000;
 const INSPECT_EVENTS_PER_ENTRY = 25;
@@ -72,6 +76,9 @@ export class World {
   /** Turns of promise callbacks that are still to be waited for. */
   #turns = 0;
   #inspectAt = INSPECT_EVENTS;
+  /** The latest moment, and how much happened in it. */
+  #momentAt = -1;
+  #momentEvents = 0;
   #failure: unknown = null;
 
   constructor(options: WorldOptions) {
@@ -160,6 +167,14 @@ export class World {
     const { time, counts } = this;
     while (time.step(until)) {
       counts.events++;
+      if (time.now !== this.#momentAt) {
+        this.#momentAt = time.now;
+        this.#momentEvents = 0;
+      } else if (++this.#momentEvents > MOMENT_EVENTS) {
+        throw new Stalled(
+          `more than ${MOMENT_EVENTS} events happen at ${time.now} ms, and time does not go on`,
+        );
+      }
       for (; this.#turns > 0; this.#turns--) await null;
       if (this.#failure !== null) throw this.#failure;
       if (counts.events >= this.#inspectAt) await this.#inspect();
