@@ -300,8 +300,8 @@ export function initialState(
 }
 
 /** The configuration at the beginning of the log, and those in it. */
-function configurationsOf({ snapshotIndex, configuration, entries }: Recovered): PlacedConfiguration[] {
-  const placed = [{ index: snapshotIndex, configuration: new Configuration(configuration) }];
+function configurationsOf({ configurationIndex, configuration, entries }: Recovered): PlacedConfiguration[] {
+  const placed = [{ index: configurationIndex, configuration: new Configuration(configuration) }];
   for (const entry of entries) {
     if (entry.configuration === null) continue;
     placed.push({ index: entry.index, configuration: new Configuration(entry.configuration) });

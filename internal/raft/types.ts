@@ -89,8 +89,9 @@ export interface Recovered {
   /** The index and term of the last entry that a snapshot covers; 0 and 0 without one. */
   readonly snapshotIndex: LogIndex;
   readonly snapshotTerm: Term;
-  /** The configuration at `snapshotIndex`; at 0 that of the birth. */
+  /** The configuration at `snapshotIndex`, at 0 that of the birth; and where in the log it stood. */
   readonly configuration: ConfigurationValue;
+  readonly configurationIndex: LogIndex;
   /** An index that is known to be committed, from `snapshotIndex` to the last one. */
   readonly commitIndex: LogIndex;
   /** Every entry after the snapshot, contiguous. */

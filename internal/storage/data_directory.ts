@@ -149,6 +149,7 @@ function reconcile(
       snapshotIndex: 0,
       snapshotTerm: 0,
       configuration: birth,
+      configurationIndex: 0,
       commitIndex,
       entries,
       epoch,
@@ -156,9 +157,16 @@ function reconcile(
     };
     return { recovered, begin: null };
   }
-  const { index, term, configuration } = snapshot;
+  const { index, term, configuration, configurationIndex } = snapshot;
   const here = index === base.index ? base.term : entries[index - base.index - 1]?.term;
-  const common = { snapshotIndex: index, snapshotTerm: term, configuration, epoch, floor };
+  const common = {
+    snapshotIndex: index,
+    snapshotTerm: term,
+    configuration,
+    configurationIndex,
+    epoch,
+    floor,
+  };
   if (here === term) {
     const left = entries.slice(index - base.index);
     const recovered = { ...common, hardState, commitIndex: Math.max(commitIndex, index), entries: left };

@@ -50,6 +50,8 @@ export function birth(voters: readonly ServerId[]): Omit<Recovered, "hardState">
     snapshotIndex: 0,
     snapshotTerm: 0,
     configuration: configurationOfVoters(voters),
+    configurationIndex: 0,
+    floor: null,
     commitIndex: 0,
     entries: [],
     epoch: 0,
