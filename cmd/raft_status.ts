@@ -8,6 +8,8 @@ import { textOf } from "./resp_client.ts";
 
 export interface MemberLine {
   readonly id: string;
+  /** voter, learner, joining or leaving. */
+  readonly standing: string;
   readonly peer: string;
   /** `null` where the server does not know. */
   readonly client: string | null;
@@ -24,6 +26,11 @@ export interface RaftStatus {
   readonly lastIndex: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;
+  readonly snapshotIndex: number;
+  readonly configurationIndex: number;
+  /** Whether no change of the members is under way. */
+  readonly isConfigurationSettled: boolean;
+  readonly isRemoved: boolean;
   readonly keys: number;
   readonly members: readonly MemberLine[];
 }
@@ -57,6 +64,10 @@ export function parseStatus(text: string): RaftStatus {
     lastIndex: Number(field("last_index")),
     commitIndex: Number(field("commit_index")),
     appliedIndex: Number(field("applied_index")),
+    snapshotIndex: Number(field("snapshot_index")),
+    configurationIndex: Number(field("configuration_index")),
+    isConfigurationSettled: field("configuration_settled") === "1",
+    isRemoved: field("removed") === "1",
     keys: Number(field("keys")),
     members,
   };
@@ -73,6 +84,7 @@ function memberOf(text: string): MemberLine {
   const matchIndex = known(field("match_index"));
   return {
     id: field("id"),
+    standing: field("standing"),
     peer: field("peer"),
     client: known(field("client")),
     connected: field("connected") === "1",

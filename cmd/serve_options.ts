@@ -82,13 +82,13 @@ export const serveCommand: CommandLine = {
       name: "advertise-peer",
       value: "HOST:PORT",
       help: "where other servers are told to reach it",
-      default: "its word in --cluster, or --peer",
+      default: "its word in --cluster, or where it listens",
     },
     {
       name: "advertise-client",
       value: "HOST:PORT",
       help: "where clients are told to reach it",
-      default: "--client",
+      default: "where it listens",
     },
     {
       name: "dial",

@@ -126,16 +126,17 @@ function tableOf(rows: readonly Row[]): string {
   const shown = (value: string | number | null | undefined) =>
     value === null || value === undefined ? "-" : String(value);
   const cells = [
-    ["node", "client", "role", "term", "leader", "last", "commit", "applied", "lag"],
+    ["node", "client", "role", "term", "leader", "last", "commit", "applied", "snapshot", "lag"],
     ...rows.map(({ id, client, status, lag }) => [
       id,
       shown(client),
-      status?.role ?? "unreachable",
+      status === null ? "unreachable" : status.isRemoved ? "removed" : status.role,
       shown(status?.term),
       shown(status?.leader),
       shown(status?.lastIndex),
       shown(status?.commitIndex),
       shown(status?.appliedIndex),
+      shown(status?.snapshotIndex),
       shown(lag),
     ]),
   ];

@@ -32,7 +32,7 @@ const INITIAL_BYTES = 128;
 const SHORT_TEXT = 24;
 
 const utf8Encoder = new TextEncoder();
-const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
 /** Writes values one behind another. Whoever writes an array writes its items next. */
 export class CborWriter {
@@ -212,6 +212,7 @@ class Reader {
     if (number > this.#bytes.length - this.at) return this.#fail("the value is cut short");
     const end = this.at + number;
     const value = major === BYTES ? this.#bytes.subarray(this.at, end) : textOf(this.#bytes, this.at, end);
+    if (value === null) return this.#fail("a text is not UTF-8");
     this.at = end;
     return value;
   }
@@ -254,13 +255,22 @@ class Reader {
   }
 }
 
-function textOf(bytes: Uint8Array, from: number, to: number): string {
-  if (to - from >= SHORT_TEXT) return utf8Decoder.decode(bytes.subarray(from, to));
+/** `null` where the bytes are no UTF-8: two encodings would become the same text. */
+function textOf(bytes: Uint8Array, from: number, to: number): string | null {
+  if (to - from >= SHORT_TEXT) return utf8Of(bytes.subarray(from, to));
   let text = "";
   for (let at = from; at < to; at++) {
     const byte = bytes[at] ?? 0;
-    if (byte > 127) return utf8Decoder.decode(bytes.subarray(from, to));
+    if (byte > 127) return utf8Of(bytes.subarray(from, to));
     text += String.fromCharCode(byte);
   }
   return text;
+}
+
+function utf8Of(bytes: Uint8Array): string | null {
+  try {
+    return utf8Decoder.decode(bytes);
+  } catch {
+    return null;
+  }
 }

@@ -75,6 +75,7 @@ Deno.test("damaged data says where, what is safe and what to do, and has code 65
 
 Deno.test("the exit codes are those that scripts rely on", () => {
   assertEquals({ ...ExitCode }, {
+    verdictUnknown: 2,
     usage: 64,
     damagedData: 65,
     identityMismatch: 69,

@@ -276,9 +276,10 @@ Deno.test("INFO tells of the node, the process and the time since the start", ()
 Deno.test("RAFT STATUS is lines for people and for `raftline status`", () => {
   const text = [
     ...["id:n1", "cluster_id:c0ffee", "role:leader", "term:7", "leader:n1", "leader_client:127.0.0.1:7001"],
-    ...["first_index:1", "last_index:13", "commit_index:12", "applied_index:11", "keys:3"],
-    "member:id=n1,peer=h1:7101,client=h1:7001,connected=1,match_index=13",
-    "member:id=n2,peer=h2:7101,client=-,connected=0,match_index=-",
+    ...["first_index:1", "last_index:13", "commit_index:12", "applied_index:11", "snapshot_index:10"],
+    ...["configuration_index:9", "configuration_settled:1", "removed:0", "keys:3"],
+    "member:id=n1,standing=voter,peer=h1:7101,client=h1:7001,connected=1,match_index=13",
+    "member:id=n2,standing=learner,peer=h2:7101,client=-,connected=0,match_index=-",
     "",
   ].join("\r\n");
   assertEquals(new Talk().ask("RAFT", "status"), bulk(text));

@@ -7,7 +7,13 @@
  * @module
  */
 import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
-import type { Backend, CommandOrder, NodeStatus, ReplySlot } from "../../internal/clients/backend.ts";
+import type {
+  Backend,
+  CommandOrder,
+  NodeStatus,
+  ReadMode,
+  ReplySlot,
+} from "../../internal/clients/backend.ts";
 import { ClientListener } from "../../internal/clients/client_listener.ts";
 import { type ClientLimits, defaultClientLimits } from "../../internal/clients/limits.ts";
 import { decodeCommand } from "../../internal/codec/command.ts";
@@ -112,6 +118,7 @@ export interface Submitted {
   readonly order: CommandOrder;
   readonly access: "read" | "write";
   readonly command: Uint8Array;
+  readonly reads: ReadMode;
   readonly slot: ReplySlot;
   answered: boolean;
 }
@@ -127,9 +134,29 @@ export const STATUS: NodeStatus = {
   appliedIndex: 11,
   lastIndex: 13,
   firstIndex: 1,
+  snapshotIndex: 10,
+  configurationIndex: 9,
+  isConfigurationSettled: true,
+  isRemoved: false,
   members: [
-    { id: "n1", peerAddress: "h1:7101", clientAddress: "h1:7001", connected: true, matchIndex: 13 },
-    { id: "n2", peerAddress: "h2:7101", clientAddress: null, connected: false, matchIndex: null },
+    {
+      id: "n1",
+      peerAddress: "h1:7101",
+      standing: "voter",
+      priority: 100,
+      clientAddress: "h1:7001",
+      connected: true,
+      matchIndex: 13,
+    },
+    {
+      id: "n2",
+      peerAddress: "h2:7101",
+      standing: "learner",
+      priority: 0,
+      clientAddress: null,
+      connected: false,
+      matchIndex: null,
+    },
   ],
   keys: 3,
 };
@@ -172,10 +199,26 @@ export class FakeBackend implements Backend {
   /** Answers a command as it comes; `null` lets it wait. */
   answerer: ((command: Submitted) => void) | null = null;
   orders = 0;
+  /** What operators asked. */
+  readonly asked: (readonly string[])[] = [];
+  age: number | null = 7;
 
   newOrder(): CommandOrder {
     this.orders++;
-    return { tag: "CommandOrder" };
+    return { tag: "CommandOrder", reads: { kind: "leader" } };
+  }
+
+  admin(words: readonly string[], answer: (reply: Reply) => void): void {
+    this.asked.push(words);
+    answer({ type: "simple", text: `OK ${words.join(" ")}` });
+  }
+
+  takeSnapshot(answer: (reply: Reply) => void): void {
+    answer({ type: "simple", text: "OK snapshot" });
+  }
+
+  ageMs(): number | null {
+    return this.age;
   }
 
   submit(
@@ -184,6 +227,7 @@ export class FakeBackend implements Backend {
     batch: Uint8Array,
     count: number,
     slot: ReplySlot,
+    reads: ReadMode = order.reads,
   ): void {
     // The batch must be as it was when the command is performed, however late.
     const commands = decodeCommandBatch(batch);
@@ -193,7 +237,7 @@ export class FakeBackend implements Backend {
     this.batches.push(count);
     const slots = new BatchSlots(slot);
     const submitted = commands.map((command): Submitted => {
-      return { order, access, command, slot: slots.next(), answered: false };
+      return { order, access, command, reads, slot: slots.next(), answered: false };
     });
     this.submitted.push(...submitted);
     for (const one of submitted) this.answerer?.(one);

@@ -22,10 +22,15 @@ Deno.test("without options it is one server that is a cluster of its own", () =>
     data: "./raftline-data",
     client: local(7001),
     peer: local(7101),
+    advertisePeer: null,
+    advertiseClient: null,
     members: [{ id: "n1", address: local(7101) }],
+    join: [],
     dial: [],
     settings: defaultSettings,
     segmentBytes: SEGMENT_BYTES_DEFAULT,
+    snapshotEntries: 100_000,
+    logMemoryEntries: 100_000,
     valueBytesMax: 8 * 1024 * 1024,
     clientsMax: 10_000,
     requestTimeoutMs: 5000,
@@ -38,6 +43,7 @@ Deno.test("every option is taken", () => {
   const options = read(
     "--id n2 --data /d --client 0.0.0.0:1 --peer [::1]:2 --cluster n1=a:1,n2=[::1]:2,n3=c:3 " +
       "--dial a:1=b:9,[::1]:4=c:8 --heartbeat-ms 10 --election-timeout-min-ms 20 --election-timeout-max-ms 21 --request-timeout-ms 10 " +
+      "--lease-drift-permille 7 --snapshot-entries 20 --log-memory-entries 30 --advertise-client c:4 " +
       `--segment-bytes ${SEGMENT_BYTES_MIN} --value-bytes-max 1024 --clients-max 1 --log-level error --exit-with-parent`,
   );
   assertEquals(options, {
@@ -45,14 +51,25 @@ Deno.test("every option is taken", () => {
     data: "/d",
     client: at("0.0.0.0", 1),
     peer: at("::1", 2),
+    advertisePeer: at("::1", 2),
+    advertiseClient: at("c", 4),
     members: [
       { id: "n1", address: at("a", 1) },
       { id: "n2", address: at("::1", 2) },
       { id: "n3", address: at("c", 3) },
     ],
+    join: [],
     dial: [{ from: at("a", 1), to: at("b", 9) }, { from: at("::1", 4), to: at("c", 8) }],
-    settings: { ...defaultSettings, heartbeatMs: 10, electionTimeoutMinMs: 20, electionTimeoutMaxMs: 21 },
+    settings: {
+      ...defaultSettings,
+      heartbeatMs: 10,
+      electionTimeoutMinMs: 20,
+      electionTimeoutMaxMs: 21,
+      leaseDriftPermille: 7,
+    },
     segmentBytes: SEGMENT_BYTES_MIN,
+    snapshotEntries: 20,
+    logMemoryEntries: 30,
     valueBytesMax: 1024,
     clientsMax: 1,
     requestTimeoutMs: 10,
@@ -79,6 +96,14 @@ Deno.test("the peer address follows from the client's, or from the cluster's", (
     id: "n1",
     address: at("10.0.0.9", 9000),
   }]]);
+});
+
+Deno.test("a server that is to join knows no member, and where it is reached may be told apart", () => {
+  const { members, join, peer, advertisePeer } = read(
+    "--id n4 --join a:1,[::1]:2 --client 0.0.0.0:7 --peer b:3",
+  );
+  assertEquals([members, join, peer, advertisePeer], [[], [at("a", 1), at("::1", 2)], at("b", 3), null]);
+  assertEquals(read("--advertise-peer x:9 --cluster n1=y:1").advertisePeer, at("x", 9));
 });
 
 Deno.test("a profile sets the three times together, and each can be set alone", () => {
@@ -141,6 +166,7 @@ const ten = Array.from({ length: 10 }, (_, i) => `n${i + 1}=h${i + 1}:1`).join("
 const CONTRADICTIONS: readonly (readonly [line: string, reason: string])[] = [
   ["--id n4 --cluster n1=h:1,n2=h:2", "--cluster does not name --id n4"],
   ["--cluster n2=h:2", "--cluster does not name --id n1"],
+  ["--cluster n1=h:1 --join h:2", "--cluster and --join are both given: a cluster is born, or joined"],
   ["--dial a:1=b:2,a:1=b:3", "--dial names a:1 twice"],
   ["--cluster n1=h:1,n2=h:2,n1=h:3", "--cluster names n1 twice"],
   ["--cluster n1=h:1,n2=h:1", "--cluster gives n1 and n2 the same address"],

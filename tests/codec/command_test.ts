@@ -30,6 +30,7 @@ const OPERATIONS: { readonly [Name in keyof typeof Operation]: number } = {
   setnx: 6,
   getdel: 7,
   flush: 8,
+  check: 9,
   get: 64,
   exists: 65,
   strlen: 66,

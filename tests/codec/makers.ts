@@ -186,6 +186,36 @@ export const messageMakers: {
       replies: randomBytes(random, 300),
     })),
   }),
+  digestReport: (random) => ({
+    kind: "digestReport",
+    index: randomNumber(random),
+    digest: randomNumber(random),
+  }),
+  adminRequest: (random) => ({
+    kind: "adminRequest",
+    term: randomNumber(random),
+    life: randomNumber(random),
+    requestId: randomNumber(random),
+    words: Array.from({ length: random.between(0, 5) }, () => randomText(random, 20)),
+  }),
+  adminResponse: (random) => ({
+    kind: "adminResponse",
+    life: randomNumber(random),
+    requestId: randomNumber(random),
+    reply: randomBytes(random, 60),
+  }),
+  readIndexRequest: (random) => ({
+    kind: "readIndexRequest",
+    term: randomNumber(random),
+    life: randomNumber(random),
+    requestId: randomNumber(random),
+  }),
+  readIndexResponse: (random) => ({
+    kind: "readIndexResponse",
+    life: randomNumber(random),
+    requestId: randomNumber(random),
+    index: randomNumber(random),
+  }),
   ping: (random) => ({ kind: "ping", number: randomNumber(random) }),
   pong: (random) => ({ kind: "pong", number: randomNumber(random) }),
 };

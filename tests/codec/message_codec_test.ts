@@ -120,6 +120,20 @@ const GOLDEN: { readonly [Kind in WireMessage["kind"]]: readonly [message: WireM
     { kind: "forwardResponse", life: 9, responses: [{ requestId: 1, replies: bytesOf("8104") }] },
     "83 11 09 81  82 01 428104",
   ],
+  digestReport: [{ kind: "digestReport", index: 4096, digest: MAX }, "83 14 191000 1b001fffffffffffff"],
+  adminRequest: [
+    { kind: "adminRequest", term: 3, life: 9, requestId: 1, words: ["remove", "n4"] },
+    "85 15 03 09 01 82 66 72656d6f7665 62 6e34",
+  ],
+  adminResponse: [
+    { kind: "adminResponse", life: 9, requestId: 1, reply: bytesOf("01") },
+    "84 16 09 01 41 01",
+  ],
+  readIndexRequest: [{ kind: "readIndexRequest", term: 3, life: 9, requestId: 1 }, "84 17 03 09 01"],
+  readIndexResponse: [
+    { kind: "readIndexResponse", life: 9, requestId: 1, index: 300 },
+    "84 1818 09 01 19012c",
+  ],
   ping: [{ kind: "ping", number: 24 }, "82 12 1818"],
   pong: [{ kind: "pong", number: 0 }, "82 13 00"],
 };
@@ -203,6 +217,16 @@ const FIELDS: { readonly [Kind in WireMessage["kind"]]: readonly string[] } = {
   ],
   forwardRequest: ["term is no number", "life is no number", "requests is no array"],
   forwardResponse: ["life is no number", "responses is no array"],
+  digestReport: ["index is no number", "digest is no number"],
+  adminRequest: [
+    "term is no number",
+    "life is no number",
+    "requestId is no number",
+    "words is no array of texts",
+  ],
+  adminResponse: ["life is no number", "requestId is no number", "reply is no byte string"],
+  readIndexRequest: ["term is no number", "life is no number", "requestId is no number"],
+  readIndexResponse: ["life is no number", "requestId is no number", "index is no number"],
   ping: ["number is no number"],
   pong: ["number is no number"],
 };
@@ -390,7 +414,7 @@ const NO_MESSAGES: readonly (readonly [value: CborValue, reason: string])[] = [
   [[0], "message code is 0"],
   [[10, 1, 2, 3], "message code is 10"],
   [[15, 1], "message code is 15"],
-  [[20, 1], "message code is 20"],
+  [[25, 1], "message code is 25"],
   [[MAX, 1], `message code is ${MAX}`],
   [["18", 1], "message code is 18"],
   [["constructor", 1], "message code is constructor"],

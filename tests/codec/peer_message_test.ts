@@ -30,6 +30,11 @@ const CODES: { readonly [Kind in PeerMessage["kind"]]: number } = {
   timeoutNowRequest: 9,
   forwardRequest: 16,
   forwardResponse: 17,
+  digestReport: 20,
+  adminRequest: 21,
+  adminResponse: 22,
+  readIndexRequest: 23,
+  readIndexResponse: 24,
 };
 
 Deno.test("every kind of message has a code of its own, and ping and pong two others", () => {

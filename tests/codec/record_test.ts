@@ -190,7 +190,7 @@ Deno.test("the record of an allocated payload is made around it, once, and is th
       entry(i + 3, 8, "command", payload),
     ];
     const { allocated } = watchAllocations(() => encodeEntries([first, other, again]));
-    assertEquals(allocated, [entryBytes(other) + entryBytes(again)], "the room is for one record");
+    assertEquals(allocated, [recordBytes(other) + recordBytes(again)], "the room is for one record");
     assertStrictEquals(first.record?.buffer, payload.buffer);
     for (const made of [first, other, again]) {
       const plain = entry(made.index, made.term, made.kind, bytes);

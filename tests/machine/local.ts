@@ -27,6 +27,10 @@ export class Local {
     status: () => {
       throw new Error("There is no cluster to tell of");
     },
+    setReads: () => {},
+    ageMs: () => null,
+    admin: () => {},
+    takeSnapshot: () => {},
     clientLines: () => [],
     ownLine: () => "",
   };
@@ -34,6 +38,7 @@ export class Local {
   /** The reply to a command; each word is a text of one character per byte. */
   ask(words: readonly string[]): Reply {
     const plan = planOf(words.map(bytesOfLatin1), this.#context);
+    if (plan.kind === "ask") throw new Error("There is no cluster to ask");
     if (plan.kind !== "submit") return plan.reply;
     const reply = plan.access === "write"
       ? this.machine.apply(plan.command)

@@ -157,7 +157,8 @@ function randomWaiters(random: SeededRandom): Waiter[] {
   return Array.from({ length: random.between(1, 30) }, () => {
     const count = random.between(1, 20);
     const commands = new Uint8Array(random.between(1, 3000)).fill(random.below(256));
-    return new Waiter("write", commands, count, new Order(), { answer: () => {} }, 0);
+    const slot = { answer: () => {} };
+    return new Waiter("write", commands, count, new Order(), slot, 0, { kind: "leader" }, false);
   });
 }
 

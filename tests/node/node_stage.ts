@@ -11,10 +11,16 @@ import type { Reply } from "../../internal/codec/reply.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import { defaultLimits, type NodeLimits } from "../../internal/node/limits.ts";
 import { Node } from "../../internal/node/node.ts";
-import type { PeerRoomEvents, StoreEvents } from "../../internal/node/ports.ts";
+import type {
+  KeptSnapshot,
+  PeerRoomEvents,
+  SnapshotPlace,
+  SnapshotRoom,
+  StoreEvents,
+} from "../../internal/node/ports.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
-import type { Term } from "../../internal/raft/types.ts";
+import type { LogIndex, Term } from "../../internal/raft/types.ts";
 import { birth } from "../scenarios/stage.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 
@@ -31,6 +37,10 @@ export class NodeStage {
   /** Whether messages find a connection. */
   connected = true;
   fatal: Error | null = null;
+  /** Who the other members are, and up to where the disk may let go of the log. */
+  members: readonly string[] = [];
+  readonly discarded: LogIndex[] = [];
+  readonly snapshots = new SnapshotHands();
   #store: StoreEvents | null = null;
   #peers: PeerRoomEvents | null = null;
   #durable = 0;
@@ -40,8 +50,7 @@ export class NodeStage {
     this.node = new Node({
       id: "n1",
       clusterId: "test",
-      members: ["n1", "n2", "n3"].map((id) => ({ id, peerAddress: `${id}:1` })),
-      clientAddress: "n1:7001",
+      self: { incarnation: "", peerAddress: "", clientAddress: "n1:7001" },
       settings: { ...defaultSettings, heartbeatMs: 50, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 },
       limits: { ...defaultLimits, ...limits },
       recovered: {
@@ -51,9 +60,17 @@ export class NodeStage {
       clock: new LifeClock(this.time),
       random,
       trace: { event: () => {} },
-      store: { listen: (events) => this.#store = events, write: (effect) => this.writes.push(effect) },
+      store: {
+        listen: (events) => this.#store = events,
+        write: (effect) => this.writes.push(effect),
+        discard: (index) => this.discarded.push(index),
+      },
+      snapshots: this.snapshots,
       peers: {
         start: (events) => this.#peers = events,
+        setMembers: (members) => this.members = members.map(({ id }) => id),
+        openBulk: () => null,
+        askWho: (_, done) => done("nobody is there"),
         send: (to, message) => {
           if (this.connected) this.sent.push({ to, message });
           return this.connected;
@@ -156,6 +173,20 @@ export class NodeStage {
     this.sent.length = 0;
     return found;
   }
+}
+
+/** Snapshots between hands: none is there, and those that are taken are read to their end and forgotten. */
+export class SnapshotHands implements SnapshotRoom {
+  newest: KeptSnapshot | null = null;
+  coveredIndex: LogIndex = 0;
+
+  take(_: SnapshotPlace, next: () => Uint8Array | null): void {
+    while (next() !== null);
+  }
+
+  read(): void {}
+  receive(): void {}
+  received(): void {}
 }
 
 /** A batch of one command. */

@@ -54,7 +54,7 @@ Deno.test("a member that greets is welcomed with our identity, and heard", () =>
   const port = new Port();
   const caller = port.member("n1").says(1).says(2);
   port.stage.pass(10);
-  assertEquals(caller.heard, [["welcome", 1, "test", "n2", "life of n2", "n2:7001"]]);
+  assertEquals(caller.heard, [["welcome", 1, "test", "n2", "life of n2", "n2:7001", "n2:7101"]]);
   assertEquals([port.room.heard, port.refusals], [["n1: 1", "n1: 2"], []]);
   assertEquals(port.room.changes, [], "who dials in is no link of ours");
 });
@@ -180,7 +180,7 @@ Deno.test("strangers have so many places: the oldest makes room for a new one, a
   const strangers = [1, 2, 3].map((i) => port.stranger(`x${i}`));
   assertEquals(strangers.flatMap(({ heard }) => heard), []);
   const fourth = port.stranger("x4");
-  assertEquals([strangers[0]?.heard, strangers[0]?.over[0]], [[["refused", FULL]], "ended"]);
+  assertEquals([strangers[0]?.heard, strangers[0]?.over[0]], [[["refused", FULL, false]], "ended"]);
   assertEquals([strangers[1]?.heard, strangers[2]?.heard, fourth.heard], [[], [], []]);
   strangers[0]?.close();
   port.stage.pass(handshakeMs);
@@ -216,7 +216,7 @@ Deno.test("all connections together are bounded too", () => {
   const port = new Port({ connectionsMax: 3 });
   const [one, third] = [port.member("n1"), port.member("n3")];
   const [stranger, late] = [port.stranger("x1"), port.stranger("x2")];
-  assertEquals([stranger.heard, late.heard], [[["refused", FULL]], []]);
+  assertEquals([stranger.heard, late.heard], [[["refused", FULL, false]], []]);
   one.close();
   port.stage.pass(10);
   assertEquals([port.member("n1").answers, third.over], [["welcome"], []]);

@@ -7,6 +7,7 @@
  * Learnt: the dialler tries again for ever, so a line for each try would fill a disk.
  */
 import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
+import type { CborValue } from "../../internal/codec/cbor.ts";
 import { PROTOCOL_VERSION } from "../../internal/codec/handshake.ts";
 import { encodeFrame } from "../../internal/codec/frame.ts";
 import { encodeMessage } from "../../internal/codec/message_codec.ts";
@@ -37,9 +38,9 @@ const MISFITS: readonly Misfit[] = [
     reason: "server n1 looks for n2, this one is n3",
   },
   {
-    name: "a server that is no member",
+    name: "a server that is no member, by a leader, which knows who is",
     dialler: { id: "n1", options: { members: ["n2"] } },
-    listener: { id: "n2", options: { members: { n3: "nowhere" } } },
+    listener: { id: "n2", options: { members: { n3: "nowhere" }, leads: true } },
     reason: "server n1 is no member of the cluster",
   },
   {
@@ -57,7 +58,8 @@ for (const { name, dialler, listener, reason } of MISFITS) {
     const to = stage.room(listener.id, listener.options);
     stage.pass(20_000);
     assertGreater(from.dials.length, 10);
-    assertEquals([from.changes, to.changes, from.heard, to.heard], [[], [], [], []]);
+    const told = reason.includes("no member") ? from.dials.map(() => "no member, says n2") : [];
+    assertEquals([from.changes, to.changes, from.heard, to.heard], [told, [], [], []]);
     assertEquals(from.traces, [`warn cannot reach peer: refused by the other side: ${reason}`]);
     const others = to.traces.filter((trace) => !trace.startsWith("warn cannot reach peer"));
     assertEquals(others, [`warn refused a peer connection: ${reason}`]);
@@ -68,7 +70,17 @@ for (const { name, dialler, listener, reason } of MISFITS) {
 /* ---- greetings of strangers ---- */
 
 const hello = (version: unknown) =>
-  ["raftline", version, "test", "n1", "n2", "life", "n1:7001"].map((word) => word as string | number);
+  [
+    "raftline",
+    version,
+    "test",
+    "n1",
+    "n2",
+    "life of n1",
+    "n1:7001",
+    "n1:7101",
+    0,
+  ] as CborValue[];
 
 const GREETINGS: readonly (readonly [name: string, say: (caller: Stranger) => void, reason: RegExp])[] = [
   [
@@ -77,7 +89,7 @@ const GREETINGS: readonly (readonly [name: string, say: (caller: Stranger) => vo
     new RegExp(`^protocol version is ${PROTOCOL_VERSION + 1}, this server speaks ${PROTOCOL_VERSION}$`),
   ],
   ["another protocol", (caller) => caller.body(["etcd", 1]), /^the greeting is not raftline's$/],
-  ["a greeting without its last field", (caller) => caller.body(hello(1).slice(0, 6)), /fields are not/],
+  ["a greeting without its last field", (caller) => caller.body(hello(1).slice(0, 8)), /fields are not/],
   ["a greeting with one field more", (caller) => caller.body([...hello(1), "x"]), /fields are not/],
   ["a greeting that is no list", (caller) => caller.body("raftline"), /^a greeting is an array$/],
   ["a message before the greeting", (caller) => caller.says(1), /^the greeting is not raftline's$/],
@@ -132,7 +144,7 @@ for (const [name, say, reason] of GREETINGS) {
 
 Deno.test("one host is complained of once for each reason, in whatever order they come", () => {
   const stage = new PeerStage();
-  const room = stage.room("n2", { members: { n1: "nowhere" } });
+  const room = stage.room("n2", { members: { n1: "nowhere" }, leads: true });
   const greet = (id: string) => {
     stage.call("n1", "n2").greet(identity(id), "n2");
     stage.pass(50);
@@ -146,7 +158,7 @@ Deno.test("one host is complained of once for each reason, in whatever order the
 
 Deno.test("after a greeting from that host went well, the same complaint is news again", () => {
   const stage = new PeerStage();
-  const room = stage.room("n2", { members: { n1: "nowhere" } });
+  const room = stage.room("n2", { members: { n1: "nowhere" }, leads: true });
   for (const id of ["n7", "n1", "n7", "n7"]) {
     stage.call("n1", "n2").greet(identity(id), "n2");
     stage.pass(50);
@@ -160,7 +172,7 @@ const welcome = (
   version: number,
   clusterId: string,
   id: string,
-) => ["welcome", version, clusterId, id, "life", "x:1"];
+) => ["welcome", version, clusterId, id, "life", "x:1", "n2:7101"];
 
 const ANSWERS: readonly (readonly [name: string, say: (answerer: Stranger) => void, reason: string])[] = [
   [
@@ -185,7 +197,7 @@ const ANSWERS: readonly (readonly [name: string, say: (answerer: Stranger) => vo
   ],
   [
     "a welcome without its last field",
-    (answerer) => answerer.body(welcome(PROTOCOL_VERSION, "test", "n2").slice(0, 5)),
+    (answerer) => answerer.body(welcome(PROTOCOL_VERSION, "test", "n2").slice(0, 6)),
     "the fields of the answer to the greeting are not what they should be",
   ],
   [

@@ -4,6 +4,7 @@
  * @module
  */
 import { SeededRandom } from "../../internal/base/random.ts";
+import type { BulkMessage } from "../../internal/codec/bulk_message.ts";
 import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import { type CborValue, decodeCbor, encodeCbor } from "../../internal/codec/cbor.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
@@ -30,6 +31,8 @@ export interface RoomOptions {
   /** The other members, and where they are if not where their ids say. */
   readonly members: Readonly<Record<string, string>> | readonly string[];
   readonly limits?: Partial<PeerLimits>;
+  /** Whether it leads, so that it knows who is a member. */
+  readonly leads?: boolean;
 }
 
 /** One server's room, with everything that it told. */
@@ -47,9 +50,15 @@ export class Room {
   readonly dials: { readonly at: number; readonly host: string }[] = [];
   /** How long each write was. */
   readonly writes: number[] = [];
+  /** Who told us who and where it is. */
+  readonly introduced = new Map<string, string>();
+  /** Answers what comes on a bulk connection. */
+  onBulk: (message: BulkMessage, answer: (message: BulkMessage) => void) => void = () => {};
+  #leads: boolean;
 
-  constructor(stage: PeerStage, id: string, { clusterId, host, members, limits }: RoomOptions) {
+  constructor(stage: PeerStage, id: string, { clusterId, host, members, limits, leads }: RoomOptions) {
     this.id = id;
+    this.#leads = leads ?? false;
     this.clock = new LifeClock(stage.time);
     const trace: Trace = {
       event: (level, event, fields) =>
@@ -57,26 +66,47 @@ export class Room {
           `${level} ${event}${fields?.["reason"] === undefined ? "" : `: ${fields["reason"]}`}`,
         ),
     };
-    const hosts = Array.isArray(members)
-      ? members.map((member) => [member, member] as const)
-      : Object.entries(members);
     this.peers = new Peers({
       network: this.#watched(stage, stage.network.bodyFor(host ?? id, this.clock)),
       clock: this.clock,
       random: new SeededRandom(`room/${id}`),
       trace,
       limits: { ...defaultPeerLimits, ...limits },
-      self: identity(id, clusterId),
+      self: identity(id, clusterId, host),
       listenAt: addressOf(host ?? id),
-      members: hosts.map(([member, at]) => ({ id: member, address: addressOf(at) })),
       onListening: () => {},
       onListenError: (error) => this.traces.push(`error ${error.message}`),
     });
+    this.knows(members);
     this.peers.start({
       onMessage: (from, message) => this.heard.push(`${from}: ${textOf(message)}`),
+      onBulk: (from, message, answer) => {
+        this.heard.push(`bulk ${from}: ${message.kind}`);
+        this.onBulk(message, answer);
+      },
+      onIntroduced: (peer, incarnation, address) => this.introduced.set(peer, `${incarnation} at ${address}`),
+      onNoMember: (peer) => this.changes.push(`no member, says ${peer}`),
       onConnected: (peer) => this.changes.push(`+${peer}`),
       onDisconnected: (peer) => this.changes.push(`-${peer}`),
     });
+  }
+
+  /** Who the others are from now on; `leads` where it knows so better than any caller. */
+  knows(
+    members: RoomOptions["members"],
+    leads = this.#leads,
+    lives: Readonly<Record<string, string>> = {},
+  ): void {
+    this.#leads = leads;
+    const hosts = Array.isArray(members)
+      ? members.map((member) => [member, member] as const)
+      : Object.entries(members);
+    const known = hosts.map(([id, host]) => ({
+      id,
+      address: `${host}:${PORT}`,
+      incarnation: lives[id] ?? "",
+    }));
+    this.peers.setMembers(known, leads);
   }
 
   say(to: string, number: number, bytes = 0): boolean {
@@ -210,7 +240,7 @@ export class Stranger {
   }
 
   greet(self: PeerIdentity, expectedId: string): this {
-    return this.raw(encodeFrame(encodeHello(self, expectedId)));
+    return this.raw(encodeFrame(encodeHello(self, expectedId, "control")));
   }
 
   says(number: number): this {
@@ -227,8 +257,14 @@ export class Stranger {
   }
 }
 
-export function identity(serverId: string, clusterId = "test"): PeerIdentity {
-  return { clusterId, serverId, incarnation: `life of ${serverId}`, clientAddress: `${serverId}:7001` };
+export function identity(serverId: string, clusterId = "test", host = serverId): PeerIdentity {
+  return {
+    clusterId,
+    serverId,
+    incarnation: `life of ${serverId}`,
+    clientAddress: `${serverId}:7001`,
+    peerAddress: `${host}:${PORT}`,
+  };
 }
 
 function addressOf(host: string): Address {

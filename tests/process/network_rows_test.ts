@@ -238,14 +238,20 @@ const steps: readonly Step[] = [
   {
     name: "N13: a length that lies is refused before anything is waited for, before and after the greeting",
     fn: () =>
-      onArena(async (arena, leader, [follower = "", other = ""]) => {
+      onArena(async (arena, leader, [follower = ""]) => {
         const info = parseInfo(String(await ask(arena, leader, "INFO", "raft")));
-        const hello = encodeFrame(encodeHello({
-          clusterId: info.get("raft_cluster_id") ?? "",
-          serverId: other,
-          incarnation: "0".repeat(32),
-          clientAddress: "127.0.0.1:1",
-        }, follower));
+        const hello = encodeFrame(encodeHello(
+          {
+            clusterId: info.get("raft_cluster_id") ?? "",
+            // A follower lets anybody of the cluster in: it may know less than the caller.
+            serverId: "n9",
+            incarnation: "0".repeat(16),
+            clientAddress: "127.0.0.1:1",
+            peerAddress: "127.0.0.1:1",
+          },
+          follower,
+          "control",
+        ));
         const length = (value: number) => {
           const bytes = new Uint8Array(8);
           new DataView(bytes.buffer).setUint32(0, value);
