@@ -85,12 +85,9 @@ export class ListStates implements States {
     const length = Math.max(state, 0);
     if (findsLength !== undefined && findsLength !== length) return IMPOSSIBLE_STATE;
     if (tail !== undefined) return length + tail.length;
-    if (finds === undefined) return state;
-    if (finds === null || state === MISSING) {
-      return finds === null && state === MISSING ? state : IMPOSSIBLE_STATE;
-    }
-    // The value is the beginning of the shortest that is wanted, and no longer than this one.
-    return finds === this.#shortest() ? state : IMPOSSIBLE_STATE;
+    // A whole value that is wanted has the shortest one for its beginning, and that has the value of the key: of the same length, it is that.
+    if (finds !== undefined && (finds === null) !== (state === MISSING)) return IMPOSSIBLE_STATE;
+    return state;
   }
 
   took(operation: number): void {

@@ -18,10 +18,11 @@ import {
   incrOrGet,
   linearizableHistory,
   setOrGet,
+  setOrGetFew,
   type Workload,
 } from "./random_history.ts";
 
-const SEEDS = 12;
+const SEEDS = 20;
 
 const BASE = { operations: 600, keys: ["a", "b"], unknownPermille: 0 };
 const WORKLOADS: Readonly<Record<string, Workload & { readonly stepsPerOperation: number }>> = {
@@ -50,6 +51,22 @@ const WORKLOADS: Readonly<Record<string, Workload & { readonly stepsPerOperation
     stepsPerOperation: 50,
   },
   "everything at once": { ...BASE, clients: 5, command: anything, stepsPerOperation: 20 },
+  "everything at once by many clients": {
+    ...BASE,
+    clients: 12,
+    operations: 150,
+    keys: ["a"],
+    command: anything,
+    stepsPerOperation: 300,
+  },
+  "registers of few values with unknown outcomes": {
+    ...BASE,
+    clients: 10,
+    operations: 200,
+    command: setOrGetFew,
+    unknownPermille: 100,
+    stepsPerOperation: 300,
+  },
   "everything at once with unknown outcomes": {
     ...BASE,
     clients: 4,

@@ -121,6 +121,11 @@ export function setOrGet(random: Random, _: string, serial: number): readonly [s
   return random.chance(1, 2) ? ["SET", [`v${serial}`]] : ["GET", []];
 }
 
+/** Registers with few values, so that many orders explain a read. */
+export function setOrGetFew(random: Random): readonly [string, readonly string[]] {
+  return random.chance(1, 2) ? ["SET", [String(random.below(10))]] : ["GET", []];
+}
+
 /** Lists of unlike words. */
 export function appendOrGet(random: Random, _: string, serial: number): readonly [string, readonly string[]] {
   return random.chance(1, 2) ? ["APPEND", [`${serial};`]] : ["GET", []];

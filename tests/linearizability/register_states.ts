@@ -1,8 +1,8 @@
 /**
  * States of a register, a key with nothing but exact reads and blind writes: the number of a value that some read wants, or `UNWANTED`.
  *
- * Keeps true: a value is spent when no read that is not placed wants it. From a spent value on the same is possible as from any other, so
- * all are remembered as one.
+ * Keeps true: a value is spent when no read that is not placed wants it. What is remembered of a set is not its value: at a choice no candidate reads the
+ * value (rule 1 of search.ts would have placed it), so every completion begins with a blind write, and would do so at any other value.
  *
  * @module
  */
@@ -64,7 +64,7 @@ export class RegisterStates implements States {
     return this.#wanted.isHopeless(operation, before, now);
   }
 
-  remembered(state: number): number {
-    return this.readsLeft(state) === 0 ? UNWANTED : state;
+  remembered(_: number): number {
+    return UNWANTED;
   }
 }

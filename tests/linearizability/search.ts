@@ -22,7 +22,8 @@
  *     what it writes are candidates too; they follow by rule 1. An optional write only if there is such a read. In any completion
  *     these operations may be moved to the front together. At the front, the next one behind them cannot be a read, as it would want the
  *     spent value; it is a blind write or the end, and does not mind. At the place that they left, what follows is a blind write or the end
- *     too: a read there would have wanted that value and would have moved.
+ *     too: a read there would have wanted that value and would have moved. (At a value that is still wanted the same holds, since rule 1 leaves
+ *     no read of it among the candidates; but there rule 2 cuts sooner.)
  *
  * @module
  */

@@ -15,6 +15,7 @@ import { bruteForce, plainSearch } from "./plain_search.ts";
 import { alphabets, anyHistory, type Asked, oneChanged, smallHistory } from "./random_history.ts";
 
 const RANDOM_HISTORIES = 6000;
+const LONGER_HISTORIES = 800;
 
 function isLinearizable(history: readonly Operation[]): boolean {
   const { kind } = checkHistory(history);
@@ -91,6 +92,48 @@ for (const [name, commands] of Object.entries(FEW)) {
     }
     assertGreater(count, 60_000);
     assertGreater(good, count / 50);
+  });
+}
+
+/** Longer ones of few unlike values, where the search has to turn back, over more operations than a word has bits. */
+const LONGER: Readonly<Record<string, readonly Asked[]>> = {
+  "register of three values": [
+    ...[["SET", ["a"], "OK"], ["SET", ["b"], "OK"], ["SET", ["c"], "OK"]] as const,
+    ...[["GET", [], "a"], ["GET", [], "b"], ["GET", [], "c"]] as const,
+  ],
+  "list of two words": [
+    ...[["APPEND", ["a"], 1], ["APPEND", ["b"], 2], ["APPEND", ["a"], 3], ["APPEND", ["b"], 3]] as const,
+    ...[["APPEND", ["a"], 4], ["APPEND", ["b"], 5], ["GET", [], "ab"], ["GET", [], "aba"]] as const,
+    ...[["GET", [], "abb"], ["GET", [], "abab"], ["STRLEN", [], 3], ["GET", [], "ababa"]] as const,
+  ],
+  "counter that goes up and down": [
+    ...[["INCR", [], 1], ["INCR", [], 2], ["DECR", [], 1], ["DECR", [], 0]] as const,
+    ...[["GET", [], "1"], ["GET", [], "2"], ["INCRBY", ["2"], 2]] as const,
+  ],
+  "key that comes and goes": [
+    ...[["SET", ["a"], "OK"], ["SET", ["b", "XX"], "OK"], ["SETNX", ["c"], 1], ["DEL", [], 1]] as const,
+    ...[["GETDEL", [], "b"], ["GET", [], "a"], ["EXISTS", [], 0], ["STRLEN", [], 1]] as const,
+  ],
+};
+
+for (const [name, alphabet] of Object.entries(LONGER)) {
+  Deno.test(`longer histories of a ${name} are judged as by the search without shortcuts`, () => {
+    const counts = { good: 0, bad: 0, tooLong: 0 };
+    for (let seed = 0; seed < LONGER_HISTORIES; seed++) {
+      const random = new SeededRandom(`longer/${name}/${seed}`);
+      let history = smallHistory(random, alphabet, random.between(12, 48), random.between(3, 8));
+      for (let changes = random.below(6); changes > 0; changes--) {
+        history = oneChanged(random, history, alphabet);
+      }
+      const expected = plainSearch(placed(history), 20_000);
+      if (expected === null) counts.tooLong++;
+      else {
+        assertEquals(isLinearizable(history), expected, `seed longer/${name}/${seed}`);
+        counts[expected ? "good" : "bad"]++;
+      }
+    }
+    assertGreater(counts.good, LONGER_HISTORIES / 5);
+    assertGreater(counts.bad, LONGER_HISTORIES / 20);
   });
 }
 

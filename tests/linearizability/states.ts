@@ -16,7 +16,7 @@ export interface States {
   isHopelessAtFirst(): boolean;
   /** An operation that found `before` was just placed and left `now`: whether nothing can come of it. Errs on the side of no. */
   isHopeless(operation: number, before: number, now: number): boolean;
-  /** What to remember of a state: states that allow the same from here on may be remembered as one. */
+  /** What to remember of a state at which there is a choice: states that allow the same from there on may be remembered as one. */
   remembered(state: number): number;
 }
 

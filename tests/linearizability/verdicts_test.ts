@@ -184,6 +184,12 @@ Deno.test("a search that is cut short has no verdict, and one bad key is enough 
   const verdict = checkHistory(historyOf(long), limits);
   assertEquals(verdict.kind, "unknown");
   assertEquals(verdict.undecided, [{ key: "k", why: "the search took more than 3 steps" }]);
+  const many = Array.from({ length: 16 }, (_, i) => `c${i} 0-9 SET ${"x".repeat(i + 1)} = OK`).join("\n");
+  const hard = historyOf(`${many}\n c1 10-11 STRLEN = 99`);
+  assertEquals(checkHistory(hard).kind, "notLinearizable");
+  assertEquals(checkHistory(hard, { stepsMax: 1e9, memoryBytesMax: 1e5 }).undecided, [
+    { key: "k", why: "what was tried in vain takes more than 100000 bytes" },
+  ]);
   const bad = historyOf("c1 0-1 GET = a").map((operation) => ({ ...operation, key: "bad" }));
   assertEquals(checkHistory([...historyOf(long), ...bad], limits).kind, "notLinearizable");
 });
