@@ -57,13 +57,13 @@ export async function check(args: readonly string[]): Promise<number> {
   const report = flags.text("report");
   const file = await readHistory(flags.words[0] ?? "-");
   const startedAt = performance.now();
-  const limits: Limits = {
+  const limitsOf = (doing: string): Limits => ({
     ...defaultLimits,
     stepsMax: Number.MAX_SAFE_INTEGER,
     memoryBytesMax: megabytes * 1024 * 1024,
-    onProgress: progressOf(startedAt, seconds, flags.has("quiet")),
-  };
-  const verdict = checkHistory(file.operations, limits);
+    onProgress: progressOf(doing, startedAt, seconds, flags.has("quiet")),
+  });
+  const verdict = checkHistory(file.operations, limitsOf("checking"));
   const took = `${((performance.now() - startedAt) / 1000).toFixed(2)} s`;
   switch (verdict.kind) {
     case "linearizable":
@@ -72,13 +72,18 @@ export async function check(args: readonly string[]): Promise<number> {
     case "unknown":
       throw new Refusal(ExitCode.verdictUnknown, `${file.name}: verdict unknown: ${undecidedOf(verdict)}`);
     case "notLinearizable":
-      tell(file, verdict, limits, report);
+      tell(file, verdict, limitsOf("looking for a short reason"), report);
       return NOT_LINEARIZABLE;
   }
 }
 
 /** Shows how far it is, and says when the time is up. */
-function progressOf(startedAt: number, seconds: number, isQuiet: boolean): (progress: Progress) => boolean {
+function progressOf(
+  doing: string,
+  startedAt: number,
+  seconds: number,
+  isQuiet: boolean,
+): (progress: Progress) => boolean {
   const everyMs = PROGRESS_EVERY_MS[process.stderr.isTTY === true ? 0 : 1];
   let shownAt = startedAt;
   return ({ key, keys, keysDone, operations, placed, steps }) => {
@@ -86,7 +91,7 @@ function progressOf(startedAt: number, seconds: number, isQuiet: boolean): (prog
     if (!isQuiet && now - shownAt >= everyMs) {
       shownAt = now;
       console.error(
-        `checking: key ${keysDone + 1} of ${keys}, ${shownText(key)}: ` +
+        `${doing}: key ${keysDone + 1} of ${keys}, ${shownText(key)}: ` +
           `${placed} of ${operations} operations placed, ${steps} steps, ${
             ((now - startedAt) / 1000).toFixed(0)
           } s`,

@@ -44,7 +44,7 @@ export interface Explanation {
 const STEPS_OF_ONE = 300_000;
 const STEPS_OF_ALL = 30_000_000;
 /** How many values from the end of the order are asked whether they would have been an answer. */
-const ANSWERS_TRIED = 32;
+const ANSWERS_TRIED = 10;
 
 /** Explains a key that {@link checkHistory} found not to be linearizable. */
 export function explain({ key, operations }: KeyHistory, limits: Limits): Explanation {
