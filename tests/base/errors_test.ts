@@ -77,6 +77,7 @@ Deno.test("the exit codes are those that scripts rely on", () => {
   assertEquals({ ...ExitCode }, {
     verdictUnknown: 2,
     usage: 64,
+    verdictUnknown: 2,
     damagedData: 65,
     identityMismatch: 69,
     unavailable: 69,
