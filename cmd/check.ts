@@ -8,7 +8,7 @@
  */
 import { writeFileSync } from "node:fs";
 import process from "node:process";
-import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import { describeError, ExitCode, Refusal } from "../internal/base/errors.ts";
 import { defaultLimits, type Limits, type Progress } from "../tests/linearizability/budget.ts";
 import { checkHistory, type Verdict } from "../tests/linearizability/check.ts";
 import { explain, type Explanation } from "../tests/linearizability/explain.ts";
@@ -137,9 +137,8 @@ function tell(
   try {
     writeFileSync(report, pageOf(file.name, explanation, first.operations, nameOf));
   } catch (cause) {
-    throw new Refusal(ExitCode.diskIo, `the history is not linearizable, and ${report} cannot be written`, {
-      cause,
-    });
+    const what = `the history is not linearizable, and ${report} cannot be written: ${describeError(cause)}`;
+    throw new Refusal(ExitCode.diskIo, what, { cause });
   }
   console.log(`the picture is in ${report}`);
 }

@@ -8,7 +8,7 @@
  */
 import { createReadStream } from "node:fs";
 import process from "node:process";
-import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import { describeError, ExitCode, Refusal } from "../internal/base/errors.ts";
 import { parseOperation } from "../tests/linearizability/history_lines.ts";
 import { HistoryError, type Operation } from "../tests/linearizability/operation.ts";
 
@@ -98,6 +98,6 @@ async function* chunksOf(path: string, name: string): AsyncGenerator<Uint8Array>
     }
   } catch (cause) {
     if (cause instanceof Refusal) throw cause;
-    throw new Refusal(ExitCode.diskIo, `cannot read ${name}`, { cause });
+    throw new Refusal(ExitCode.diskIo, `cannot read ${name}: ${describeError(cause)}`, { cause });
   }
 }

@@ -297,8 +297,9 @@ Deno.test("an endless line costs the server no more memory than its limit", () =
     };
     const before = await memory();
     const megabyte = new Uint8Array(1_000_000).fill(97);
-    for (let i = 0; i < 5; i++) await exchange(clientPort, Array.from({ length: 20 }, () => megabyte), 2000);
-    assertLess(await memory() - before, 60_000_000);
+    // A garbage collector takes its time: the bound is half of what is sent.
+    for (let i = 0; i < 12; i++) await exchange(clientPort, Array.from({ length: 20 }, () => megabyte), 2000);
+    assertLess(await memory() - before, 120_000_000);
     await assertGoesOn(cluster, "after lines");
   }));
 
