@@ -31,6 +31,11 @@ export class Configuration {
     return this.#voters.has(id);
   }
 
+  /** Whether nobody else has a vote. */
+  isSoleVoter(id: ServerId): boolean {
+    return this.#voters.size === 1 && this.#voters.has(id);
+  }
+
   isMember(id: ServerId): boolean {
     return this.#members.has(id);
   }

@@ -96,6 +96,8 @@ export class Raft {
       options.now,
     );
     resetElectionTimer(this.#state);
+    // Nobody else can lead, so nothing is waited for.
+    if (this.#state.configuration.isSoleVoter(options.id)) this.#state.electionDeadline = options.now;
     checkState(this.#state);
   }
 

@@ -8,6 +8,7 @@
  * votes itself waits for the disk); so it has its tests here.
  */
 import { assert, assertEquals } from "@std/assert";
+import { defaultSettings } from "../../internal/raft/state.ts";
 import { agreed, append, askVote, refused, Stage, vote } from "./stage.ts";
 
 Deno.test("E1: a vote that was granted in an earlier term does not count in this one", () => {
@@ -156,6 +157,12 @@ Deno.test("E23: a lone server leads in a new durable term and commits through an
   assertEquals([a.view.role, a.view.commitIndex], ["leader", 0], "the no-op is not on disk yet");
   a.stable();
   assertEquals([a.log, a.view.commitIndex], ["1:3 2:4 3:5", 3]);
+});
+
+Deno.test("a server that is the only voter waits for nobody before it campaigns; one of several does", () => {
+  assertEquals(new Stage({ servers: "A" }).raft.wakeAt, 0);
+  const several = new Stage({ servers: "A B" }).raft.wakeAt;
+  assert(several >= defaultSettings.electionTimeoutMinMs, String(several));
 });
 
 Deno.test("X14: one late tick is one action", () => {
