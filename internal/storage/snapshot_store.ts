@@ -104,13 +104,15 @@ export class SnapshotStore {
     return { store: new SnapshotStore(options, stored), restored, damaged };
   }
 
-  /** Makes the directory ready for use: it is there, and nothing is in it that was left over. */
+  /** Makes the directory ready for use: it is there, durably with what was found in it, and nothing is in it that was left over. */
   async prepare(): Promise<void> {
     const { fileSystem, directory } = this.#options;
     await fileSystem.makeDirectory(directory);
     for (const name of await fileSystem.readDirectory(directory)) {
       if (name.endsWith(".tmp")) await fileSystem.remove(`${directory}/${name}`);
     }
+    // A process that was killed right after a rename left the name in the operating system's cache only, and we build on it now.
+    await fileSystem.syncDirectory(directory);
   }
 
   /** The newest whole snapshot. */
