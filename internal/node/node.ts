@@ -8,7 +8,8 @@
  *  1. Effects of one input are all performed before the next input is looked at.
  *  2. A message that is a promise leaves only when its write is stable.
  *  3. Whoever waits is answered once: by the state machine, or with as much certainty as there is. A write that was handed to the
- *     core while we led, or sent to a leader, is `UNKNOWN` until it is applied; nothing is retried that could apply twice.
+ *     core while we led, or sent to a leader, is in doubt until something is applied at its place in the log: then it happened, or never
+ *     will. `UNKNOWN` is the answer where that takes too long. Nothing is retried that could apply twice.
  *  4. Everything that waits is bounded in number, in bytes and in time.
  *  5. Commands of one client are handed on in the order in which they were asked, to one leader at a time.
  *
@@ -634,9 +635,11 @@ export class Node implements Backend {
     }
   }
 
-  /** A majority of the voters that we know of say that we are no member. */
+  /** Whether this server is no member, as far as it knows, or as a majority of the voters that it knows say. */
   #isRemoved(): boolean {
-    const { voters } = this.#raft.view().configuration;
+    const { configuration: { voters, members }, configurationIndex, commitIndex } = this.#raft.view();
+    const isMember = members.some(({ id }) => id === this.#options.id);
+    if (!isMember && members.length > 0 && configurationIndex <= commitIndex) return true;
     const said = voters.filter((id) => this.#strangers.has(id)).length;
     return said > 0 && said * 2 >= voters.length;
   }
@@ -644,6 +647,15 @@ export class Node implements Backend {
   #setMembers({ members }: ConfigurationValue): void {
     const others = members.filter(({ id }) => id !== this.#options.id);
     this.#options.peers.setMembers(others, this.#role === "leader");
+  }
+
+  /** Nobody will lead here: whoever waits for a leader is told so while it is certain that nothing happened. */
+  #failParked(): void {
+    const parked = this.#parked;
+    this.#parked = [];
+    for (const waiter of parked) {
+      if (waiter.stage === "gathered") this.#fail(waiter, "this server does not serve any more");
+    }
   }
 
   #retryParked(): void {
@@ -735,8 +747,13 @@ export class Node implements Backend {
     const entries = must(this.#asked.get(requestId), "The core accepts what it was asked");
     this.#asked.delete(requestId);
     entries.forEach((waiters, i) => {
-      for (const waiter of waiters) waiter.index = firstIndex + i;
-      this.#proposed.set(firstIndex + i, { term, waiters });
+      const index = firstIndex + i;
+      for (const waiter of waiters) waiter.index = index;
+      // What we proposed there when we led before is out of our log; whether out of everybody's is not known.
+      for (const waiter of this.#proposed.get(index)?.waiters ?? []) {
+        this.#fail(waiter, "leadership was lost");
+      }
+      this.#proposed.set(index, { term, waiters });
     });
   }
 
@@ -832,13 +849,14 @@ export class Node implements Backend {
     this.#tendSoon();
   }
 
+  /**
+   * Reads are refused for certain. Writes stand in our log, and may be in the next leader's: what is committed at their place tells, as long
+   * as they may wait.
+   */
   #lostLeadership(): void {
     for (const waiter of this.#pending.list()) {
-      if (waiter.stage === "proposed" || (waiter.stage === "reading" && !waiter.isLocal)) {
-        this.#fail(waiter, "leadership was lost");
-      }
+      if (waiter.stage === "reading" && !waiter.isLocal) this.#fail(waiter, "leadership was lost");
     }
-    this.#proposed.clear();
     this.#reading.clear();
     this.#admin.lostLeadership();
   }
@@ -966,6 +984,7 @@ export class Node implements Backend {
     ) {
       this.#fail(next, `no answer came within ${this.#options.limits.requestTimeoutMs} ms`);
     }
+    if (this.#isDraining || (this.#leaderId === null && this.#isRemoved())) this.#failParked();
     this.#retryParked();
     this.#tellRetired();
     const isNeeded = this.#pending.commands > 0 || this.#questions.isBusy || this.#admin.isBusy ||

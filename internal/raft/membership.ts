@@ -257,6 +257,14 @@ export function leaveJoint(state: State, outbox: Outbox): boolean {
   return true;
 }
 
+/**
+ * Whether another server leads soon: the lead is being handed over, or we lead only until the members without us are settled. What is asked
+ * for now would be left in doubt, so it is refused, for certain.
+ */
+export function isHandingOver(state: State): boolean {
+  return state.transfer !== null || !state.configuration.isVoter(state.id);
+}
+
 /** Whether the members without us are settled: then we have led for the last time (4.2.2). */
 export function isRemovedLeader(state: State): boolean {
   const { configuration, configurationIndex, commitIndex } = state;

@@ -20,12 +20,13 @@
  */
 import { speakToAll } from "./append_entries.ts";
 import type { RequestId } from "./input.ts";
+import { isHandingOver } from "./membership.ts";
 import type { Outbox } from "./outbox.ts";
 import type { State } from "./state.ts";
 
 export function readRequest(state: State, requestId: RequestId, lease: boolean, outbox: Outbox): void {
   if (state.role !== "leader") return outbox.refused(requestId, "notLeader");
-  if (state.transfer !== null) return outbox.refused(requestId, "transferring");
+  if (isHandingOver(state)) return outbox.refused(requestId, "transferring");
   if (lease && holdsLease(state)) return outbox.readable(requestId, state.commitIndex);
   state.readsWaiting.push({ requestId, index: Math.max(state.commitIndex, state.termStartIndex) });
   if (state.readRounds.length === 0) startReadRound(state, outbox);

@@ -21,7 +21,7 @@ import type { RequestId } from "./input.ts";
 import type { AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotResponse } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import { followLeader } from "./follower.ts";
-import { isRemovedLeader, leaveJoint } from "./membership.ts";
+import { isHandingOver, isRemovedLeader, leaveJoint } from "./membership.ts";
 import { confirmReads, startReadRound } from "./reads.ts";
 import { stepDown } from "./role.ts";
 import type { State } from "./state.ts";
@@ -46,7 +46,7 @@ export function clientRequest(
 ): void {
   assert(payloads.length > 0, "A request has at least one payload");
   if (state.role !== "leader") return outbox.refused(requestId, "notLeader");
-  if (state.transfer !== null) return outbox.refused(requestId, "transferring");
+  if (isHandingOver(state)) return outbox.refused(requestId, "transferring");
   const { uncommittedBytesMax, uncommittedEntriesMax } = state.settings;
   const uncommittedEntries = state.log.lastIndex - state.commitIndex;
   if (
@@ -110,7 +110,12 @@ export function handleAppendEntriesResponse(
       : state.log.lastIndexWithTermAtMost(hintTerm, hintIndex);
     if (!progress.refused(message.prevLogIndex, agreeAtMost)) return;
   }
-  if (state.role === "leader") sendAppendEntries(state, from, outbox);
+  goOn(state, from, outbox);
+}
+
+/** Sends what is next; nothing if the lead was given up meanwhile, or if what was settled by this answer leaves the follower out. */
+function goOn(state: State, to: ServerId, outbox: Outbox): void {
+  if (state.role === "leader" && state.progress.has(to)) sendAppendEntries(state, to, outbox);
 }
 
 /** A follower that lacked what is gone from our log answers: it is on the way, or has what it needs. */
@@ -135,7 +140,7 @@ export function handleInstallSnapshotResponse(
   heard(state, progress, message.round, outbox);
   if (message.matchIndex === 0) return;
   if (progress.matched(message.matchIndex)) advanceCommitIndex(state, outbox);
-  sendAppendEntries(state, from, outbox);
+  goOn(state, from, outbox);
 }
 
 function heard(state: State, progress: Progress, round: Round, outbox: Outbox): void {

@@ -189,11 +189,14 @@ export class Cluster {
   readonly running = new Map<string, Running>();
   /** More arguments of `serve`, asked for at each start of a server. */
   moreArgs: (id: string) => readonly string[] = () => [];
+  /** Who is a member at the cluster's birth; the others are started with --join. */
+  born: readonly string[];
   /** More of the environment. */
   moreEnv: (id: string) => Readonly<Record<string, string>> = () => ({});
 
   private constructor(plans: readonly ServerPlan[], directory: string) {
     this.plans = plans;
+    this.born = plans.map(({ id }) => id);
     this.directory = directory;
   }
 
@@ -226,7 +229,9 @@ export class Cluster {
   /** Starts a server, for the first time or again. */
   launch(id: string): Running {
     const { clientPort, peerPort, program } = this.plan(id);
-    const members = this.plans.map((plan) => `${plan.id}=127.0.0.1:${plan.peerPort}`).join(",");
+    const born = this.born.map((member) => `${member}=127.0.0.1:${this.plan(member).peerPort}`);
+    const others = this.plans.filter((plan) => plan.id !== id).map((plan) => `127.0.0.1:${plan.peerPort}`);
+    const birth = this.born.includes(id) ? ["--cluster", born.join(",")] : ["--join", others.join(",")];
     const running = new Running(program, [
       "serve",
       "--id",
@@ -237,8 +242,7 @@ export class Cluster {
       `127.0.0.1:${clientPort}`,
       "--peer",
       `127.0.0.1:${peerPort}`,
-      "--cluster",
-      members,
+      ...birth,
       "--profile",
       "lan",
       ...this.moreArgs(id),
