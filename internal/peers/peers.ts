@@ -97,6 +97,7 @@ export class Peers {
       onBulk: (from, message, answer) => events.onBulk(from, message, answer),
       onGreeted: ({ serverId, incarnation, peerAddress }) => {
         this.#introduced(serverId, incarnation, peerAddress);
+        this.#links.get(serverId)?.hurry();
       },
     });
     for (const link of this.#links.values()) link.start();

@@ -74,6 +74,27 @@ Deno.test("a stream that arrives byte by byte carries the same messages", () => 
   assertEquals(stage.network.counts.split > 0, true);
 });
 
+Deno.test("a server that comes back and dials in is dialled at once, however long it was away", () => {
+  const stage = new PeerStage();
+  const one = stage.room("n1", { members: ["n2"] });
+  // Long enough for the patience of n1 to have grown to its most; then n2 starts right after a dial.
+  stage.pass(20_000);
+  const before = one.dials.length;
+  while (one.dials.length === before) stage.pass(1);
+  stage.pass(10);
+  const other = stage.room("n2", { members: ["n1"] });
+  stage.pass(8 * LATENCY_MS);
+  assertEquals([other.changes, one.changes], [["+n1"], ["+n2"]]);
+  assertEquals(one.dials.length, before + 2);
+});
+
+Deno.test("a link that stands, or is being dialled, is not dialled again when the other side dials in", () => {
+  const stage = new PeerStage();
+  const [one, other] = stage.pair();
+  stage.pass(60_000);
+  assertEquals([one.dials.length, other.dials.length], [1, 1]);
+});
+
 /* ---- breaking ---- */
 
 Deno.test("a break is told once, and the link comes back", () => {
