@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { CommandBatch } from "../codec/command_batch.ts";
 import type { Reply } from "../codec/reply.ts";
 
 /** Where the answers to commands that were submitted together go. */
@@ -74,14 +75,13 @@ export interface Backend {
   /** A new order, for a new connection. */
   newOrder(): CommandOrder;
   /**
-   * Hands over commands for the state machine, at least one, in the encoding of codec/command_batch.ts; they were checked before.
+   * Hands over commands for the state machine, at least one; they were checked before, and their bytes change no more.
    * A write that is answered normally is durable on a majority; a read is linearizable.
    */
   submit(
     order: CommandOrder,
     access: "read" | "write",
-    commands: Uint8Array,
-    count: number,
+    batch: CommandBatch,
     slot: ReplySlot,
     reads?: ReadMode,
   ): void;

@@ -231,7 +231,7 @@ export class ClientConnection implements CommandContext {
     const { count } = packer;
     if (count === 0) return;
     this.#home.counted(count);
-    backend.submit(this.#order, this.#packed, packer.take(), count, this.#replies.slot(count));
+    backend.submit(this.#order, this.#packed, packer.take(), this.#replies.slot(count));
   }
 
   #take(words: readonly Uint8Array[]): void {
@@ -248,7 +248,6 @@ export class ClientConnection implements CommandContext {
           this.#order,
           plan.access,
           packer.take(),
-          1,
           this.#replies.slot(1, plan.translate),
           plan.reads,
         );

@@ -128,30 +128,35 @@ export function decodeCommand(bytes: Uint8Array): DecodedCommand | string {
   const operation = bytes[0];
   if (operation === undefined) return "it is empty";
   const bounds: number[] = [];
-  const count = findArguments(bytes, bounds);
+  const count = findArguments(bytes, 0, bytes.length, bounds);
   if (typeof count === "string") return count;
   const args = Array.from({ length: count }, (_, i) => bytes.subarray(bounds[2 * i], bounds[2 * i + 1]));
   return { operation, args };
 }
 
 /**
- * Where the arguments stand: the first from `bounds[0]` to `bounds[1]`, and so on; gives their number, or why the bytes are no command. What is
- * behind them in `bounds` means nothing.
+ * Where the arguments of the command in [from, to) stand: the first from `bounds[0]` to `bounds[1]`, and so on; gives their number, or why the bytes
+ * are no command. What is behind them in `bounds` means nothing.
  */
-export function findArguments(bytes: Uint8Array, bounds: number[]): number | string {
-  if (bytes.length === 0) return "it is empty";
+export function findArguments(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  bounds: number[],
+): number | string {
+  if (from === to) return "it is empty";
   let count = 0;
-  for (let at = 1; at < bytes.length; count++) {
+  for (let at = from + 1; at < to; count++) {
     let length = 0;
     let shift = 0;
     while (true) {
-      const byte = bytes[at++];
-      if (byte === undefined || shift > 28) return "a length is cut short or too long";
+      if (at === to || shift > 28) return "a length is cut short or too long";
+      const byte = bytes[at++] ?? 0;
       length += shift < 28 ? (byte & 127) << shift : (byte & 127) * 2 ** shift;
       if (byte < 128) break;
       shift += 7;
     }
-    if (length > bytes.length - at) return `an argument has ${length} bytes, ${bytes.length - at} are left`;
+    if (length > to - at) return `an argument has ${length} bytes, ${to - at} are left`;
     bounds[2 * count] = at;
     at += length;
     bounds[2 * count + 1] = at;

@@ -17,6 +17,15 @@ import { encodeCommandInto, encodedLength, type Operation, type WordPlaces } fro
 
 const LENGTH_BYTES = 4;
 
+/** Commands that stand in a piece of memory, among others maybe. */
+export interface CommandBatch {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+  /** How many commands there are. */
+  readonly count: number;
+}
+
 /** Packed commands are cut out of pieces of this size; whoever holds a batch holds its piece. */
 const PIECE_BYTES = 64 * 1024;
 
@@ -52,8 +61,8 @@ export class CommandPacker {
   }
 
   /** Gives the batch, and begins the next one. */
-  take(): Uint8Array {
-    const batch = this.#bytes.subarray(this.#start, this.#end);
+  take(): CommandBatch {
+    const batch = { bytes: this.#bytes, from: this.#start, to: this.#end, count: this.#count };
     this.#start = this.#end;
     this.#count = 0;
     return batch;
@@ -91,28 +100,36 @@ export function encodeCommandBatch(commands: readonly Uint8Array[]): Uint8Array 
 
 /** The commands of a batch, as views of it; or, where its lengths do not add up, the reason as a text. */
 export function decodeCommandBatch(batch: Uint8Array): Uint8Array[] | string {
+  const count = countCommands(batch, 0, batch.length);
+  if (typeof count === "string") return count;
   const commands: Uint8Array[] = [];
-  const count = forEachCommand(batch, (from, to) => void commands.push(batch.subarray(from, to)));
-  return typeof count === "string" ? count : commands;
+  for (let at = 0; at < batch.length;) {
+    const from = at + LENGTH_BYTES;
+    at = endOfCommand(batch, at);
+    commands.push(batch.subarray(from, at));
+  }
+  return commands;
 }
 
-/** How many commands there are; or, where the lengths do not add up, the reason as a text. */
-export function countCommands(batch: Uint8Array): number | string {
-  return forEachCommand(batch, () => {});
-}
-
-/** Tells where each command stands, up to where the lengths do not add up; then how many there were, or the reason. */
-function forEachCommand(batch: Uint8Array, found: (from: number, to: number) => void): number | string {
+/** How many commands stand there; or, where the lengths do not add up, the reason as a text. */
+export function countCommands(bytes: Uint8Array, from: number, to: number): number | string {
   let count = 0;
-  for (let at = 0; at < batch.length; count++) {
-    if (batch.length - at < LENGTH_BYTES) {
-      return `${batch.length - at} bytes are left where a length has ${LENGTH_BYTES}`;
-    }
-    const length = readUint32(batch, at);
-    at += LENGTH_BYTES;
-    if (length > batch.length - at) return `a command has ${length} bytes, ${batch.length - at} are left`;
-    found(at, at + length);
-    at += length;
+  for (let at = from; at < to; count++) {
+    const left = to - at - LENGTH_BYTES;
+    if (left < 0) return `${to - at} bytes are left where a length has ${LENGTH_BYTES}`;
+    const length = readUint32(bytes, at);
+    if (length > left) return `a command has ${length} bytes, ${left} are left`;
+    at += LENGTH_BYTES + length;
   }
   return count;
+}
+
+/** Where the command begins whose length stands at this place. */
+export function startOfCommand(at: number): number {
+  return at + LENGTH_BYTES;
+}
+
+/** Where that command ends, and the next one's length stands; the lengths were found to add up. */
+export function endOfCommand(bytes: Uint8Array, at: number): number {
+  return at + LENGTH_BYTES + readUint32(bytes, at);
 }

@@ -387,7 +387,7 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
         const access = row.boolean("isWrite") ? "write" : "read";
         const afterRequestId = row.number("afterRequestId");
         const commands = row.bytes("commands");
-        const count = countCommands(commands);
+        const count = countCommands(commands, 0, commands.length);
         if (typeof count === "string") row.refuse(count);
         else if (count === 0) row.refuse("there is no command");
         return { requestId, access, afterRequestId, count: Number(count), commands };

@@ -7,17 +7,26 @@
  * @module
  */
 import { assertNever } from "../base/assert.ts";
-import type { Reply } from "./reply.ts";
+import { OK, type Reply } from "./reply.ts";
 
-const INITIAL_BYTES = 512;
+/** The first piece of memory has so many bytes, or what the first reply needs. */
+const INITIAL_BYTES = 64;
 const CR = 13;
 const LF = 10;
 
+/** What a bulk string takes besides its bytes, at most. */
+const BULK_BYTES = 48;
+
+const encoder = new TextEncoder();
+
+/** What a client that writes hears most often; given out again and again, so nobody may write to it. */
+const OK_BYTES = encoder.encode("+OK\r\n");
+const NOTHING: Uint8Array = new Uint8Array(0);
+
 /** Gathers replies into one piece of bytes. */
 export class ReplyWriter {
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Uint8Array = NOTHING;
   #length = 0;
-  readonly #encoder = new TextEncoder();
 
   /** Bytes gathered so far. */
   get length(): number {
@@ -26,13 +35,19 @@ export class ReplyWriter {
 
   /** Gives what was gathered, and begins anew. */
   take(): Uint8Array {
-    const taken = this.#bytes.subarray(0, this.#length);
-    this.#bytes = new Uint8Array(0);
+    const taken = this.#bytes.length === this.#length ? this.#bytes : this.#bytes.subarray(0, this.#length);
+    this.#bytes = NOTHING;
     this.#length = 0;
     return taken;
   }
 
   write(reply: Reply, resp3: boolean): void {
+    if (reply === OK && this.#length === 0) {
+      // The second reply will find no room, and move it to memory of our own.
+      this.#bytes = OK_BYTES;
+      this.#length = OK_BYTES.length;
+      return;
+    }
     switch (reply.type) {
       case "simple":
         return this.#line(43, reply.text);
@@ -41,8 +56,8 @@ export class ReplyWriter {
       case "integer":
         return this.#line(58, String(reply.value));
       case "bulk":
+        this.#room(reply.bytes.length + BULK_BYTES);
         this.#line(36, String(reply.bytes.length));
-        this.#room(reply.bytes.length + 2);
         this.#bytes.set(reply.bytes, this.#length);
         this.#length += reply.bytes.length;
         return this.#lineEnd();
@@ -72,12 +87,12 @@ export class ReplyWriter {
       for (let i = 0; i < text.length; i++) {
         const code = text.charCodeAt(i);
         if (code > 127) {
-          this.#length += this.#encoder.encodeInto(text.slice(i), this.#bytes.subarray(this.#length)).written;
+          this.#length += encoder.encodeInto(text.slice(i), this.#bytes.subarray(this.#length)).written;
           break;
         }
         this.#bytes[this.#length++] = code;
       }
-    } else this.#length += this.#encoder.encodeInto(text, this.#bytes.subarray(this.#length)).written;
+    } else this.#length += encoder.encodeInto(text, this.#bytes.subarray(this.#length)).written;
     this.#lineEnd();
   }
 

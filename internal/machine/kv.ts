@@ -42,8 +42,9 @@ export class KeyValueMachine implements StateMachine {
   #table = new KeyTable();
   /** Whoever reads an earlier state at the moment. */
   #capture: KeyValueCapture | null = null;
-  /** The command under way: its bytes, how many arguments it has, and where they stand. */
+  /** The command under way: its bytes, its operation, how many arguments it has, and where they stand. */
   #bytes: Uint8Array = new Uint8Array(0);
+  #operation = 0;
   #count = 0;
   readonly #bounds: number[] = [];
 
@@ -89,9 +90,17 @@ export class KeyValueMachine implements StateMachine {
   }
 
   apply(command: Uint8Array): Reply {
-    const reason = this.#read(command);
+    return this.applyAt(command, 0, command.length);
+  }
+
+  read(command: Uint8Array): Reply {
+    return this.readAt(command, 0, command.length);
+  }
+
+  applyAt(bytes: Uint8Array, from: number, to: number): Reply {
+    const reason = this.#find(bytes, from, to);
     if (reason !== null) return reason;
-    switch (command[0]) {
+    switch (this.#operation) {
       case Operation.set:
         if (this.#count < 3) break;
         return this.#set();
@@ -130,11 +139,11 @@ export class KeyValueMachine implements StateMachine {
     return this.#malformed();
   }
 
-  read(command: Uint8Array): Reply {
-    const reason = this.#read(command);
+  readAt(bytes: Uint8Array, from: number, to: number): Reply {
+    const reason = this.#find(bytes, from, to);
     if (reason !== null) return reason;
     const count = this.#count;
-    switch (command[0]) {
+    switch (this.#operation) {
       case Operation.get:
         if (count < 1) break;
         return bulk(this.#get(0));
@@ -145,7 +154,7 @@ export class KeyValueMachine implements StateMachine {
       }
       case Operation.strlen:
         if (count < 1) break;
-        return integer(this.#table.lengthOf(command, this.#from(0), this.#to(0)));
+        return integer(this.#table.lengthOf(bytes, this.#from(0), this.#to(0)));
       case Operation.mget:
         return { type: "array", items: Array.from({ length: count }, (_, i) => bulk(this.#get(i))) };
       case Operation.dbsize:
@@ -164,17 +173,19 @@ export class KeyValueMachine implements StateMachine {
   }
 
   /** Finds the arguments; or says what is answered where there are none to find. */
-  #read(command: Uint8Array): Reply | null {
-    const count = findArguments(command, this.#bounds);
+  #find(bytes: Uint8Array, from: number, to: number): Reply | null {
+    const count = findArguments(bytes, from, to, this.#bounds);
     if (typeof count === "string") return errorReply(`ERR the command is malformed: ${count}`);
-    this.#bytes = command;
+    this.#bytes = bytes;
+    this.#operation = bytes[from] ?? 0;
     this.#count = count;
     return null;
   }
 
   #malformed(): Reply {
-    const [operation] = this.#bytes;
-    return errorReply(`ERR the command is malformed: operation ${operation} with ${this.#count} arguments`);
+    return errorReply(
+      `ERR the command is malformed: operation ${this.#operation} with ${this.#count} arguments`,
+    );
   }
 
   /* ---- the arguments of the command under way, by their number ---- */

@@ -10,9 +10,11 @@
 import type { Reply } from "../codec/reply.ts";
 
 export interface StateMachine {
-  /** Performs a command that changes the state; called in the order of the log, once for each. */
-  apply(command: Uint8Array): Reply;
-  /** Answers a command that only looks. */
+  /** Performs the command in [from, to) that changes the state; called in the order of the log, once for each. */
+  applyAt(bytes: Uint8Array, from: number, to: number): Reply;
+  /** Answers the command in [from, to) that only looks. */
+  readAt(bytes: Uint8Array, from: number, to: number): Reply;
+  /** The same for bytes that hold one command and nothing else. */
   read(command: Uint8Array): Reply;
   /** How many keys there are. */
   size(): number;

@@ -11,15 +11,14 @@
 import { assert } from "../base/assert.ts";
 import { latin1Of } from "../base/latin1.ts";
 import { decodeCommand, Operation } from "../codec/command.ts";
-import { decodeCommandBatch } from "../codec/command_batch.ts";
+import { type CommandBatch, countCommands, endOfCommand, startOfCommand } from "../codec/command_batch.ts";
 import { errorReply, type Reply } from "../codec/reply.ts";
 import type { StateMachine } from "../machine/machine.ts";
 import type { Entry, LogIndex } from "../raft/types.ts";
 
 /** Reads of one client at their place. */
 export interface PlacedReads {
-  /** In the encoding of codec/command_batch.ts. */
-  readonly commands: Uint8Array;
+  readonly batch: CommandBatch;
   answer(replies: readonly Reply[]): void;
 }
 
@@ -82,22 +81,28 @@ export class Applier {
   }
 
   #answer(reads: PlacedReads): void {
-    const commands = decodeCommandBatch(reads.commands);
-    assert(
-      typeof commands !== "string",
-      "What waits was packed here, or its lengths were looked at on arrival",
-    );
-    reads.answer(commands.map((command) => this.#machine.read(command)));
+    const { bytes, from, to } = reads.batch;
+    const replies: Reply[] = [];
+    for (let at = from; at < to;) {
+      const start = startOfCommand(at);
+      at = endOfCommand(bytes, at);
+      replies.push(this.#machine.readAt(bytes, start, at));
+    }
+    reads.answer(replies);
   }
 
   #applyCommands(payload: Uint8Array): readonly Reply[] {
-    const commands = decodeCommandBatch(payload);
+    const count = countCommands(payload, 0, payload.length);
     // Committed bytes that do not decode are the same on every server; so is this answer.
-    if (typeof commands === "string") return [errorReply(`ERR entry is malformed: ${commands}`)];
-    return commands.map((command) => {
-      if (command[0] === Operation.check) this.#check(command);
-      return this.#machine.apply(command);
-    });
+    if (typeof count === "string") return [errorReply(`ERR entry is malformed: ${count}`)];
+    const replies: Reply[] = [];
+    for (let at = 0; at < payload.length;) {
+      const start = startOfCommand(at);
+      at = endOfCommand(payload, at);
+      if (payload[start] === Operation.check) this.#check(payload.subarray(start, at));
+      replies.push(this.#machine.applyAt(payload, start, at));
+    }
+    return replies;
   }
 
   #check(command: Uint8Array): void {

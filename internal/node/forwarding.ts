@@ -70,7 +70,7 @@ export class Forwarder {
         const waiter = waiters[to];
         if (waiter === undefined) break;
         commands += waiter.count;
-        bytes += waiter.commands.length;
+        bytes += waiter.byteLength;
         if (to > from && (commands > forwardCommandsMax || bytes > forwardBytesMax)) break;
         requests.push(this.#requestOf(waiter));
       }
@@ -128,10 +128,10 @@ export class Forwarder {
 
   #requestOf(waiter: Waiter): ForwardedBatch {
     waiter.forwardId = ++this.#forwardId;
-    const { access, count, commands, after } = waiter;
+    const { access, batch: { bytes, from, to, count }, after } = waiter;
     // A write of this very batch has its number already, since it comes before the read.
     const afterRequestId = after !== null && after.stage !== "answered" ? after.forwardId : 0;
-    return { requestId: waiter.forwardId, access, afterRequestId, count, commands };
+    return { requestId: waiter.forwardId, access, afterRequestId, count, commands: bytes.subarray(from, to) };
   }
 }
 

@@ -24,7 +24,7 @@ import type { Random } from "../base/random.ts";
 import type { Backend, CommandOrder, NodeStatus, ReadMode, ReplySlot } from "../clients/backend.ts";
 import { parseAdminCommand } from "../codec/admin_command.ts";
 import { encodeCommand, Operation } from "../codec/command.ts";
-import { encodeCommandBatch } from "../codec/command_batch.ts";
+import { type CommandBatch, encodeCommandBatch } from "../codec/command_batch.ts";
 import type { AdminRequest, ForwardRequest, PeerMessage, ReadIndexRequest } from "../codec/peer_message.ts";
 import { decodeReplies, encodeReplies, errorReply, type Reply } from "../codec/reply.ts";
 import type { StateMachine } from "../machine/machine.ts";
@@ -147,6 +147,8 @@ export class Node implements Backend {
   /** What arrived in this turn. */
   #gathered: Waiter[] = [];
   #turnEnds = false;
+  #turnBegan: Millis = 0;
+  readonly #endsTurn = () => this.#endTurn();
   /** What found no leader; older than anything gathered. */
   #parked: Waiter[] = [];
   #requestId: RequestId = 0;
@@ -312,13 +314,12 @@ export class Node implements Backend {
   submit(
     order: CommandOrder,
     access: "read" | "write",
-    commands: Uint8Array,
-    count: number,
+    batch: CommandBatch,
     slot: ReplySlot,
     reads: ReadMode = order.reads,
   ): void {
     assert(order instanceof Order, "An order comes from newOrder");
-    this.#take(order, access, commands, count, slot, reads, false);
+    this.#take(order, access, batch, slot, reads, false);
   }
 
   admin(words: readonly string[], answer: (reply: Reply) => void): void {
@@ -372,13 +373,13 @@ export class Node implements Backend {
   #take(
     order: Order,
     access: "read" | "write",
-    commands: Uint8Array,
-    count: number,
+    batch: CommandBatch,
     slot: ReplySlot,
     reads: ReadMode,
     isForwarded: boolean,
   ): Waiter | null {
     const { limits } = this.#options;
+    const { count } = batch;
     if (!this.#running || (this.#isDraining && !isForwarded)) {
       refuse(slot, count, "NOLEADER this server is stopping; it did not happen, try another");
       return null;
@@ -396,13 +397,11 @@ export class Node implements Backend {
       );
       return null;
     }
-    const now = this.#clock.now();
-    const deadline = now + limits.requestTimeoutMs;
-    const waiter = new Waiter(access, commands, count, order, slot, deadline, reads, isForwarded);
+    if (!this.#turnEnds) this.#beginTurn();
+    const deadline = this.#turnBegan + limits.requestTimeoutMs;
+    const waiter = new Waiter(access, batch, order, slot, deadline, reads, isForwarded);
     this.#pending.add(waiter);
     this.#gathered.push(waiter);
-    this.#endTurnSoon();
-    this.#sweepSoon();
     return waiter;
   }
 
@@ -416,10 +415,17 @@ export class Node implements Backend {
 
   /* ---- the turn ---- */
 
+  /** The first command of a turn: what comes until its end is looked at together, and waits since now. */
+  #beginTurn(): void {
+    this.#turnBegan = this.#clock.now();
+    this.#endTurnSoon();
+    this.#sweepSoon();
+  }
+
   #endTurnSoon(): void {
     if (this.#turnEnds) return;
     this.#turnEnds = true;
-    this.#clock.soon(() => this.#endTurn());
+    this.#clock.soon(this.#endsTurn);
   }
 
   #endTurn(): void {
@@ -541,7 +547,8 @@ export class Node implements Backend {
       if (!this.#forwardSlots.isNew(from, message.life, requestId)) continue;
       const order = new Order();
       order.newestWrite = this.#forwardSlots.waiterOf(from, afterRequestId);
-      const waiter = this.#take(order, access, commands, count, slot, LEADER_READS, true);
+      const batch = { bytes: commands, from: 0, to: commands.length, count };
+      const waiter = this.#take(order, access, batch, slot, LEADER_READS, true);
       if (waiter !== null && access === "write") this.#forwardSlots.took(from, requestId, waiter);
     }
   }
@@ -801,7 +808,7 @@ export class Node implements Backend {
     if (waiter.stage === "answered") return;
     waiter.index = index;
     this.#applier.read(index, {
-      commands: waiter.commands,
+      batch: waiter.batch,
       answer: (replies) => this.#answer(waiter, replies),
     });
   }
@@ -823,11 +830,9 @@ export class Node implements Backend {
       }
       return;
     }
-    const [only] = proposed.waiters;
-    if (only !== undefined && proposed.waiters.length === 1) return this.#answer(only, replies);
     let from = 0;
     for (const waiter of proposed.waiters) {
-      this.#answer(waiter, replies.slice(from, from + waiter.count));
+      this.#answer(waiter, replies, from);
       from += waiter.count;
     }
   }
@@ -892,8 +897,9 @@ export class Node implements Backend {
     const agreed = this.#divergence.told(from, index, digest, (servers) => configuration.isQuorum(servers));
     if (agreed === null) return;
     const args = [agreed.index, agreed.digest].map((number) => bytesOfLatin1(String(number)));
-    const commands = encodeCommandBatch([encodeCommand(Operation.check, args)]);
-    this.#take(new Order(), "write", commands, 1, NOBODY, LEADER_READS, false);
+    const bytes = encodeCommandBatch([encodeCommand(Operation.check, args)]);
+    const batch = { bytes, from: 0, to: bytes.length, count: 1 };
+    this.#take(new Order(), "write", batch, NOBODY, LEADER_READS, false);
   }
 
   #checked(index: LogIndex, digest: number): void {
@@ -913,9 +919,9 @@ export class Node implements Backend {
 
   /* ---- answers ---- */
 
-  #answer(waiter: Waiter, replies: readonly Reply[]): void {
+  #answer(waiter: Waiter, replies: readonly Reply[], from = 0): void {
     this.#settle(waiter);
-    waiter.answer(replies);
+    waiter.answer(replies, from);
   }
 
   #fail(waiter: Waiter, what: string): void {

@@ -35,7 +35,7 @@ export class Pending {
     else this.#newest.newer = waiter;
     this.#newest = waiter;
     this.#commands += waiter.count;
-    this.#bytes += waiter.commands.length;
+    this.#bytes += waiter.byteLength;
   }
 
   /** Harmless where it is not there any more. */
@@ -49,7 +49,7 @@ export class Pending {
     waiter.older = waiter.newer = null;
     waiter.isPending = false;
     this.#commands -= waiter.count;
-    this.#bytes -= waiter.commands.length;
+    this.#bytes -= waiter.byteLength;
   }
 
   /** All of them now, oldest first. */

@@ -52,14 +52,14 @@ export function entriesOf(
   let commands = 0;
   let bytes = 0;
   for (const [i, write] of writes.entries()) {
-    if (i > from && (commands + write.count > commandsMax || bytes + write.commands.length > bytesMax)) {
+    if (i > from && (commands + write.count > commandsMax || bytes + write.byteLength > bytesMax)) {
       entries.push(entryOf(writes.slice(from, i), bytes));
       from = i;
       commands = 0;
       bytes = 0;
     }
     commands += write.count;
-    bytes += write.commands.length;
+    bytes += write.byteLength;
   }
   entries.push(entryOf(writes.slice(from), bytes));
   return entries;
@@ -68,9 +68,17 @@ export function entriesOf(
 function entryOf(waiters: readonly Waiter[], bytes: number): EntryPlan {
   const payload = allocatePayload(bytes);
   let at = 0;
-  for (const { commands } of waiters) {
-    payload.set(commands, at);
-    at += commands.length;
+  for (let i = 0; i < waiters.length;) {
+    const { batch } = must(waiters[i], "The loop ends before");
+    // What was packed one behind another is copied in one go.
+    let { to } = batch;
+    for (i++; i < waiters.length; i++) {
+      const next = waiters[i]?.batch;
+      if (next?.bytes !== batch.bytes || next.from !== to) break;
+      to = next.to;
+    }
+    payload.set(batch.bytes.subarray(batch.from, to), at);
+    at += to - batch.from;
   }
   return { waiters, payload };
 }

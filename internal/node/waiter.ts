@@ -9,8 +9,9 @@
  *
  * @module
  */
-import { assert } from "../base/assert.ts";
+import { assert, must } from "../base/assert.ts";
 import type { CommandOrder, ReadMode, ReplySlot } from "../clients/backend.ts";
+import type { CommandBatch } from "../codec/command_batch.ts";
 import { errorReply, type Reply } from "../codec/reply.ts";
 import type { LogIndex, Millis, Term } from "../raft/types.ts";
 
@@ -46,10 +47,7 @@ export type Stage =
 
 export class Waiter {
   readonly access: "read" | "write";
-  /** In the encoding of codec/command_batch.ts. */
-  readonly commands: Uint8Array;
-  /** How many there are. */
-  readonly count: number;
+  readonly batch: CommandBatch;
   readonly order: Order;
   readonly deadline: Millis;
   readonly #slot: ReplySlot;
@@ -76,8 +74,7 @@ export class Waiter {
 
   constructor(
     access: "read" | "write",
-    commands: Uint8Array,
-    count: number,
+    batch: CommandBatch,
     order: Order,
     slot: ReplySlot,
     deadline: Millis,
@@ -85,8 +82,7 @@ export class Waiter {
     isForwarded: boolean,
   ) {
     this.access = access;
-    this.commands = commands;
-    this.count = count;
+    this.batch = batch;
     this.order = order;
     this.#slot = slot;
     this.deadline = deadline;
@@ -103,11 +99,24 @@ export class Waiter {
     return this.access === "write" && (this.stage === "proposed" || this.stage === "forwarded");
   }
 
-  /** Tells the client, one reply for each command; a second answer is dropped, since a deadline may have come first. */
-  answer(replies: readonly Reply[]): void {
-    assert(replies.length === this.count, "Every command has its reply");
+  /** How many commands there are, and their bytes. */
+  get count(): number {
+    return this.batch.count;
+  }
+
+  get byteLength(): number {
+    return this.batch.to - this.batch.from;
+  }
+
+  /**
+   * Tells the client, one reply for each command, from a place in `replies` on; a second answer is dropped, since a deadline may have
+   * come first.
+   */
+  answer(replies: readonly Reply[], from = 0): void {
+    const end = from + this.count;
+    assert(end <= replies.length, "Every command has its reply");
     if (!this.#close()) return;
-    for (const reply of replies) this.#slot.answer(reply);
+    for (let i = from; i < end; i++) this.#slot.answer(must(replies[i], "There are as many replies"));
   }
 
   /** Tells the client the same for every command. */

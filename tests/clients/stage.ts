@@ -17,7 +17,7 @@ import type {
 import { ClientListener } from "../../internal/clients/client_listener.ts";
 import { type ClientLimits, defaultClientLimits } from "../../internal/clients/limits.ts";
 import { decodeCommand } from "../../internal/codec/command.ts";
-import { decodeCommandBatch } from "../../internal/codec/command_batch.ts";
+import { type CommandBatch, decodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type {
@@ -224,13 +224,13 @@ export class FakeBackend implements Backend {
   submit(
     order: CommandOrder,
     access: "read" | "write",
-    batch: Uint8Array,
-    count: number,
+    batch: CommandBatch,
     slot: ReplySlot,
     reads: ReadMode = order.reads,
   ): void {
+    const { bytes, from, to, count } = batch;
     // The batch must be as it was when the command is performed, however late.
-    const commands = decodeCommandBatch(batch);
+    const commands = decodeCommandBatch(bytes.subarray(from, to));
     if (typeof commands === "string" || commands.length !== count || count === 0) {
       throw new Error(`${count} commands were announced, there are ${commands}`);
     }

@@ -149,7 +149,9 @@ Deno.test("what is packed from places is what is encoded from arguments; batches
     }
     const expected = hexOf(encodeCommandBatch(commands));
     assertEquals(packer.length * 2, expected.length);
-    given.push({ batch: packer.take(), expected });
+    const { bytes, from, to, count } = packer.take();
+    assertEquals(count, commands.length);
+    given.push({ batch: bytes.subarray(from, to), expected });
     assertEquals([packer.count, packer.length], [0, 0]);
   }
   for (const { batch, expected } of given) assertEquals(hexOf(batch), expected);
@@ -161,6 +163,13 @@ Deno.test("commands are counted as they are found, or refused for the same reaso
     const commands = Array.from({ length: random.between(0, 5) }, () => randomBytes(random, 9));
     const batch = mutated(random, encodeCommandBatch(commands));
     const decoded = decodeCommandBatch(batch);
-    assertEquals(countCommands(batch), typeof decoded === "string" ? decoded : decoded.length);
+    const before = randomBytes(random, 9);
+    const elsewhere = join(before, batch, randomBytes(random, 9));
+    const counted = countCommands(elsewhere, before.length, before.length + batch.length);
+    assertEquals(counted, countCommands(batch, 0, batch.length));
+    assertEquals(
+      countCommands(batch, 0, batch.length),
+      typeof decoded === "string" ? decoded : decoded.length,
+    );
   }
 });

@@ -15,7 +15,7 @@ import { Pending } from "../../internal/node/pending.ts";
 import { entriesOf } from "../../internal/node/turn.ts";
 import { Order, Waiter } from "../../internal/node/waiter.ts";
 import { join } from "../codec/support.ts";
-import { command, NodeStage } from "./node_stage.ts";
+import { batchOf, command, NodeStage } from "./node_stage.ts";
 
 /** Submits commands together; gives the first words of their answers, as they come. */
 function askAll(
@@ -27,7 +27,7 @@ function askAll(
   const words: string[] = [];
   const batch = join(...keys.map((key) => command(kind, key, `of ${key}`)));
   const slot: ReplySlot = { answer: (reply) => words.push(wordOf(reply)) };
-  stage.node.submit(order, kind === "set" ? "write" : "read", batch, keys.length, slot);
+  stage.node.submit(order, kind === "set" ? "write" : "read", batchOf(batch, keys.length), slot);
   stage.pass(0);
   return words;
 }
@@ -63,7 +63,7 @@ Deno.test("a turn's batches share an entry, and each client gets the answers to 
     const words: string[] = [];
     given.push(words);
     const batch = join(...keys.map((key) => command("set", key, "v")));
-    stage.node.submit(stage.node.newOrder(), "write", batch, keys.length, {
+    stage.node.submit(stage.node.newOrder(), "write", batchOf(batch, keys.length), {
       answer: (reply) => words.push(wordOf(reply)),
     });
   }
@@ -153,24 +153,49 @@ Deno.test("the bound on what waits counts commands; a batch that does not fit is
   assertEquals(askAll(stage, "get", ["a", "b", "c", "d", "e"]), []);
 });
 
+/** Waiters whose commands lie side by side in one piece of memory, now and then with a gap. */
+function packedWaiters(random: SeededRandom): Waiter[] {
+  const bytes = new Uint8Array(3000).map(() => random.below(256));
+  const waiters: Waiter[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const from = at + (random.chance(1, 5) ? random.below(9) : 0);
+    at = Math.min(bytes.length, from + random.between(1, 200));
+    if (at > from) {
+      waiters.push(
+        new Waiter(
+          "write",
+          { bytes, from, to: at, count: 1 },
+          new Order(),
+          { answer: () => {} },
+          0,
+          { kind: "leader" },
+          false,
+        ),
+      );
+    }
+  }
+  return waiters;
+}
+
 function randomWaiters(random: SeededRandom): Waiter[] {
   return Array.from({ length: random.between(1, 30) }, () => {
-    const count = random.between(1, 20);
-    const commands = new Uint8Array(random.between(1, 3000)).fill(random.below(256));
+    const bytes = new Uint8Array(random.between(1, 3000)).fill(random.below(256));
+    const from = random.below(bytes.length);
+    const batch = { bytes, from, to: random.between(from, bytes.length), count: random.between(1, 20) };
     const slot = { answer: () => {} };
-    return new Waiter("write", commands, count, new Order(), slot, 0, { kind: "leader" }, false);
+    return new Waiter("write", batch, new Order(), slot, 0, { kind: "leader" }, false);
   });
 }
 
 Deno.test("writes are cut into as few entries as their bounds allow, in order, and no batch is cut", () => {
   const random = new SeededRandom("entries");
   for (let i = 0; i < 500; i++) {
-    const waiters = randomWaiters(random);
+    const waiters = random.chance(1, 2) ? randomWaiters(random) : packedWaiters(random);
     const [commandsMax, bytesMax] = [random.between(1, 100), random.between(1, 10_000)];
     const entries = entriesOf(waiters, commandsMax, bytesMax);
     assertEquals(entries.flatMap((entry) => entry.waiters), waiters);
     for (const [j, { waiters: together, payload }] of entries.entries()) {
-      const joined = together.flatMap(({ commands }) => [...commands]);
+      const joined = together.flatMap(({ batch: { bytes, from, to } }) => [...bytes.subarray(from, to)]);
       assertEquals([...payload], joined);
       const count = together.reduce((sum, one) => sum + one.count, 0);
       const bytes = joined.length;
@@ -178,7 +203,7 @@ Deno.test("writes are cut into as few entries as their bounds allow, in order, a
       const next = entries[j + 1]?.waiters[0];
       if (next === undefined) continue;
       assert(
-        count + next.count > commandsMax || bytes + next.commands.length > bytesMax,
+        count + next.count > commandsMax || bytes + next.byteLength > bytesMax,
         "the next one fits",
       );
     }
@@ -203,6 +228,6 @@ Deno.test("what waits is listed in its order and counted, whoever leaves when", 
     assertEquals(pending.list(), model);
     assertEquals(pending.oldest, model[0] ?? null);
     assertEquals(pending.commands, model.reduce((sum, { count }) => sum + count, 0));
-    assertEquals(pending.bytes, model.reduce((sum, { commands }) => sum + commands.length, 0));
+    assertEquals(pending.bytes, model.reduce((sum, { byteLength }) => sum + byteLength, 0));
   }
 });

@@ -11,7 +11,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { ForwardRequest } from "../../internal/codec/peer_message.ts";
 import { decodeReplies, encodeReplies, OK, type Reply } from "../../internal/codec/reply.ts";
-import { command, NodeStage } from "./node_stage.ts";
+import { batchOf, command, NodeStage } from "./node_stage.ts";
 
 function textOf(reply: Reply | undefined): string {
   if (reply === undefined) return "no answer";
@@ -212,7 +212,7 @@ Deno.test("commands that the other side did not take are sent again, in the orde
   const order = stage.node.newOrder();
   const replies: string[] = [];
   for (const key of ["a", "b"]) {
-    stage.node.submit(order, "write", command("set", key, "v"), 1, {
+    stage.node.submit(order, "write", batchOf(command("set", key, "v"), 1), {
       answer: (reply) => replies.push(`${key} ${word([reply])}`),
     });
   }
@@ -236,8 +236,8 @@ Deno.test("a read names the write of its own client that it must see", () => {
   stage.follow("n2", 1);
   const order = stage.node.newOrder();
   const slot = { answer: () => {} };
-  stage.node.submit(order, "write", command("set", "k", "v"), 1, slot);
-  stage.node.submit(order, "read", command("get", "k"), 1, slot);
+  stage.node.submit(order, "write", batchOf(command("set", "k", "v"), 1), slot);
+  stage.node.submit(order, "read", batchOf(command("get", "k"), 1), slot);
   stage.pass(0);
   const requests = stage.take("forwardRequest").flatMap((message) => message.requests);
   const [write, read] = requests;

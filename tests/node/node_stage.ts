@@ -5,7 +5,7 @@
  */
 import { SeededRandom } from "../../internal/base/random.ts";
 import { encodeCommand, Operation } from "../../internal/codec/command.ts";
-import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
+import { type CommandBatch, encodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import type { PeerMessage } from "../../internal/codec/peer_message.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
@@ -158,9 +158,14 @@ export class NodeStage {
   /** A client's command; its answers are gathered. */
   ask(kind: "set" | "get", key: string, value = ""): Reply[] {
     const answers: Reply[] = [];
-    this.node.submit(this.node.newOrder(), kind === "set" ? "write" : "read", command(kind, key, value), 1, {
-      answer: (reply) => answers.push(reply),
-    });
+    this.node.submit(
+      this.node.newOrder(),
+      kind === "set" ? "write" : "read",
+      batchOf(command(kind, key, value), 1),
+      {
+        answer: (reply) => answers.push(reply),
+      },
+    );
     this.pass(0);
     return answers;
   }
@@ -187,6 +192,11 @@ export class SnapshotHands implements SnapshotRoom {
   read(): void {}
   receive(): void {}
   received(): void {}
+}
+
+/** Bytes that hold so many commands and nothing else. */
+export function batchOf(bytes: Uint8Array, count: number): CommandBatch {
+  return { bytes, from: 0, to: bytes.length, count };
 }
 
 /** A batch of one command. */

@@ -135,13 +135,15 @@ export class History {
     let count = 0;
     const who = `${server}/${life}`;
     return {
-      apply: (command) => {
+      applyAt: (bytes, from, to) => {
         const place = count++;
+        const command = bytes.subarray(from, to);
         if (this.#state.applies(place, command, who)) this.#apply(place, command, who);
-        const reply = machine.apply(command);
+        const reply = machine.applyAt(bytes, from, to);
         this.#state.replied(place, textOf(reply), who);
         return reply;
       },
+      readAt: (bytes, from, to) => machine.readAt(bytes, from, to),
       read: (command) => machine.read(command),
       size: () => machine.size(),
       digest: () => machine.digest(),

@@ -13,7 +13,7 @@ import { expectsValue, type Token } from "./tokens.ts";
 const COMPILER_ORDER = /@ts-(?:ignore|expect-error|nocheck)\b/u;
 /** The name of the file that holds such notes is no such note. */
 const NOTE = /\b(?:TODO|FIXME)\b(?!\.md)/u;
-const MAY_PRINT = /^(?:cmd|tools|tests)\//u;
+const MAY_PRINT = /^(?:cmd|tools|tests|benches)\//u;
 
 /** Whether the tokens from `at` on are these words and signs. */
 function says(code: readonly Token[], at: number, text: string): boolean {

@@ -62,6 +62,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: ["@std/assert", "cborg", "ioredis"],
     host: true,
   },
+  "benches": { imports: ["internal/", "tests/"], host: true },
   "tools": { imports: ["internal/", "cmd/", "deps/", "tests/"], host: true },
 };
 
