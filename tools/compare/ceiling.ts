@@ -4,17 +4,25 @@
  * One leads because it was started so. A SET goes to the leader's file and to both followers as one record, a majority of three syncs
  * comes before the answer, a GET waits for one follower's word: the same bytes, the same checksums, the same waits as the real
  * thing, with no election, no term, no conflict, no recovery, no limit, no other command. The figures of the real thing are shown
- * as a share of these.
+ * as a share of these. What is the same in both is the same code: the line parser, the checksum, the frames, the table of keys.
  *
  *     bun tools/compare/ceiling.ts CLIENT_PORT PEER_PORT DATA_FILE [FOLLOWER_PORT,FOLLOWER_PORT]
  *
  * @module
  */
-import * as fs from "node:fs";
 import * as net from "node:net";
 import process from "node:process";
+import { encodeCommand, findArguments, Operation } from "../../internal/codec/command.ts";
+import {
+  type CommandBatch,
+  CommandPacker,
+  endOfCommand,
+  startOfCommand,
+} from "../../internal/codec/command_batch.ts";
 import { crc32c, loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { FRAME_HEADER_BYTES, FrameDecoder } from "../../internal/codec/frame.ts";
+import { defaultRequestLimits, RequestDecoder } from "../../internal/codec/resp_request.ts";
+import { KeyTable } from "../../internal/machine/key_table.ts";
 import { must } from "../../internal/base/assert.ts";
 import { CeilingDisk } from "./ceiling_disk.ts";
 
@@ -44,41 +52,6 @@ function seal(frame: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** Commands of clients, as RESP arrays of bulk strings, whole or in pieces. */
-class Requests {
-  #rest: Buffer | null = null;
-
-  take(chunk: Buffer, found: (name: number, key: string, value: Uint8Array) => void): void {
-    const bytes = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
-    let done = 0;
-    for (let at = 0; at < bytes.length; done = at) {
-      const words: Buffer[] = [];
-      const [count, first] = this.#number(bytes, at);
-      at = first;
-      while (at > 0 && words.length < count) {
-        const [length, begin] = this.#number(bytes, at);
-        at = begin > 0 && begin + length + 2 <= bytes.length ? begin + length + 2 : 0;
-        if (at > 0) words.push(bytes.subarray(begin, begin + length));
-      }
-      if (at === 0) break;
-      const [name, key] = words;
-      found(name?.[0] ?? 0, key?.toString("latin1") ?? "", words[2] ?? NIL);
-    }
-    this.#rest = done === bytes.length ? null : bytes.subarray(done);
-  }
-
-  /** The number behind the next byte, and where its line ends; 0 where it is not there yet. */
-  #number(bytes: Buffer, at: number): [number: number, end: number] {
-    let value = 0;
-    for (let i = at + 1; i < bytes.length; i++) {
-      const byte = bytes[i] ?? 0;
-      if (byte === 13) return i + 1 < bytes.length ? [value, i + 2] : [0, 0];
-      value = value * 10 + byte - 48;
-    }
-    return [0, 0];
-  }
-}
-
 /** Writes gathered for one socket. */
 class Outlet {
   readonly #socket: net.Socket;
@@ -100,26 +73,28 @@ class Outlet {
   }
 }
 
-interface Write {
+/** Commands of one client and one turn: where they stand in the memory of the turn, and how many there are. */
+interface Asked {
   readonly outlet: Outlet;
-  readonly key: string;
-  readonly value: Uint8Array;
+  count: number;
 }
 
 class Leader {
   readonly #disk: CeilingDisk;
   readonly #followers: { readonly socket: net.Socket; acknowledged: number }[] = [];
-  readonly #values = new Map<string, Uint8Array>();
-  #gathered: Write[] = [];
-  #reads: { readonly outlet: Outlet; readonly key: string }[] = [];
+  readonly #table = new KeyTable();
+  readonly #packer = new CommandPacker();
+  #writes: Asked[] = [];
+  #writeBytes: CommandBatch[] = [];
+  #reads: { readonly outlet: Outlet; readonly batch: CommandBatch }[] = [];
   #turnEnds = false;
   #number = 0;
   #durable = 0;
   #committed = 0;
-  readonly #appended = new Map<number, Write[]>();
+  readonly #appended = new Map<number, { readonly writes: readonly Asked[]; readonly payload: Uint8Array }>();
   #round = 0;
   #answered = 0;
-  #reading: { readonly outlet: Outlet; readonly key: string }[] = [];
+  #reading: { readonly outlet: Outlet; readonly batch: CommandBatch }[] = [];
 
   constructor(disk: CeilingDisk, followers: readonly number[]) {
     this.#disk = disk;
@@ -140,13 +115,10 @@ class Leader {
   accept(socket: net.Socket): void {
     socket.setNoDelay(true);
     const outlet = new Outlet(socket);
-    const requests = new Requests();
-    socket.on("data", (chunk: Buffer) => {
-      requests.take(chunk, (name, key, value) => {
-        if (name === 83) this.#gathered.push({ outlet, key, value });
-        else if (name === 71) this.#reads.push({ outlet, key });
-        else if (outlet.push(OK)) outlet.flush();
-      });
+    const decoder = new RequestDecoder(defaultRequestLimits);
+    socket.on("data", (chunk: Uint8Array) => {
+      decoder.push(chunk);
+      this.#take(decoder, outlet);
       if (this.#turnEnds) return;
       this.#turnEnds = true;
       setImmediate(() => this.#endTurn());
@@ -154,30 +126,60 @@ class Leader {
     socket.on("error", () => {});
   }
 
+  #take(decoder: RequestDecoder, outlet: Outlet): void {
+    let isWrite = true;
+    const submit = () => {
+      if (this.#packer.count === 0) return;
+      const batch = this.#packer.take();
+      if (isWrite) {
+        this.#writes.push({ outlet, count: batch.count });
+        this.#writeBytes.push(batch);
+      } else this.#reads.push({ outlet, batch });
+    };
+    while (true) {
+      let words = decoder.scan();
+      if (words === 0) {
+        const left = decoder.next();
+        if (!Array.isArray(left)) break;
+        const command = encodeCommand(left.length === 3 ? Operation.set : Operation.get, left.slice(1));
+        if (isWrite !== (left.length === 3)) submit();
+        isWrite = left.length === 3;
+        this.#packer.addEncoded(command);
+        words = left.length;
+        continue;
+      }
+      if (words === 1) {
+        if (outlet.push(OK)) outlet.flush();
+        continue;
+      }
+      if (isWrite !== (words === 3)) submit();
+      isWrite = words === 3;
+      this.#packer.add(isWrite ? Operation.set : Operation.get, decoder, 1, words, 0);
+    }
+    submit();
+  }
+
   #endTurn(): void {
     this.#turnEnds = false;
     if (this.#reads.length > 0 && this.#reading.length === 0) this.#startRound();
-    const writes = this.#gathered;
+    const writes = this.#writes;
     if (writes.length === 0) return;
-    this.#gathered = [];
+    const batches = this.#writeBytes;
+    this.#writes = [];
+    this.#writeBytes = [];
     const number = ++this.#number;
     let bytes = RECORD_HEADER_BYTES;
-    for (const { key, value } of writes) bytes += 8 + key.length + value.length;
+    for (const { from, to } of batches) bytes += to - from;
     const frame = frameOf(APPEND, number, bytes);
     const record = frame.subarray(FRAME_HEADER_BYTES + MESSAGE_BYTES);
-    const text = Buffer.from(record.buffer, record.byteOffset);
-    const view = new DataView(record.buffer, record.byteOffset);
     let at = RECORD_HEADER_BYTES;
-    for (const { key, value } of writes) {
-      view.setUint32(at, key.length);
-      view.setUint32(at + 4, value.length);
-      text.write(key, at + 8, "latin1");
-      record.set(value, at + 8 + key.length);
-      at += 8 + key.length + value.length;
+    for (const batch of batches) {
+      record.set(batch.bytes.subarray(batch.from, batch.to), at);
+      at += batch.to - batch.from;
     }
-    view.setUint32(4, crc32c(record));
+    new DataView(record.buffer, record.byteOffset).setUint32(4, crc32c(record));
     seal(frame);
-    this.#appended.set(number, writes);
+    this.#appended.set(number, { writes, payload: record.subarray(RECORD_HEADER_BYTES) });
     for (const { socket } of this.#followers) socket.write(frame);
     this.#disk.append(record, () => {
       this.#durable = number;
@@ -191,9 +193,10 @@ class Leader {
     const outlets: Outlet[] = [];
     while (this.#committed < reached) {
       const number = ++this.#committed;
-      for (const { outlet, key, value } of must(this.#appended.get(number), "What commits was appended")) {
-        this.#values.set(key, value.slice());
-        if (outlet.push(OK)) outlets.push(outlet);
+      const { writes, payload } = must(this.#appended.get(number), "What commits was appended");
+      applyAll(this.#table, payload);
+      for (const { outlet, count } of writes) {
+        for (let i = 0; i < count; i++) if (outlet.push(OK)) outlets.push(outlet);
       }
       this.#appended.delete(number);
     }
@@ -212,11 +215,15 @@ class Leader {
     if (number <= this.#answered) return;
     this.#answered = number;
     const outlets: Outlet[] = [];
-    for (const { outlet, key } of this.#reading) {
-      const value = this.#values.get(key);
-      const head = value === undefined ? NIL : Buffer.from(`$${value.length}\r\n`);
-      if (outlet.push(head)) outlets.push(outlet);
-      if (value !== undefined) {
+    for (const { outlet, batch } of this.#reading) {
+      for (let at = batch.from; at < batch.to;) {
+        const start = startOfCommand(at);
+        at = endOfCommand(batch.bytes, at);
+        findArguments(batch.bytes, start, at, bounds);
+        const value = this.#table.get(batch.bytes, bounds[0] ?? 0, bounds[1] ?? 0);
+        const head = value === undefined ? NIL : Buffer.from(`$${value.length}\r\n`);
+        if (outlet.push(head)) outlets.push(outlet);
+        if (value === undefined) continue;
         outlet.push(value);
         outlet.push(OK.subarray(3));
       }
@@ -241,11 +248,22 @@ function listen(socket: net.Socket, heard: (kind: number, number: number, rest: 
   });
 }
 
+const bounds: number[] = [];
+
+function applyAll(table: KeyTable, payload: Uint8Array): void {
+  for (let at = 0; at < payload.length;) {
+    const start = startOfCommand(at);
+    at = endOfCommand(payload, at);
+    findArguments(payload, start, at, bounds);
+    const [keyFrom = 0, keyTo = 0, valueFrom = 0, valueTo = 0] = bounds;
+    table.set(payload, keyFrom, keyTo, payload, valueFrom, valueTo);
+  }
+}
+
 /** Syncs what arrives, and says so; keeps the values, as a real follower does. */
 function follow(socket: net.Socket, disk: CeilingDisk): void {
-  const values = new Map<string, Uint8Array>();
+  const table = new KeyTable();
   socket.setNoDelay(true);
-  let stable = 0;
   listen(socket, (kind, number, rest) => {
     if (kind === ROUND) {
       socket.write(seal(frameOf(ROUND, number, 0)));
@@ -253,15 +271,8 @@ function follow(socket: net.Socket, disk: CeilingDisk): void {
     }
     crc32c(rest.subarray(RECORD_HEADER_BYTES));
     disk.append(rest, (isLast) => {
-      stable = number;
-      const view = new DataView(rest.buffer, rest.byteOffset);
-      for (let at = RECORD_HEADER_BYTES; at < rest.length;) {
-        const begin = at + 8 + view.getUint32(at);
-        const key = Buffer.from(rest.buffer, rest.byteOffset + at + 8, begin - at - 8).toString("latin1");
-        at = begin + view.getUint32(at + 4);
-        values.set(key, rest.slice(begin, at));
-      }
-      if (isLast) socket.write(seal(frameOf(ACKNOWLEDGE, stable, 0)));
+      applyAll(table, rest.subarray(RECORD_HEADER_BYTES));
+      if (isLast) socket.write(seal(frameOf(ACKNOWLEDGE, number, 0)));
     });
   });
 }
@@ -272,7 +283,7 @@ if (clientPort === undefined || peerPort === undefined || file === undefined) {
   process.exit(64);
 }
 await loadCrc32c();
-const disk = new CeilingDisk(fs.openSync(file, "w+", 0o600));
+const disk = new CeilingDisk(file);
 if (followers === undefined) {
   net.createServer((socket) => follow(socket, disk)).listen(Number(peerPort), "127.0.0.1");
 } else {

@@ -14,11 +14,19 @@ export class CeilingDisk {
   #offset = 0;
   #busy = false;
 
+  /** Whether a write is synced when it returns. */
+  readonly #syncs: boolean;
+
   /** Fills the file with zeros first, so that a sync moves no metadata. */
-  constructor(descriptor: number) {
-    this.#descriptor = descriptor;
+  constructor(path: string) {
+    const descriptor = fs.openSync(path, "w+", 0o600);
     fs.writeSync(descriptor, new Uint8Array(FILE_BYTES), 0, FILE_BYTES, 0);
     fs.fsyncSync(descriptor);
+    // On Deno a synced write would stall the loop.
+    this.#syncs = !("Deno" in globalThis) && typeof fs.constants.O_DSYNC === "number";
+    this.#descriptor = this.#syncs
+      ? fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_DSYNC)
+      : descriptor;
   }
 
   /** Calls back when the bytes are synced, in order; `isLast` for the last one that shared the sync. */
@@ -40,12 +48,14 @@ export class CeilingDisk {
     fs.write(this.#descriptor, bytes, 0, bytes.length, this.#offset, (error) => {
       failed(error);
       this.#offset += bytes.length;
-      fs.fdatasync(this.#descriptor, (error) => {
+      const synced = (error: Error | null) => {
         failed(error);
         batch.forEach(({ done }, i) => done(i === batch.length - 1));
         if (this.#waiting.length > 0) this.#sync();
         else this.#busy = false;
-      });
+      };
+      if (this.#syncs) synced(null);
+      else fs.fdatasync(this.#descriptor, synced);
     });
   }
 }
