@@ -204,6 +204,7 @@ const SPECS: readonly CommandSpec[] = [
   special("stale", -3, "read", NO_KEYS, (args, context) => staleCommand(args, context, planOf)),
   special("hello", -1, "local", NO_KEYS, helloCommand),
   special("reset", 1, "local", NO_KEYS, (_, context) => {
+    context.setReads({ kind: "leader" });
     context.resp3 = false;
     context.name = "";
     return answer({ type: "simple", text: "RESET" });

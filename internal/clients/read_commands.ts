@@ -53,7 +53,7 @@ export function staleCommand(
   if (bound === null) return NO_TIME;
   const plan = planOf(words, context);
   if (plan.kind === "answer" && plan.reply.type === "error") return plan;
-  if (plan.kind !== "submit" || plan.access !== "read") {
+  if (plan.kind !== "submit" || plan.access !== "read" || plan.reads !== undefined) {
     return answer(errorReply("ERR STALE is for commands that read keys"));
   }
   const { translate } = plan;
