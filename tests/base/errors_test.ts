@@ -75,7 +75,6 @@ Deno.test("damaged data says where, what is safe and what to do, and has code 65
 
 Deno.test("the exit codes are those that scripts rely on", () => {
   assertEquals({ ...ExitCode }, {
-    verdictUnknown: 2,
     usage: 64,
     verdictUnknown: 2,
     damagedData: 65,
