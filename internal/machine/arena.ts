@@ -198,8 +198,9 @@ export class Arena extends ArenaView {
     return true;
   }
 
-  /** The value in bytes that nobody changes any more. */
+  /** The value in bytes that nobody changes any more; a pair of which memory lost a bit is not handed out. */
   readValue(position: number): Uint8Array {
+    assert(this.checksumNow(position) === this.checksumAt(position), "Memory keeps what was put there");
     const value = this.valueAt(position);
     return this.#isAlone(position) ? value : value.slice();
   }

@@ -2,7 +2,8 @@
  * The keys with their values: an index of hashes over an arena of bytes.
  *
  * Keeps true:
- *  1. The value that `get` hands out stays as it is: one that may be overwritten is copied. What is walked over is seen, not owned.
+ *  1. The value that `get` hands out is the one that was put there, else the process stops; it stays as it is: one that may be overwritten
+ *     is copied. What is walked over is seen, not owned.
  *  2. While somebody looks at a picture, no pair is overwritten or moved, so the picture stays as it was taken.
  *  3. The digest is the sum over what is there (digest.ts): each pair carries its checksum, so that to remove it needs no look at its bytes.
  *  4. The order in which keys are walked over depends on the keys alone (key_hash.ts).

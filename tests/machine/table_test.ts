@@ -7,7 +7,8 @@
  * Learnt: a value that is overwritten in its place must have its old padding cleared, else two tables with the same contents have different
  * checksums.
  */
-import { assert, assertEquals, assertLess, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertLess, assertNotEquals, assertThrows } from "@std/assert";
+import { AssertionError, must } from "../../internal/base/assert.ts";
 import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { Arena } from "../../internal/machine/arena.ts";
@@ -299,5 +300,26 @@ Deno.test("keys of the same hash stay apart, and stand in the order of their byt
   for (const pair of pairs) {
     const [first = "", second = ""] = pair.toSorted();
     assertEquals(orders[0]?.indexOf(second), (orders[0]?.indexOf(first) ?? -2) + 1);
+  }
+});
+
+Deno.test("a value of which memory lost a bit is never handed out", () => {
+  const random = new SeededRandom("rot in memory");
+  for (const length of [1, 7, 256, 100_000]) {
+    const table = new KeyTable();
+    const key = bytesOfLatin1("key");
+    const value = new Uint8Array(length).fill(7);
+    table.set(key, 0, key.length, value, 0, length);
+    const { pairs, tables } = table.show();
+    const position = must(tables.flatMap((one) => positionsInOrder(one, pairs))[0], "One pair was put there");
+    for (let i = 0; i < 50; i++) {
+      const seen = pairs.valueAt(position);
+      const at = random.below(length);
+      const bit = 1 << random.below(8);
+      seen[at] = (seen[at] ?? 0) ^ bit;
+      assertThrows(() => table.get(key, 0, key.length), AssertionError, "Memory keeps what was put there");
+      seen[at] = (seen[at] ?? 0) ^ bit;
+      assertEquals(table.get(key, 0, key.length), value);
+    }
   }
 });

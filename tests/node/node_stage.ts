@@ -34,6 +34,7 @@ export class NodeStage {
   readonly sent: Sent[] = [];
   readonly writes: WriteEffect[] = [];
   readonly node: Node;
+  readonly machine = new KeyValueMachine();
   /** Whether messages find a connection. */
   connected = true;
   fatal: Error | null = null;
@@ -79,7 +80,7 @@ export class NodeStage {
         clientAddressOf: () => null,
         stop: () => {},
       },
-      machine: new KeyValueMachine(),
+      machine: this.machine,
     });
     this.node.start({ onFatal: (refusal) => this.fatal = refusal });
   }

@@ -1,0 +1,115 @@
+/**
+ * Kind: unit (one node, its disk and its peers played by hand).
+ *
+ * Invariant: a server whose state is not that of a majority stops with 70 and a line that says so, whichever role it has, once the
+ * digests of an index were agreed upon; a majority is not stopped by one that differs, nor by one that says nothing.
+ *
+ * Learnt: the state is corrupted behind the log's back here, as a flipped bit that a command was misread by would: the checksum of the pair is sound, so
+ * only a comparison can tell.
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { encodeCommand, Operation } from "../../internal/codec/command.ts";
+import { bytesOfLatin1 } from "../../internal/base/latin1.ts";
+import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
+import { Refusal } from "../../internal/base/errors.ts";
+import type { Entry } from "../../internal/raft/types.ts";
+import { NodeStage } from "./node_stage.ts";
+
+const EVERY = 4;
+
+/** A leader that applied entries up to a digest; gives that digest and its index. */
+function leaderWithDigest(corrupt: (stage: NodeStage) => void) {
+  const stage = new NodeStage({ divergenceEntries: EVERY });
+  stage.lead();
+  stage.acknowledge();
+  corrupt(stage);
+  for (let at = stage.node.status().lastIndex; at < EVERY; at++) {
+    stage.ask("set", "key", "value");
+    stage.sync();
+    stage.acknowledge();
+  }
+  return stage;
+}
+
+/** What the state of a server is that applied the same and is sound. */
+function digestOfOthers(): number {
+  return leaderWithDigest(() => {}).machine.digest();
+}
+
+function set(key: string, value: string): Uint8Array {
+  return encodeCommand(Operation.set, [key, value, ""].map(bytesOfLatin1));
+}
+
+function flip({ machine }: NodeStage): void {
+  machine.apply(set("other", "value that nobody wrote"));
+}
+
+function settle(stage: NodeStage): void {
+  stage.sync();
+  stage.acknowledge();
+}
+
+Deno.test("a leader whose memory changed stops once two followers agree on another state", () => {
+  const stage = leaderWithDigest(flip);
+  const digest = digestOfOthers();
+  for (const from of ["n2", "n3"]) {
+    assertEquals(stage.fatal, null);
+    stage.hears(from, { kind: "digestReport", index: EVERY, digest });
+  }
+  settle(stage);
+  assertMatch(stage.fatal?.message ?? "", /not what it must be: behind index 4 /);
+  assertEquals(stage.fatal instanceof Refusal && stage.fatal.exitCode, 70);
+});
+
+Deno.test("one follower that differs stops nobody else", () => {
+  const stage = leaderWithDigest(() => {});
+  const digest = digestOfOthers();
+  stage.hears("n2", { kind: "digestReport", index: EVERY, digest: digest + 1 });
+  settle(stage);
+  const { lastIndex } = stage.node.status();
+  stage.hears("n3", { kind: "digestReport", index: EVERY, digest });
+  settle(stage);
+  assertEquals(stage.node.status().lastIndex, lastIndex + 1);
+  assertEquals(stage.fatal, null);
+});
+
+for (const [name, isSound] of [["sound", true], ["corrupted", false]] as const) {
+  Deno.test(`a follower that is ${name} learns from the log what a majority has`, () => {
+    const stage = new NodeStage({ divergenceEntries: EVERY });
+    stage.follow("n2", 1);
+    if (!isSound) flip(stage);
+    const entry = (index: number, bytes: Uint8Array): Entry => ({
+      index,
+      term: 1,
+      kind: "command",
+      configuration: null,
+      payload: encodeCommandBatch([bytes]),
+      record: null,
+    });
+    const append = (from: number, entries: readonly Entry[], leaderCommit: number) => {
+      stage.hears("n2", {
+        kind: "appendEntriesRequest",
+        term: 1,
+        prevLogIndex: from,
+        prevLogTerm: from === 0 ? 0 : 1,
+        entries,
+        leaderCommit,
+        health: { diskMs: 0, loopMs: 0 },
+        round: 0,
+      });
+      stage.sync();
+    };
+    const { lastIndex } = stage.node.status();
+    const entries: Entry[] = [];
+    for (let index = lastIndex + 1; index <= EVERY; index++) {
+      entries.push(entry(index, set("key", "value")));
+    }
+    append(lastIndex, entries, EVERY);
+    const [told] = stage.take("digestReport");
+    assertEquals(told?.index, EVERY);
+    const agreed = isSound ? told?.digest ?? 0 : digestOfOthers();
+    const args = [EVERY, agreed].map((number) => bytesOfLatin1(String(number)));
+    append(EVERY, [entry(EVERY + 1, encodeCommand(Operation.check, args))], EVERY + 1);
+    assertEquals(stage.fatal === null, isSound, String(stage.fatal));
+  });
+}
