@@ -4,6 +4,7 @@
  * @module
  */
 import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import { isServerId } from "../internal/codec/admin_command.ts";
 import type { Redirection } from "../internal/host/redirected_network.ts";
 import { defaultClientLimits } from "../internal/clients/limits.ts";
 import { defaultLimits } from "../internal/node/limits.ts";
@@ -291,10 +292,6 @@ function redirectionsOf(flags: Flags): readonly Redirection[] {
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) throw contradiction(`--dial names ${twice} twice`);
   return redirections;
-}
-
-function isServerId(text: string): boolean {
-  return /^[A-Za-z0-9._-]{1,64}$/.test(text);
 }
 
 function contradiction(reason: string): Refusal {

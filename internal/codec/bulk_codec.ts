@@ -20,7 +20,7 @@ import { encodeFrame } from "./frame.ts";
 
 const REASON_MAX = 256;
 /** The longest piece that may be asked for. */
-export const PIECE_BYTES_MAX = 4 * 1024 * 1024;
+const PIECE_BYTES_MAX = 4 * 1024 * 1024;
 
 export function encodeBulkFrame(message: BulkMessage): Uint8Array {
   return encodeFrame(encodeCbor(valueOf(message)));

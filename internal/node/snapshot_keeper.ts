@@ -283,50 +283,50 @@ export class SnapshotKeeper {
   }
 
   /** Asks the next source: one that does not lead, if there is one. */
-  #askSomebody(fetch: Fetch): void {
+  #askSomebody(receipt: Fetch): void {
     const { raft, peers, trace, limits } = this.#options;
     const others = raft.view().configuration.members.map(({ id }) => id)
-      .filter((id) => peers.isConnected(id) && !fetch.tried.has(id));
-    const source = others.find((id) => id !== fetch.leaderId) ?? others[0] ?? fetch.leaderId;
-    if (fetch.tried.has(source)) {
+      .filter((id) => peers.isConnected(id) && !receipt.tried.has(id));
+    const source = others.find((id) => id !== receipt.leaderId) ?? others[0] ?? receipt.leaderId;
+    if (receipt.tried.has(source)) {
       // Everybody was asked. The leader will say again that we need one.
-      trace.event("warn", "nobody gave a snapshot", { index: fetch.index });
+      trace.event("warn", "nobody gave a snapshot", { index: receipt.index });
       return this.#endFetch();
     }
-    fetch.tried.add(source);
-    fetch.source = source;
-    fetch.progressAt = this.#options.clock.now();
+    receipt.tried.add(source);
+    receipt.source = source;
+    receipt.progressAt = this.#options.clock.now();
     const mine = (run: () => void) => {
-      if (this.#fetch === fetch && fetch.source === source) run();
+      if (this.#fetch === receipt && receipt.source === source) run();
     };
     const line = peers.openBulk(source, {
-      onOpen: () => mine(() => line?.send({ kind: "snapshotQuestion", index: fetch.index })),
-      onMessage: (message) => mine(() => this.#heard(fetch, message)),
-      onClosed: (reason) => mine(() => this.#failed(fetch, reason)),
+      onOpen: () => mine(() => line?.send({ kind: "snapshotQuestion", index: receipt.index })),
+      onMessage: (message) => mine(() => this.#heard(receipt, message)),
+      onClosed: (reason) => mine(() => this.#failed(receipt, reason)),
     });
-    if (line === null) return this.#failed(fetch, "it is no member");
-    fetch.line = line;
-    this.#watchProgress(fetch, limits.snapshotProgressMs);
+    if (line === null) return this.#failed(receipt, "it is no member");
+    receipt.line = line;
+    this.#watchProgress(receipt, limits.snapshotProgressMs);
   }
 
-  #watchProgress(fetch: Fetch, afterMs: Millis): void {
+  #watchProgress(receipt: Fetch, afterMs: Millis): void {
     const { clock, limits } = this.#options;
     this.#watch?.cancel();
     this.#watch = clock.wakeAt(clock.now() + afterMs, () => {
-      if (this.#fetch !== fetch) return;
-      const idleMs = clock.now() - fetch.progressAt;
+      if (this.#fetch !== receipt) return;
+      const idleMs = clock.now() - receipt.progressAt;
       if (idleMs >= limits.snapshotProgressMs) {
-        this.#failed(fetch, `no progress for ${Math.round(idleMs)} ms`);
-      } else this.#watchProgress(fetch, limits.snapshotProgressMs - idleMs);
+        this.#failed(receipt, `no progress for ${Math.round(idleMs)} ms`);
+      } else this.#watchProgress(receipt, limits.snapshotProgressMs - idleMs);
     });
   }
 
-  #failed(fetch: Fetch, reason: string): void {
-    this.#options.trace.event("info", "a source of a snapshot failed", { source: fetch.source, reason });
-    fetch.line?.close();
-    fetch.line = null;
-    fetch.pieces.length = 0;
-    this.#askSomebody(fetch);
+  #failed(receipt: Fetch, reason: string): void {
+    this.#options.trace.event("info", "a source of a snapshot failed", { source: receipt.source, reason });
+    receipt.line?.close();
+    receipt.line = null;
+    receipt.pieces.length = 0;
+    this.#askSomebody(receipt);
   }
 
   #endFetch(): void {
@@ -336,52 +336,54 @@ export class SnapshotKeeper {
     this.#watch = null;
   }
 
-  #heard(fetch: Fetch, message: BulkMessage): void {
+  #heard(receipt: Fetch, message: BulkMessage): void {
     switch (message.kind) {
       case "snapshotRefusal":
-        return this.#failed(fetch, message.reason);
+        return this.#failed(receipt, message.reason);
       case "snapshotOffer": {
         const { name } = message;
-        if (name.index < fetch.index) {
-          return this.#failed(fetch, `it offers a snapshot of ${name.index} only`);
+        if (name.index < receipt.index) {
+          return this.#failed(receipt, `it offers a snapshot of ${name.index} only`);
         }
-        fetch.name = name;
-        fetch.progressAt = this.#options.clock.now();
+        receipt.name = name;
+        receipt.progressAt = this.#options.clock.now();
         return this.#options.room.receive(name, (offset) => {
-          if (this.#fetch !== fetch || fetch.name !== name) return;
+          if (this.#fetch !== receipt || receipt.name !== name) return;
           if (offset instanceof Error) return this.#broken(offset);
-          fetch.here = offset;
-          fetch.asked = offset;
-          this.#ask(fetch);
+          receipt.here = offset;
+          receipt.asked = offset;
+          this.#ask(receipt);
         });
       }
       case "snapshotPiece":
-        if (fetch.name === null || message.name.checksum !== fetch.name.checksum) return;
-        fetch.pieces.push(message.bytes);
-        return this.#write(fetch, fetch.name);
+        if (receipt.name === null || message.name.checksum !== receipt.name.checksum) return;
+        receipt.pieces.push(message.bytes);
+        return this.#write(receipt, receipt.name);
       default:
-        return this.#failed(fetch, `${message.kind} came as an answer`);
+        return this.#failed(receipt, `${message.kind} came as an answer`);
     }
   }
 
   /** Asks for the next pieces, as many as may be under way. */
-  #ask(fetch: Fetch): void {
+  #ask(receipt: Fetch): void {
     const { snapshotPieceBytes, snapshotPiecesMax } = this.#options.limits;
-    const { name, line } = fetch;
+    const { name, line } = receipt;
     if (name === null || line === null) return;
-    while (fetch.asked < name.bytes && fetch.asked - fetch.here < snapshotPieceBytes * snapshotPiecesMax) {
-      const length = Math.min(snapshotPieceBytes, name.bytes - fetch.asked);
-      line.send({ kind: "snapshotPieceQuestion", name, offset: fetch.asked, length });
-      fetch.asked += length;
+    while (
+      receipt.asked < name.bytes && receipt.asked - receipt.here < snapshotPieceBytes * snapshotPiecesMax
+    ) {
+      const length = Math.min(snapshotPieceBytes, name.bytes - receipt.asked);
+      line.send({ kind: "snapshotPieceQuestion", name, offset: receipt.asked, length });
+      receipt.asked += length;
     }
   }
 
   /** Puts the next piece that arrived on the disk. */
-  #write(fetch: Fetch, name: SnapshotName): void {
-    const piece = fetch.pieces[0];
-    if (fetch.isWriting || piece === undefined) return;
-    fetch.isWriting = true;
-    fetch.pieces.shift();
+  #write(receipt: Fetch, name: SnapshotName): void {
+    const piece = receipt.pieces[0];
+    if (receipt.isWriting || piece === undefined) return;
+    receipt.isWriting = true;
+    receipt.pieces.shift();
     let restoration: Restoration | null = null;
     let digest = 0;
     const begin = (meta: { readonly digest: number }) => {
@@ -391,15 +393,15 @@ export class SnapshotKeeper {
       // It is finished, and becomes the state, when the core says so.
       return { take: (chunk: Uint8Array) => begun.take(chunk), finish: () => null };
     };
-    this.#options.room.received(name, fetch.here, piece, begin, (result) => {
-      fetch.isWriting = false;
-      if (this.#fetch !== fetch || fetch.name !== name) return;
-      if (result instanceof Error) return this.#failed(fetch, describeError(result));
-      fetch.here += piece.length;
-      fetch.progressAt = this.#options.clock.now();
+    this.#options.room.received(name, receipt.here, piece, begin, (result) => {
+      receipt.isWriting = false;
+      if (this.#fetch !== receipt || receipt.name !== name) return;
+      if (result instanceof Error) return this.#failed(receipt, describeError(result));
+      receipt.here += piece.length;
+      receipt.progressAt = this.#options.clock.now();
       if (result === null) {
-        this.#ask(fetch);
-        return this.#write(fetch, name);
+        this.#ask(receipt);
+        return this.#write(receipt, name);
       }
       this.#endFetch();
       this.#restored = { restoration: must(restoration, "A whole snapshot was handed on"), digest };
