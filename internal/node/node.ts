@@ -58,7 +58,7 @@ import { Questions } from "./questions.ts";
 import { Roster } from "./roster.ts";
 import { SnapshotKeeper } from "./snapshot_keeper.ts";
 import { statusOf } from "./status.ts";
-import { entriesOf, groupsOf } from "./turn.ts";
+import { entriesOf, groupsOf, inOrder } from "./turn.ts";
 import { Order, Waiter } from "./waiter.ts";
 
 /** Tells the lives of a server apart: 52 random bits. */
@@ -436,7 +436,7 @@ export class Node implements Backend {
     this.#parked = [];
     this.#gathered = [];
     if (waiters.length === 0) return;
-    const ready = this.#readyOf(waiters);
+    const ready = this.#readyOf(inOrder(waiters));
     if (ready.length === 0) return;
     if (this.#role === "leader") this.#askCore(ready);
     else if (this.#leaderId === null) this.#park(ready);
@@ -457,7 +457,11 @@ export class Node implements Backend {
     const held: Waiter[] = [];
     const blocked = new Set<Order>();
     for (const waiter of waiters) {
-      const { order, reads, access } = waiter;
+      const { order, reads, access, sequence } = waiter;
+      if (sequence < order.answered) {
+        this.#fail(waiter, "a later command of the same client was answered first");
+        continue;
+      }
       if (waiter.isForwarded && this.#role !== "leader") {
         this.#fail(waiter, "leadership was lost");
         continue;

@@ -11,11 +11,32 @@
  */
 import { must } from "../base/assert.ts";
 import { allocatePayload } from "../codec/record.ts";
-import type { Waiter } from "./waiter.ts";
+import type { Order, Waiter } from "./waiter.ts";
 
 export interface Group {
   readonly reads: Waiter[];
   readonly writes: Waiter[];
+}
+
+/**
+ * The same commands, those of each client in the order in which it asked. Commands that come back from a leader come in any: it refuses
+ * a read at once, and a write when something else stands in its place.
+ */
+export function inOrder(waiters: readonly Waiter[]): readonly Waiter[] {
+  const newest = new Map<Order, number>();
+  let isInOrder = true;
+  for (const { order, sequence } of waiters) {
+    if (sequence < (newest.get(order) ?? 0)) isInOrder = false;
+    newest.set(order, sequence);
+  }
+  if (isInOrder) return waiters;
+  const sorted = new Map<Order, Waiter[]>();
+  for (const waiter of [...waiters].sort((a, b) => b.sequence - a.sequence)) {
+    const own = sorted.get(waiter.order);
+    if (own === undefined) sorted.set(waiter.order, [waiter]);
+    else own.push(waiter);
+  }
+  return waiters.map(({ order }) => must(sorted.get(order)?.pop(), "Each client has as many places"));
 }
 
 /** Splits a turn's commands, in the order in which they arrived. */

@@ -100,7 +100,9 @@ async function openOwned(options: DataDirectoryOptions, lock: DirectoryLock): Pr
     (await fileSystem.readDirectory(directory)).includes(SNAPSHOTS),
   );
   const firstDamage = damaged[0];
-  if (log.base.index > (restored?.index ?? 0)) {
+  const isCovered = log.base.index < (restored?.index ?? 0) ||
+    (log.base.index === (restored?.index ?? 0) && log.base.term !== null);
+  if (!isCovered) {
     const [file, offset, why] = firstDamage === undefined
       ? [`${directory}/${SNAPSHOTS}`, 0, ""]
       : [firstDamage.file, firstDamage.offset, `${firstDamage.message}; `];

@@ -7,14 +7,20 @@
  * @module
  */
 import type { decodeRecord } from "../codec/record.ts";
-import type { Entry, HardState, LogIndex, LogPosition } from "../raft/types.ts";
+import type { Entry, HardState, LogIndex, LogPosition, Term } from "../raft/types.ts";
 import type { LogState } from "./segment.ts";
 
 type LogRecord = Exclude<ReturnType<typeof decodeRecord>, string>["record"];
 
+/** The place before the first entry; `null` where nobody knows its term, since what stood there is gone with its segment. */
+export interface Base {
+  readonly index: LogIndex;
+  readonly term: Term | null;
+}
+
 export class Fold {
   /** The place before the first entry: what is before it is gone from the log. */
-  base: LogPosition;
+  base: Base;
   readonly entries: Entry[] = [];
   #hardState: HardState;
   #commitIndex: LogIndex;
@@ -45,7 +51,8 @@ export class Fold {
   /** Where the entries end. */
   get last(): LogPosition {
     const last = this.entries.at(-1);
-    return last === undefined ? this.base : { index: last.index, term: last.term };
+    const { index, term } = last ?? this.base;
+    return { index, term: term ?? 0 };
   }
 
   /** A segment begins: what it appends is counted anew. */
@@ -93,11 +100,15 @@ export class Fold {
   #truncate(from: LogIndex): string | null {
     const { index } = this.last;
     if (from > index) return `the log is cut at ${from}, its last entry is ${index}`;
-    if (from <= this.base.index) return `the log is cut at ${from}, it begins behind ${this.base.index}`;
     if (from <= this.#commitIndex) {
       return `the log is cut at ${from}, index ${this.#commitIndex} is committed`;
     }
-    this.entries.length = from - this.base.index - 1;
+    if (from > this.base.index) this.entries.length = from - this.base.index - 1;
+    else {
+      // Entries that were replaced stood in segments that are gone: the first one left was begun behind them.
+      this.entries.length = 0;
+      this.base = { index: from - 1, term: null };
+    }
     return null;
   }
 

@@ -7,6 +7,7 @@
  *     was promised to anybody unless its sync had returned.
  *  3. A temporary file of a segment may be left over; it holds nothing.
  *  4. Segments at the beginning may be gone, oldest first: a snapshot covers what they held. Whether it does is the caller's to say.
+ *     The first one left may begin behind entries that it replaces: they were never committed, and are gone with their segments.
  *
  * So a bad batch with nothing valid behind it, in the last segment, is a **torn tail**: it is cut, which is said, and the log
  * goes on in a new segment whose header pins where this one ends. A bad batch with a later valid one behind it, or in a segment
@@ -25,8 +26,8 @@ import { isZero } from "../base/bytes.ts";
 import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
-import type { Entry, LogIndex, LogPosition } from "../raft/types.ts";
-import { Fold } from "./fold.ts";
+import type { Entry, LogIndex } from "../raft/types.ts";
+import { type Base, Fold } from "./fold.ts";
 import {
   ALIGNMENT,
   BATCH_HEADER_BYTES,
@@ -58,7 +59,7 @@ export interface LogEnd {
 
 export interface RecoveredLog {
   /** The place before the first entry: the entries up to there are gone, and a snapshot covers them. */
-  readonly base: LogPosition;
+  readonly base: Base;
   readonly entries: readonly Entry[];
   readonly state: LogState;
   readonly end: LogEnd;

@@ -304,7 +304,7 @@ for (
   ]
 ) {
   Deno.test(`legal start: ${start.entries.length} entries in term ${start.hardState.currentTerm}`, () =>
-    checkStart("n1", start, diskOf(LOG, 2), PENDING));
+    checkStart("n1", start, diskOf(LOG, 2), PENDING, () => 0));
 }
 
 for (
@@ -319,26 +319,83 @@ for (
   ] as const
 ) {
   Deno.test(`no legal start: ${name}`, () => {
-    assertThrows(() => checkStart("n1", start, diskOf(LOG, 2), PENDING), Violation, "n1 would start with");
+    assertThrows(
+      () => checkStart("n1", start, diskOf(LOG, 2), PENDING, () => 0),
+      Violation,
+      "n1 would start with",
+    );
+  });
+}
+
+/** The hashes of what was committed: the log of the disk, and one entry more. */
+const COVERED = diskOf(`${LOG} 4:2x`);
+/** A snapshot of that index and term, and entries behind it. */
+const behind = (
+  snapshotIndex: number,
+  snapshotTerm: number,
+  log: string,
+  currentTerm: number,
+): Recovered => ({
+  ...recovered("", currentTerm),
+  snapshotIndex,
+  snapshotTerm,
+  entries: entriesOf(log).filter(({ index }) => index > snapshotIndex),
+});
+
+for (
+  const [name, start, legal] of [
+    ["a snapshot of a part of the log, and the rest", behind(2, 1, LOG, 2), true],
+    ["a snapshot ahead of the log", behind(4, 2, "", 2), true],
+    ["a snapshot ahead of the log and of its term", behind(4, 3, "", 3), true],
+    ["a snapshot, and the rest is lost", behind(2, 1, "1:1 2:1", 2), false],
+    ["a snapshot of what nobody committed", behind(5, 2, "", 2), false],
+    ["a snapshot, and its term is lost", behind(4, 3, "", 2), false],
+  ] as const
+) {
+  Deno.test(`${legal ? "" : "no "}legal start: ${name}`, () => {
+    const check = () => checkStart("n1", start, diskOf(LOG, 2), [], COVERED.prefixAt);
+    if (legal) check();
+    else assertThrows(check, Violation, "n1 would start with");
   });
 }
 
 /* ---- files ---- */
 
-const FILES = ["data/identity", "data/log/log-0000000001.seg", "data/log/log-0000000002.seg"];
-const TEMPORARY = ["data/log/next.tmp", "data/log/log-0000000003.seg.tmp", "data/identity.tmp"];
+const FILES = [
+  "data/identity",
+  "data/log/log-0000000001.seg",
+  "data/log/log-0000000002.seg",
+  "data/snapshots/snap-0000000000000007-2.snap",
+];
+const TEMPORARY = [
+  "data/log/next.tmp",
+  "data/log/log-0000000003.seg.tmp",
+  "data/snapshots/taking.tmp",
+  "data/snapshots/receiving.tmp",
+  "data/identity.tmp",
+];
 
-Deno.test("expected files: the identity, the segments, and two temporary ones are all there is", () => {
-  checkFiles("n1", [...FILES, ...TEMPORARY.slice(0, 2)], new Set());
+Deno.test("expected files: identity, segments, snapshots and a few temporary ones are all there is", () => {
+  checkFiles("n1", [...FILES, ...TEMPORARY.slice(0, 4)], new Set());
   checkFiles("n1", [...FILES, "data/log/notes.txt"], new Set(["data/log/notes.txt"]));
   for (
-    const path of ["identity", "data/log/log-1.seg", "data/other", "data/log/next", "data/log/sub/next.tmp"]
+    const path of [
+      "identity",
+      "data/log/log-1.seg",
+      "data/other",
+      "data/log/next",
+      "data/log/sub/next.tmp",
+      "data/snapshots/snap-7-2.snap",
+      "data/snap-0000000000000007-2.snap",
+    ]
   ) {
     assertThrows(() => checkFiles("n1", [...FILES, path], new Set()), Violation, `n1 made a file ${path}`);
   }
   assertThrows(
     () => checkFiles("n1", [...FILES, ...TEMPORARY], new Set()),
     Violation,
-    "n1 has 3 temporary files",
+    "n1 has 5 temporary files",
   );
+  const snapshots = Array.from({ length: 9 }, (_, i) => `data/snapshots/snap-000000000000000${i}-1.snap`);
+  assertThrows(() => checkFiles("n1", snapshots, new Set()), Violation, "n1 keeps 9 snapshots");
 });

@@ -6,18 +6,32 @@
 import { Violation } from "./ghost.ts";
 
 const KNOWN = /^data\/(?:identity|log\/log-\d{10}\.seg)$/;
-const TEMPORARY = /^data\/(?:identity\.tmp|log\/(?:next|log-\d{10}\.seg)\.tmp)$/;
+const SNAPSHOT = /^data\/snapshots\/snap-\d{16}-\d+\.snap$/;
+const TEMPORARY =
+  /^data\/(?:identity\.tmp|log\/(?:next|log-\d{10}\.seg)\.tmp|snapshots\/(?:taking|receiving)\.tmp)$/;
 
-/** At most this many temporary files of a server's own making at a time: the next segment, and one that gets its name. */
-const TEMPORARY_MAX = 2;
+/**
+ * At most this many temporary files of a server's own making at a time: the next segment, one that gets its name, a snapshot that is taken,
+ * and one that is received.
+ */
+const TEMPORARY_MAX = 4;
+
+/** Snapshots, at most: two that are kept, and some that could not be removed, or that came back when power failed. */
+const SNAPSHOTS_MAX = 8;
 
 /** Looks at all paths of a server's disk; `strange` ones were put there by somebody else and must be left alone. */
 export function checkFiles(server: string, paths: readonly string[], strange: ReadonlySet<string>): void {
   let temporary = 0;
+  let snapshots = 0;
   for (const path of paths) {
     if (KNOWN.test(path) || strange.has(path)) continue;
+    if (SNAPSHOT.test(path)) {
+      snapshots++;
+      continue;
+    }
     if (!TEMPORARY.test(path)) throw new Violation(`${server} made a file ${path}`);
     temporary++;
   }
   if (temporary > TEMPORARY_MAX) throw new Violation(`${server} has ${temporary} temporary files`);
+  if (snapshots > SNAPSHOTS_MAX) throw new Violation(`${server} keeps ${snapshots} snapshots`);
 }

@@ -1,5 +1,6 @@
 /**
- * Same state: state machines apply the same commands in the same order, give the same replies, and hold the same in the end (I5, I23).
+ * Same state: state machines apply the same commands in the same order, give the same replies, and hold the same in the end (I5, I23); what
+ * comes out of a snapshot is the state behind some command of that order (I24).
  *
  * @module
  */
@@ -8,6 +9,8 @@ import { Violation } from "./ghost.ts";
 export class SameState {
   readonly #commands: Uint8Array[] = [];
   readonly #replies: string[] = [];
+  /** The digest of the state behind so many commands. */
+  readonly #digests: number[] = [];
 
   /** How many commands are in the common order. */
   get count(): number {
@@ -36,6 +39,17 @@ export class SameState {
     if (before === undefined) this.#replies[place] = reply;
     else if (before !== reply) {
       throw new Violation(`${who} answers command ${place} with ${reply}, another answered ${before}`);
+    }
+  }
+
+  /** The digest of a machine's state behind so many commands. */
+  holds(count: number, digest: number, who: string): void {
+    const before = this.#digests[count];
+    if (before === undefined) this.#digests[count] = digest;
+    else if (before !== digest) {
+      throw new Violation(
+        `${who} has digest ${digest} behind ${count} commands, another had ${before}`,
+      );
     }
   }
 }

@@ -7,17 +7,19 @@
 import type { Random } from "../../internal/base/random.ts";
 import { ClientListener } from "../../internal/clients/client_listener.ts";
 import { defaultClientLimits } from "../../internal/clients/limits.ts";
-import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type { StateMachine } from "../../internal/machine/machine.ts";
 import { defaultLimits } from "../../internal/node/limits.ts";
 import { Node } from "../../internal/node/node.ts";
-import type { PeerRoom, Store } from "../../internal/node/ports.ts";
+import type { PeerRoom, SnapshotRoom, Store } from "../../internal/node/ports.ts";
 import { defaultPeerLimits } from "../../internal/peers/limits.ts";
 import { Peers } from "../../internal/peers/peers.ts";
 import type { Network } from "../../internal/platform/network.ts";
 import type { Trace } from "../../internal/platform/trace.ts";
 import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
-import { type DataDirectory, openDataDirectory } from "../../internal/storage/identity.ts";
+import type { LogIndex } from "../../internal/raft/types.ts";
+import { type DataDirectory, openDataDirectory } from "../../internal/storage/data_directory.ts";
+import { SnapshotDesk } from "../../internal/storage/snapshot_desk.ts";
+import type { WatchedMachine } from "./history.ts";
 import type { Odds } from "./odds.ts";
 import type { SimDisk } from "./sim_file_system.ts";
 import type { LifeClock } from "./virtual_time.ts";
@@ -42,8 +44,9 @@ export interface LifeOptions {
 /** What stands around the rooms and looks at what passes. */
 export interface Around {
   store(store: Store): Store;
+  snapshots(snapshots: SnapshotRoom): SnapshotRoom;
   peers(peers: PeerRoom): PeerRoom;
-  machine(machine: StateMachine): StateMachine;
+  machine(machine: StateMachine): WatchedMachine;
   /** Something cannot be that only the harness could cause. */
   fail(error: Error): void;
 }
@@ -66,10 +69,16 @@ export function settingsOf({ heartbeatMs, electionMs, narrow }: Odds): Settings 
   };
 }
 
-/** Opens the data directory of a life, as it starts. */
+function peerAddressOf(id: string): string {
+  return `${id}:${PEER_PORT}`;
+}
+
+/** Opens the data directory of a life, as it starts, and restores the machine. */
 export function openDisk(
   disk: SimDisk,
   { id, ids, odds, clock, random }: LifeOptions,
+  machine: Pick<StateMachine, "restore">,
+  restores: (index: LogIndex) => void = () => {},
 ): Promise<DataDirectory> {
   return openDataDirectory({
     fileSystem: disk.mount(clock),
@@ -77,46 +86,68 @@ export function openDisk(
     random: random.fork("storage"),
     trace: SILENT,
     segmentBytes: odds.segmentBytes,
-    wanted: { serverId: id, clusterId: CLUSTER_ID, members: ids },
+    wanted: {
+      serverId: id,
+      clusterId: CLUSTER_ID,
+      members: ids.map((other) => ({ id: other, address: peerAddressOf(other) })),
+    },
+    restore: ({ digest, index }) => {
+      restores(index);
+      const restoration = machine.restore();
+      return { take: (chunk) => restoration.take(chunk), finish: () => restoration.finish(digest) };
+    },
   });
 }
 
 export function assemble(
-  { id, ids, odds, clock, random }: LifeOptions,
-  { identity, store, recovered }: DataDirectory,
+  { id, odds, clock, random }: LifeOptions,
+  { identity: { incarnation }, store, snapshots, recovered }: DataDirectory,
+  machine: StateMachine,
   network: Network,
   around: Around,
 ): Node {
-  const clientAddress = `${id}:${CLIENT_PORT}`;
+  const self = {
+    clusterId: CLUSTER_ID,
+    serverId: id,
+    incarnation,
+    peerAddress: peerAddressOf(id),
+    clientAddress: `${id}:${CLIENT_PORT}`,
+  };
   const peers = new Peers({
     network,
     clock,
     random: random.fork("peers"),
     trace: SILENT,
     limits: defaultPeerLimits,
-    self: { clusterId: CLUSTER_ID, serverId: id, incarnation: identity.incarnation, clientAddress },
+    self,
     listenAt: { host: id, port: PEER_PORT },
-    members: ids.filter((other) => other !== id).map((other) => ({
-      id: other,
-      address: { host: other, port: PEER_PORT },
-    })),
     onListening: () => {},
     onListenError: around.fail,
   });
   const node = new Node({
     id,
     clusterId: CLUSTER_ID,
-    members: ids.map((other) => ({ id: other, peerAddress: `${other}:${PEER_PORT}` })),
-    clientAddress,
+    self,
     settings: settingsOf(odds),
-    limits: { ...defaultLimits, requestTimeoutMs: 3000, ...(odds.narrow ? NARROW : {}) },
+    limits: {
+      ...defaultLimits,
+      requestTimeoutMs: 3000,
+      snapshotProgressMs: 2000,
+      snapshotEntries: odds.snapshotEntries,
+      logMemoryEntries: odds.logMemoryEntries,
+      snapshotPieceBytes: odds.pieceBytes,
+      snapshotPiecesMax: odds.pieces,
+      divergenceEntries: odds.divergenceEntries,
+      ...(odds.narrow ? NARROW : {}),
+    },
     recovered,
     clock,
     random,
     trace: SILENT,
     store: around.store(store),
+    snapshots: around.snapshots(new SnapshotDesk(snapshots)),
     peers: around.peers(peers),
-    machine: around.machine(new KeyValueMachine()),
+    machine,
   });
   const clients = new ClientListener({
     network,

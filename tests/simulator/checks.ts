@@ -6,6 +6,7 @@
 import type { Random } from "../../internal/base/random.ts";
 import { decodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import type { PeerMessage } from "../../internal/codec/peer_message.ts";
+import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type { Effect, WriteEffect } from "../../internal/raft/effect.ts";
 import type { Message } from "../../internal/raft/message.ts";
 import type { Raft, StateView } from "../../internal/raft/raft.ts";
@@ -22,6 +23,7 @@ import { raftProperties } from "../invariants/properties.ts";
 import { openDisk } from "./assemble.ts";
 import { STRANGE_FILES } from "./damage.ts";
 import { DurableLog } from "./durable_log.ts";
+import type { History } from "./history.ts";
 import type { Odds } from "./odds.ts";
 import type { Server } from "./server.ts";
 import type { SimNetwork } from "./sim_network.ts";
@@ -41,6 +43,7 @@ interface Inspected {
   readonly servers: readonly Server[];
   readonly odds: Odds;
   readonly network: SimNetwork;
+  readonly history: History;
 }
 
 export class Checks {
@@ -51,6 +54,8 @@ export class Checks {
   readonly #watched = new Map<ServerId, Watched>();
   /** The log index of each command, in the order in which commands are applied. */
   readonly #indexOf: LogIndex[] = [];
+  /** How many commands are in the log up to each index. */
+  readonly #commandsUpTo: number[] = [0];
   #applied: LogIndex = 0;
 
   constructor(settings: Settings) {
@@ -61,8 +66,10 @@ export class Checks {
   }
 
   add(server: Server): void {
+    const log = new DurableLog(server, (index) => this.#ghost.coveredUpTo(index));
+    server.disk.onRemove = () => log.follow();
     this.#watched.set(server.id, {
-      log: new DurableLog(server, (index) => this.#ghost.coveredUpTo(index)),
+      log,
       pending: [],
       acknowledged: new Map(),
     });
@@ -94,6 +101,15 @@ export class Checks {
     return view;
   }
 
+  /** How many commands are in the log up to that index, which somebody applied. */
+  commandsUpTo(index: LogIndex): number {
+    const count = this.#commandsUpTo[index];
+    if (count === undefined) {
+      throw new Violation(`nobody applied index ${index}, and there is a snapshot of it`);
+    }
+    return count;
+  }
+
   /** The highest term that any of these servers was seen in. */
   highestTerm(ids: readonly ServerId[]): Term {
     return Math.max(0, ...ids.map((id) => this.#ghost.views.get(id)?.currentTerm ?? 0));
@@ -101,7 +117,7 @@ export class Checks {
 
   /** A message is handed to the peers' room; whether it gets out is another matter. */
   leaves(id: ServerId, to: ServerId, message: PeerMessage, sent: boolean): void {
-    if (message.kind === "forwardRequest" || message.kind === "forwardResponse") return;
+    if (!isOfCore(message)) return;
     const { acknowledged, log } = this.#of(id);
     const hash = acknowledged.get(message);
     acknowledged.delete(message);
@@ -150,7 +166,8 @@ export class Checks {
     const disk = server.disk.cloneWithPending(random.fork("disk"));
     disk.crash();
     const time = new VirtualTime();
-    const opening = openDisk(disk, { id, ids, odds, clock: new LifeClock(time), random });
+    const machine = new KeyValueMachine();
+    const opening = openDisk(disk, { id, ids, odds, clock: new LifeClock(time), random }, machine);
     let isOver = false;
     opening.finally(() => isOver = true).catch(() => {});
     while (!isOver) {
@@ -158,7 +175,8 @@ export class Checks {
       if (!isOver && !time.step(Infinity)) throw new Error("The recovery of a copied disk waits for nothing");
     }
     const { recovered } = await opening;
-    checkStart(id, recovered, log, pending);
+    checkStart(id, recovered, log, pending, (index) => this.#ghost.committedHash(index));
+    world.history.checkState(this.commandsUpTo(recovered.snapshotIndex), machine.digest(), id);
     return recovered.entries.length;
   }
 
@@ -171,15 +189,31 @@ export class Checks {
 
   #applies(index: LogIndex, payload: Uint8Array | null): void {
     this.#applied = index;
-    if (payload === null) return;
-    const commands = decodeCommandBatch(payload);
+    const commands = payload === null ? [] : decodeCommandBatch(payload);
     if (typeof commands === "string") throw new Violation(`entry ${index} holds no commands: ${commands}`);
     for (let i = 0; i < commands.length; i++) this.#indexOf.push(index);
+    this.#commandsUpTo[index] = this.#indexOf.length;
   }
 
   #of(id: ServerId): Watched {
     const watched = this.#watched.get(id);
     if (watched === undefined) throw new Error(`${id} is no server of this world`);
     return watched;
+  }
+}
+
+/** Whether the core made it, and not the shell around it. */
+function isOfCore(message: PeerMessage): message is Message {
+  switch (message.kind) {
+    case "forwardRequest":
+    case "forwardResponse":
+    case "digestReport":
+    case "adminRequest":
+    case "adminResponse":
+    case "readIndexRequest":
+    case "readIndexResponse":
+      return false;
+    default:
+      return true;
   }
 }

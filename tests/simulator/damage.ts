@@ -38,7 +38,9 @@ export function damage(disk: SimDisk, how: Damage, random: Random): boolean {
     case "misplaced":
       return misplace(disk, segments, random);
     case "missing": {
-      const paths = [...segments.filter(({ isClosed }) => isClosed).map(({ path }) => path), "data/identity"];
+      // The oldest segment may rightly be gone: a snapshot may cover it.
+      const closed = segments.slice(1).filter(({ isClosed }) => isClosed);
+      const paths = [...closed.map(({ path }) => path), "data/identity"];
       const path = paths[random.below(paths.length)];
       if (path === undefined || disk.durableBytes(path) === null) return false;
       disk.replace(path, null);
@@ -99,6 +101,9 @@ export const STRANGE_FILES: ReadonlySet<string> = new Set([
   "data/log/next.tmp",
   "data/log/log-0000000099.seg.tmp",
   "data/log/notes.txt",
+  "data/snapshots/taking.tmp",
+  "data/snapshots/receiving.tmp",
+  "data/snapshots/notes.txt",
 ]);
 
 /** Files that a crash or a person left behind: no damage, and a server starts beside them. */

@@ -2,7 +2,8 @@
  * What a server's disk would give back if its power failed now: the log folded from the durable layer of its files.
  *
  * A reader of its own, apart from recovery: it follows the disk as it grows, a batch at a time, so that asking costs in proportion to what
- * became durable since.
+ * became durable since. What the oldest segments held is remembered when they are gone: a segment that was made behind entries that were
+ * replaced later begins in a place that was never committed, and no snapshot knows it.
  *
  * @module
  */
@@ -16,6 +17,7 @@ import {
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
   segmentName,
+  serialOf,
 } from "../../internal/storage/segment.ts";
 import type { DurableState } from "../invariants/disk.ts";
 import { chain, type PrefixHash } from "../invariants/ghost.ts";
@@ -28,6 +30,13 @@ export interface DurableSource {
   /** Counts up whenever something durable may have changed. */
   readonly durableVersion: number;
   durableBytes(path: string): Uint8Array | null;
+  durablePaths(): readonly string[];
+}
+
+/** What the log had come to when a segment began. */
+interface Beginning {
+  readonly hardState: HardState;
+  readonly prefix: readonly PrefixHash[];
 }
 
 export class DurableLog implements DurableState {
@@ -41,6 +50,8 @@ export class DurableLog implements DurableState {
   #serial = 0;
   #header: SegmentHeader | null = null;
   #at = 0;
+  /** Of each segment, as it was read in front of it. */
+  readonly #beginnings = new Map<number, Beginning>([[1, { hardState: UNBORN, prefix: [0] }]]);
 
   constructor(source: DurableSource, covered: (index: LogIndex) => PrefixHash[]) {
     this.#source = source;
@@ -50,32 +61,46 @@ export class DurableLog implements DurableState {
   /** A new life may go on in another place than the last one stopped: everything is read again. */
   restart(): void {
     this.#version = -1;
-    this.#hardState = UNBORN;
-    this.#prefix = [0];
     this.#serial = 0;
     this.#header = null;
     this.#at = 0;
+    this.#hardState = UNBORN;
+    this.#prefix = [0];
   }
 
   get hardState(): HardState {
-    this.#follow();
+    this.follow();
     return this.#hardState;
   }
 
   get lastIndex(): LogIndex {
-    this.#follow();
+    this.follow();
     return this.#prefix.length - 1;
   }
 
   prefixAt(index: LogIndex): PrefixHash | undefined {
-    this.#follow();
+    this.follow();
     return this.#prefix[index];
   }
 
-  #follow(): void {
+  /** Reads what became durable; before a segment goes, so that it is known what it held. */
+  follow(): void {
     if (this.#version === this.#source.durableVersion) return;
     this.#version = this.#source.durableVersion;
+    if (this.#header === null) this.#begin();
     while (this.#readSegment() && this.#nextSegment());
+  }
+
+  /** Goes to the oldest segment. */
+  #begin(): void {
+    const names = this.#source.durablePaths().map((path) => path.slice(path.lastIndexOf("/") + 1));
+    const first = Math.min(...names.map((name) => serialOf(name) ?? Infinity));
+    if (!Number.isFinite(first)) return;
+    const beginning = this.#beginnings.get(first);
+    if (beginning === undefined) throw new Error(`Segment ${first} is the oldest, and nobody saw it begin`);
+    this.#serial = first - 1;
+    this.#hardState = beginning.hardState;
+    this.#prefix = [...beginning.prefix];
   }
 
   /** Reads what there is to read of this segment; tells whether it was read to its end. */
@@ -100,6 +125,7 @@ export class DurableLog implements DurableState {
     const header = bytes === null ? "missing" : decodeSegmentHeader(bytes);
     if (typeof header === "string") return false;
     this.#serial++;
+    this.#beginnings.set(this.#serial, { hardState: this.#hardState, prefix: [...this.#prefix] });
     this.#header = header;
     this.#at = SEGMENT_HEADER_BYTES;
     return true;

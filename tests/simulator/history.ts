@@ -61,6 +61,12 @@ interface Place {
   readonly command: number;
 }
 
+/** A state machine that is watched. */
+export interface WatchedMachine extends StateMachine {
+  /** Says behind how many commands the state is that is restored next. */
+  restoresAt(commands: number): void;
+}
+
 export class History {
   readonly operations: HistoryOperation[] = [];
   readonly #keys = new Map<string, KeyOrder>();
@@ -131,8 +137,10 @@ export class History {
   }
 
   /** A state machine that is watched as it applies. */
-  watch(machine: StateMachine, server: string, life: number): StateMachine {
+  watch(machine: StateMachine, server: string, life: number): WatchedMachine {
     let count = 0;
+    let restored = 0;
+    this.#state.holds(0, machine.digest(), server);
     const who = `${server}/${life}`;
     return {
       applyAt: (bytes, from, to) => {
@@ -141,6 +149,7 @@ export class History {
         if (this.#state.applies(place, command, who)) this.#apply(place, command, who);
         const reply = machine.applyAt(bytes, from, to);
         this.#state.replied(place, textOf(reply), who);
+        this.#state.holds(count, machine.digest(), who);
         return reply;
       },
       readAt: (bytes, from, to) => machine.readAt(bytes, from, to),
@@ -148,8 +157,26 @@ export class History {
       size: () => machine.size(),
       digest: () => machine.digest(),
       capture: () => machine.capture(),
-      restore: () => machine.restore(),
+      restore: () => {
+        const restoration = machine.restore();
+        return {
+          take: (chunk) => restoration.take(chunk),
+          finish: (digest) => {
+            const objection = restoration.finish(digest);
+            if (objection !== null) return objection;
+            count = restored;
+            this.#state.holds(count, machine.digest(), who);
+            return null;
+          },
+        };
+      },
+      restoresAt: (commands) => restored = commands,
     };
+  }
+
+  /** A state behind so many commands must have had that digest. */
+  checkState(count: number, digest: number, who: string): void {
+    this.#state.holds(count, digest, who);
   }
 
   /** At the end: what was acknowledged was applied, what was refused was not, and everybody was answered. */
@@ -197,6 +224,8 @@ export class History {
   /** A command takes its place in the common order. */
   #apply(command: number, bytes: Uint8Array, who: string): void {
     const decoded = decodeCommand(bytes);
+    // Servers ask each other whether they hold the same.
+    if (typeof decoded !== "string" && decoded.operation === Operation.check) return;
     if (
       typeof decoded === "string" ||
       (decoded.operation !== Operation.set && decoded.operation !== Operation.append)

@@ -18,15 +18,15 @@ import { Violation } from "../invariants/ghost.ts";
 import { parseOperation } from "../linearizability/history_lines.ts";
 import { type History, type HistoryOperation, isList } from "./history.ts";
 import { checkLinearizable, operationsOf, writeHistory } from "./linearizability.ts";
-import { worldOf } from "./seeds.ts";
+import { worldOf } from "./run_seed.ts";
 
-const SEEDS = [5, 8, 10, 12];
+const SEEDS = [5, 10, 14, 18];
 const FAULTY_MS = 8000;
 const TRIES = 4;
 
 async function historyOf(seed: number): Promise<History> {
   await loadCrc32c();
-  const world = worldOf(seed, FAULTY_MS);
+  const world = worldOf(seed, { faultyMs: FAULTY_MS });
   await world.run();
   return world.history;
 }

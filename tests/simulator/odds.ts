@@ -41,6 +41,14 @@ export interface Odds {
   readonly pipelineOneIn: number;
   /** How long written values are, at most. */
   readonly valueBytes: number;
+  /** A snapshot is taken every so many entries, and so many stay in memory behind what is applied. */
+  readonly snapshotEntries: number;
+  readonly logMemoryEntries: number;
+  /** A snapshot travels in pieces of this size, so many at a time. */
+  readonly pieceBytes: number;
+  readonly pieces: number;
+  /** Servers compare their states every so many entries. */
+  readonly divergenceEntries: number;
 }
 
 export function drawOdds(random: Random): Odds {
@@ -82,5 +90,13 @@ export function drawOdds(random: Random): Odds {
     thinkMs: random.between(20, 300),
     pipelineOneIn: random.chance(1, 2) ? 5 : 0,
     valueBytes: random.chance(1, 3) ? 1500 : 16,
+    // Some seeds take no snapshot; the others take few or many of their few hundred entries.
+    ...(random.chance(1, 5) ? { snapshotEntries: 100_000, logMemoryEntries: 100_000 } : {
+      snapshotEntries: random.chance(1, 3) ? random.between(40, 200) : random.between(3, 40),
+      logMemoryEntries: random.chance(1, 3) ? random.between(20, 100) : random.between(1, 20),
+    }),
+    pieceBytes: random.chance(1, 2) ? 64 * 1024 : random.between(800, 4000),
+    pieces: random.between(2, 8),
+    divergenceEntries: random.between(10, 200),
   };
 }

@@ -9,11 +9,13 @@
  */
 import { describeError, ExitCode, Refusal } from "../../internal/base/errors.ts";
 import type { Random } from "../../internal/base/random.ts";
-import type { StateMachine } from "../../internal/machine/machine.ts";
+import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type { Node } from "../../internal/node/node.ts";
+import type { LogIndex } from "../../internal/raft/types.ts";
 import { Violation } from "../invariants/ghost.ts";
 import { type Around, assemble, type LifeOptions, openDisk } from "./assemble.ts";
 import { type Damage, damage, leaveBehind } from "./damage.ts";
+import type { WatchedMachine } from "./history.ts";
 import type { Odds } from "./odds.ts";
 import { type DiskImage, type DiskTiming, type Losses, SimDisk } from "./sim_file_system.ts";
 import type { SimNetwork } from "./sim_network.ts";
@@ -47,6 +49,8 @@ export interface ServerHome {
   /** A process is up: its log is read, its rooms stand; it takes part from now on. */
   started(server: Server, life: Life, node: Node): void;
   ended(server: Server, why: string, losses: Losses | null): void;
+  /** A server begins to restore its state from a snapshot of that index. */
+  restores(server: Server, index: LogIndex): void;
   /** A damaged server refused to start, as it must. */
   noticed(server: Server): void;
   /** A process ended that had no reason to. */
@@ -61,7 +65,7 @@ export class Server {
   readonly place: number;
   readonly disk: SimDisk;
   /** The state machine of the latest life. */
-  machine: StateMachine | null = null;
+  machine: WatchedMachine | null = null;
   life: Life | null = null;
   /** How many lives began. */
   lives = 0;
@@ -133,6 +137,11 @@ export class Server {
     return this.disk.durableVersion;
   }
 
+  /** The names on its disk that are durable; damage does not count, since it will be repaired. */
+  durablePaths(): readonly string[] {
+    return this.#undamaged === null ? this.disk.durablePaths() : [...this.#undamaged.keys()];
+  }
+
   /** What is durable on its disk; damage does not count, since it will be repaired. */
   durableBytes(path: string): Uint8Array | null {
     return this.#undamaged === null ? this.disk.durableBytes(path) : this.#undamaged.get(path) ?? null;
@@ -142,10 +151,18 @@ export class Server {
     const { odds, ids, network } = this.#home;
     const { clock } = life;
     const options: LifeOptions = { id: this.id, ids, odds, clock, random };
-    const directory = await openDisk(this.disk, options);
+    const around = this.#home.around(this);
+    const machine = around.machine(new KeyValueMachine());
+    this.machine = machine;
+    const directory = await openDisk(
+      this.disk,
+      options,
+      machine,
+      (index) => this.#home.restores(this, index),
+    );
     if (clock.isDead) return;
     if (this.#undamaged !== null) throw new Violation(`${this.id} started on damaged data`);
-    const node = assemble(options, directory, network.bodyFor(this.id, clock), this.#home.around(this));
+    const node = assemble(options, directory, machine, network.bodyFor(this.id, clock), around);
     life.node = node;
     this.#home.started(this, life, node);
   }
@@ -153,6 +170,7 @@ export class Server {
   /** The process of that life says that it cannot go on, or not start. */
   stopped(life: Life, error: unknown): void {
     if (this.life !== life) return;
+    if (isViolation(error)) return this.#home.fail(this, error);
     const code = error instanceof Refusal ? error.exitCode : null;
     if (this.#undamaged !== null && code === FOR_DAMAGE) {
       this.end("it notices damage");
@@ -274,6 +292,11 @@ export class Server {
     life.injected = true;
     return code;
   }
+}
+
+/** Whether a checker said so, whatever was made of it on the way. */
+function isViolation(error: unknown): boolean {
+  return error instanceof Violation || (error instanceof Error && isViolation(error.cause));
 }
 
 export type FailingDisk = keyof typeof FAILING;

@@ -123,10 +123,12 @@ export class SimDisk {
   /** Makes operations fail: asked before each. */
   fault: ((operation: Operation, path: string, number: number) => FileErrorCode | null) | null = null;
   /**
-   * Called whenever a promise is settled, so that the world lets continuations run. Those of reads and writes of a file's content
-   * are short; `rare` ones come in chains of calls.
+   * Called whenever a promise is settled, so that the world lets continuations run. Those of reads and writes of the log's
+   * content are short; `rare` ones come in chains of calls.
    */
   onSettled: (rare: boolean) => void = () => {};
+  /** Called before a name is removed. */
+  onRemove: () => void = () => {};
 
   constructor(random: Random) {
     this.#random = random;
@@ -315,6 +317,7 @@ export class SimDisk {
   }
 
   remove(path: string): void {
+    this.onRemove();
     this.#change(path, { removed: path, made: null, file: this.find(path) });
   }
 
@@ -379,7 +382,8 @@ class Mount implements FileSystem {
   ): Promise<T> {
     const disk = this.#disk;
     const clock = this.#clock;
-    const rare = operation !== "write" && operation !== "sync" && operation !== "read";
+    const isOfLog = operation === "write" || operation === "sync" || operation === "read";
+    const rare = !isOfLog || path.includes("/snapshots/");
     const number = disk.operations++;
     const code = disk.fault?.(operation, path, number) ?? null;
     return new Promise((resolve, reject) => {

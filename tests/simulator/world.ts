@@ -12,7 +12,8 @@
  */
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import type { Node } from "../../internal/node/node.ts";
-import type { PeerRoom, Store } from "../../internal/node/ports.ts";
+import type { PeerRoom, SnapshotRoom, Store } from "../../internal/node/ports.ts";
+import type { LogIndex } from "../../internal/raft/types.ts";
 import { checkQueue } from "../invariants/bounds.ts";
 import { Stalled } from "../invariants/convergence.ts";
 import { checkStop } from "../invariants/error_discipline.ts";
@@ -60,7 +61,7 @@ export class World {
   readonly time = new VirtualTime();
   readonly odds: Odds;
   readonly history = new History();
-  readonly counts = { steps: 0, events: 0, leaders: 0, noticed: 0, lives: 0, inspected: 0 };
+  readonly counts = { steps: 0, events: 0, leaders: 0, noticed: 0, lives: 0, inspected: 0, installed: 0 };
   readonly strikes = new Map<StrikeName, number>();
   readonly losses = { lost: 0, torn: 0, undone: 0 };
   readonly network: SimNetwork;
@@ -206,6 +207,7 @@ export class World {
       ids,
       around: (server) => this.#around(server),
       started: (server, life, node) => this.#started(server, life, node),
+      restores: (server, index) => this.#restores(server, index),
       ended: (server, why, losses) => this.#ended(server, why, losses),
       noticed: () => this.counts.noticed++,
       fail: (server, error) => this.#stoppedWrongly(server, error),
@@ -239,6 +241,10 @@ export class World {
         this.counts.steps++;
         const view = this.#checks.stepped(id, raft, effects);
         for (const effect of effects) {
+          if (effect.kind === "installSnapshot") {
+            this.counts.installed++;
+            this.#restores(server, effect.index);
+          }
           if (effect.kind !== "changed" || effect.role !== "leader") continue;
           this.counts.leaders++;
           this.#liveness.leads(id, effect.term);
@@ -247,6 +253,10 @@ export class World {
         this.#observer.onStep?.(this.time.now, id, view, effects);
       },
     });
+  }
+
+  #restores(server: Server, index: LogIndex): void {
+    server.machine?.restoresAt(this.#checks.commandsUpTo(index));
   }
 
   #ended(server: Server, why: string, losses: Losses | null): void {
@@ -265,12 +275,9 @@ export class World {
     const { id } = server;
     return {
       store: (store) => this.#watchedStore(id, store),
+      snapshots: (snapshots) => this.#watchedSnapshots(snapshots),
       peers: (peers) => this.#watchedPeers(id, peers),
-      machine: (machine) => {
-        const watched = this.history.watch(machine, id, server.lives);
-        server.machine = watched;
-        return watched;
-      },
+      machine: (machine) => this.history.watch(machine, id, server.lives),
       fail: (error) => this.#fail(error),
     };
   }
@@ -291,6 +298,38 @@ export class World {
         this.#checks.wrote(id, effect);
         store.write(effect);
       },
+      discard: (index) => {
+        this.#settled(true);
+        store.discard(index);
+      },
+    };
+  }
+
+  /** Whatever is asked of the snapshots begins as a chain of promises. */
+  #watchedSnapshots(room: SnapshotRoom): SnapshotRoom {
+    return {
+      get newest() {
+        return room.newest;
+      },
+      get coveredIndex() {
+        return room.coveredIndex;
+      },
+      take: (place, next, done) => {
+        this.#settled(true);
+        room.take(place, next, done);
+      },
+      read: (name, offset, length, done) => {
+        this.#settled(true);
+        room.read(name, offset, length, done);
+      },
+      receive: (name, done) => {
+        this.#settled(true);
+        room.receive(name, done);
+      },
+      received: (name, offset, bytes, begin, done) => {
+        this.#settled(true);
+        room.received(name, offset, bytes, begin, done);
+      },
     };
   }
 
@@ -300,12 +339,11 @@ export class World {
       start: (events) =>
         peers.start(
           observer.onReceived === undefined ? events : {
+            ...events,
             onMessage: (from, message) => {
               observer.onReceived?.(this.time.now, from, id, message);
               events.onMessage(from, message);
             },
-            onConnected: (other) => events.onConnected(other),
-            onDisconnected: (other) => events.onDisconnected(other),
           },
         ),
       send: (to, message) => {
@@ -320,6 +358,9 @@ export class World {
         }
         return sent;
       },
+      setMembers: (members, refusesStrangers) => peers.setMembers(members, refusesStrangers),
+      openBulk: (to, events) => peers.openBulk(to, events),
+      askWho: (address, done) => peers.askWho(address, done),
       isConnected: (to) => peers.isConnected(to),
       clientAddressOf: (to) => peers.clientAddressOf(to),
       stop: () => peers.stop(),

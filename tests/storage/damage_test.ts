@@ -424,7 +424,7 @@ Deno.test("a first segment that is missing, with no snapshot that covers it, is 
   machine.damage(pathOf(1), () => null);
   const before = machine.durable();
   await machine.run(async () => {
-    await assertRejects(() => machine.open(), CorruptLogError, "it begins behind");
+    await assertRejects(() => machine.open(), CorruptLogError, "the log begins behind index 1");
     machine.restart("crash");
     assertEquals(machine.durable(), before);
   });

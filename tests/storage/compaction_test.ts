@@ -1,0 +1,68 @@
+/**
+ * Kind: unit (a simulated disk).
+ *
+ * Invariant: a log whose oldest segments are gone starts wherever its first segment left begins, also where that is behind entries that were
+ * replaced since; but never without a snapshot that covers what is gone.
+ *
+ * Learnt: world seed 38: uncommitted entries 65 to 68 ended a segment, the next one replaced them from 65 on, and snapshots covered the
+ * first; when it was gone, the log was taken for damaged: it was cut in front of its own beginning.
+ */
+import { assertEquals, assertRejects } from "@std/assert";
+import { SeededRandom } from "../../internal/base/random.ts";
+import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { ExitCode, Refusal } from "../../internal/base/errors.ts";
+import { entryOf, Machine, type Opened, OWNER, pathOf, SEGMENT_BYTES, Writer } from "./lab.ts";
+
+const SNAPSHOTS = "data/snapshots/";
+
+async function snapshot({ snapshots, recovered: { configuration } }: Opened, index: number): Promise<void> {
+  const { clusterId } = OWNER;
+  const meta = { clusterId, index, term: 2, configurationIndex: 0, configuration, digest: 0 };
+  await snapshots.take(meta, () => null);
+}
+
+/** Eight entries of term 1 fill a segment; from 7 on they are replaced in term 2, up to 12, in the next one; the first one is gone. */
+async function begunBehindReplaced(machine: Machine): Promise<void> {
+  const opened = await machine.open();
+  const writer = new Writer(new SeededRandom("replaced"));
+  for (let i = 1; i <= 8; i++) opened.store.write(writer.entry(SEGMENT_BYTES / 12));
+  await opened.until(8);
+  opened.store.write({
+    kind: "write",
+    number: 9,
+    hardState: { currentTerm: 2, votedFor: null },
+    reset: null,
+    truncateFrom: 7,
+    append: [7, 8, 9, 10, 11, 12].map((index) => entryOf(index, 2, new Uint8Array(SEGMENT_BYTES / 12))),
+    commitIndex: 12,
+  });
+  await opened.until(9);
+  for (const index of [9, 10]) await snapshot(opened, index);
+  opened.store.discard(opened.snapshots.coveredIndex);
+  while (machine.disk.paths().includes(pathOf(1))) await machine.files.readDirectory("data/log");
+  await opened.close();
+}
+
+Deno.test("a log whose first segment begins behind entries that were replaced goes on behind its snapshot", async () => {
+  await loadCrc32c();
+  const machine = new Machine("compaction");
+  await machine.run(async () => {
+    await begunBehindReplaced(machine);
+    const { recovered, close } = await machine.open();
+    assertEquals(recovered.snapshotIndex, 10);
+    assertEquals(recovered.entries.map(({ index, term }) => `${index}:${term}`), ["11:2", "12:2"]);
+    assertEquals(recovered.hardState.currentTerm, 2);
+    await close();
+  });
+});
+
+Deno.test("without the snapshots that cover what is gone the same log is damaged", async () => {
+  await loadCrc32c();
+  const machine = new Machine("compaction");
+  await machine.run(async () => {
+    await begunBehindReplaced(machine);
+    for (const path of machine.disk.paths()) if (path.startsWith(SNAPSHOTS)) machine.disk.replace(path, null);
+    const refusal = await assertRejects(() => machine.open(), Refusal, "the log begins behind index 6");
+    assertEquals(refusal.exitCode, ExitCode.damagedData);
+  });
+});
