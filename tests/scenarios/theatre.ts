@@ -72,13 +72,16 @@ export class Theatre {
   readonly #properties = raftProperties();
   readonly #settings: Settings;
   readonly #cuts = new Set<string>();
+  readonly #seed: string;
   readonly #say: (who: ServerId, effect: Effect) => void;
 
   constructor(
     births: readonly Birth[],
     settings: Partial<Settings>,
     say: (who: ServerId, effect: Effect) => void,
+    seed = "theatre",
   ) {
+    this.#seed = seed;
     this.#settings = { ...defaultSettings, ...settings };
     this.#say = say;
     this.ghost = new Ghost(this.#properties.all);
@@ -250,7 +253,7 @@ export class Theatre {
         epoch: disk.epoch,
         floor: null,
       },
-      random: new SeededRandom(`theatre/${id}/${lives}`),
+      random: new SeededRandom(`${this.#seed}/${id}/${lives}`),
       now: this.now,
     });
     this.ghost.started(id, raft);
