@@ -8,6 +8,14 @@ import { bench, benchCommand } from "./bench.ts";
 import { check, checkCommand } from "./check.ts";
 import { cli, cliCommand } from "./cli.ts";
 import { demo, demoCommand } from "./demo.ts";
+import {
+  logDump,
+  logDumpCommand,
+  logVerify,
+  logVerifyCommand,
+  snapshotInspect,
+  snapshotInspectCommand,
+} from "./data_tools.ts";
 import { type CommandLine, divide, helpOf, nearest } from "./flags.ts";
 import { operate, operatorLines } from "./operate.ts";
 import { proxy, proxyCommand } from "./proxy.ts";
@@ -29,14 +37,19 @@ const COMMANDS: readonly Command[] = [
   { line: statusCommand, run: status },
   { line: benchCommand, run: bench },
   ...operatorLines.map((line) => ({ line, run: (args: readonly string[]) => operate(line, args) })),
+  { line: logVerifyCommand, run: logVerify },
+  { line: logDumpCommand, run: logDump },
+  { line: snapshotInspectCommand, run: snapshotInspect },
   { line: proxyCommand, run: proxy },
   { line: checkCommand, run: check },
 ];
 
 /** Runs the command that the words name. */
-export async function runCommand([name, ...args]: readonly string[]): Promise<number> {
+export async function runCommand(given: readonly string[]): Promise<number> {
+  const [name, ...args] = joined(given);
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    const about = COMMANDS.find(({ line }) => line.name === args[0]);
+    const [wanted] = joined(args);
+    const about = COMMANDS.find(({ line }) => line.name === wanted);
     console.log(about === undefined ? overview() : helpOf(about.line));
     return name === undefined ? ExitCode.usage : 0;
   }
@@ -46,6 +59,10 @@ export async function runCommand([name, ...args]: readonly string[]): Promise<nu
   }
   const command = COMMANDS.find(({ line }) => line.name === name);
   if (command === undefined) {
+    const longer = COMMANDS.map(({ line }) => line.name).filter((other) => other.startsWith(`${name} `));
+    if (longer.length > 0) {
+      throw new Refusal(ExitCode.usage, `${name} needs a word more: ${longer.join(" or ")}`);
+    }
     const known = nearest(name, COMMANDS.map(({ line }) => line.name));
     const meant = known === null ? "" : `, did you mean ${known}?`;
     throw new Refusal(ExitCode.usage, `unknown command ${name}${meant}; raftline --help lists the commands`);
@@ -56,6 +73,13 @@ export async function runCommand([name, ...args]: readonly string[]): Promise<nu
     return 0;
   }
   return await command.run(args);
+}
+
+/** Where the first two words name a command, they are one. */
+function joined([first, second, ...rest]: readonly string[]): readonly string[] {
+  const both = `${first} ${second}`;
+  if (COMMANDS.some(({ line }) => line.name === both)) return [both, ...rest];
+  return [first, second, ...rest].filter((word) => word !== undefined);
 }
 
 function overview(): string {

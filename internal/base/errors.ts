@@ -35,7 +35,12 @@ export class Refusal extends Error {
 
 /** The log or the identity on disk is not what was written. The server does not start on it. */
 export class CorruptLogError extends Refusal {
-  constructor(readonly file: string, readonly offset: number, found: string, options?: ErrorOptions) {
+  constructor(
+    readonly file: string,
+    readonly offset: number,
+    readonly found: string,
+    options?: ErrorOptions,
+  ) {
     super(
       ExitCode.damagedData,
       `damaged data in ${file} at offset ${offset}: ${found}; nothing was changed on disk; ` +

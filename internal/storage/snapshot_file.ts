@@ -62,7 +62,7 @@ export interface SnapshotId {
 /** A snapshot file that is damaged, or none. */
 export class SnapshotDamage extends Error {
   override readonly name = "SnapshotDamage";
-  constructor(readonly file: string, readonly offset: number, found: string) {
+  constructor(readonly file: string, readonly offset: number, readonly found: string) {
     super(`damaged snapshot ${file} at offset ${offset}: ${found}`);
   }
 }

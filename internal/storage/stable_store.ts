@@ -48,7 +48,7 @@ export const SEGMENT_BYTES_MIN = 16 * 1024;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Zeros are written in steps of this size, between batches. */
 const PREPARE_STEP_BYTES = 1024 * 1024;
-const NEXT_NAME = "next.tmp";
+export const NEXT_NAME = "next.tmp";
 
 export interface StoreOptions {
   readonly fileSystem: FileSystem;

@@ -40,6 +40,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "internal/peers": { imports: ABOVE_CODEC, types: [RAFT] },
   "internal/clients": { imports: ABOVE_CODEC, types: [RAFT] },
   "internal/node": { imports: [...ROOMS_OF_NODE, RAFT, ...ABOVE_CODEC] },
+  // Directories at rest: it replays logs as a server does, and starts none.
+  "internal/upkeep": {
+    imports: ["internal/storage/", "internal/machine/", "internal/node/applier.ts", ...ABOVE_CODEC],
+    types: [RAFT],
+  },
   "internal/host": { imports: [PLATFORM, BASE], host: true },
   // The checker of histories and the proxy ship with the program; nothing else of the tests does.
   "cmd": {

@@ -1,0 +1,328 @@
+/**
+ * A log read from its first byte to its last for people: every record that is there, and everything that is wrong with it.
+ *
+ * Recovery stops at the first damage, as nothing may rest on it. This goes on behind it, at the next batch that can be told by its
+ * segment's nonce, and finds what else is damaged and what is still whole.
+ *
+ * Keeps true: it only reads; it claims nothing, so it can look at a directory in use. There the last batch may be on its way while it is
+ * read, and the oldest segments may go: neither is taken for damage. A read error is damage at a place, never an end.
+ *
+ * @module
+ */
+import { isZero } from "../base/bytes.ts";
+import { decodeRecord, type FoundRecord } from "../codec/record.ts";
+import { FileError, type FileSystem } from "../platform/file_system.ts";
+import { Fold } from "../storage/fold.ts";
+import {
+  ALIGNMENT,
+  BATCH_HEADER_BYTES,
+  checkBatchBody,
+  decodeBatchHeader,
+  decodeSegmentHeader,
+  type LogState,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  segmentName,
+  serialOf,
+} from "../storage/segment.ts";
+import { NEXT_NAME } from "../storage/stable_store.ts";
+
+/** Something worth telling: damage, or what is as it may be and still of interest. */
+export interface Finding {
+  readonly level: "damage" | "note";
+  readonly file: string;
+  readonly offset: number;
+  readonly what: string;
+}
+
+/** A record, and where it stands. */
+export interface RecordSight {
+  readonly kind: "record";
+  readonly file: string;
+  readonly offset: number;
+  readonly bytes: number;
+  /** The number of its batch. */
+  readonly batch: number;
+  readonly record: FoundRecord["record"];
+}
+
+/** What comes by on the way from the first byte to the last. */
+export type Sight =
+  | { readonly kind: "segment"; readonly file: string; readonly header: SegmentHeader }
+  | RecordSight
+  | { readonly kind: "finding"; readonly finding: Finding }
+  /** Behind the last one: what the log has come to, as far as no damage is in the way. */
+  | { readonly kind: "end"; readonly segments: number; readonly state: LogState | null };
+
+/** Whose log it should be; `null` where nobody knows. */
+export type Owner = { readonly clusterId: string; readonly serverId: string } | null;
+
+/** A batch that is being written while it is read is read again so often. */
+const READS_AGAIN = 3;
+const NONCE_AT = 8;
+const NONCE_BYTES = 8;
+
+/** The serials of a log directory, and what else lies there. */
+export async function segmentsIn(
+  fileSystem: FileSystem,
+  directory: string,
+): Promise<{ readonly serials: readonly number[]; readonly others: readonly string[] }> {
+  const names = (await fileSystem.readDirectory(directory)).sort();
+  const serials = names.map(serialOf).filter((serial) => serial !== null).sort((a, b) => a - b);
+  return { serials, others: names.filter((name) => serialOf(name) === null) };
+}
+
+/** Reads everything in a log directory, in order. */
+export async function* scanLog(
+  fileSystem: FileSystem,
+  directory: string,
+  owner: Owner,
+): AsyncGenerator<Sight> {
+  const { serials, others } = await segmentsIn(fileSystem, directory);
+  for (const name of others) {
+    // The next segment, prepared ahead.
+    if (name === NEXT_NAME) continue;
+    const what = name.endsWith(".tmp") ? "left over; it goes at the next start" : "no file of the log";
+    yield found("note", `${directory}/${name}`, 0, what);
+  }
+  if (serials.length === 0) yield found("damage", directory, 0, "the log has no segment");
+  const scan = new Scan(fileSystem, directory, owner);
+  for (const [i, serial] of serials.entries()) {
+    const before = serials[i - 1];
+    if (before !== undefined && serial !== before + 1) {
+      const missing = serial - before - 1;
+      const what = missing === 1
+        ? "the segment is missing"
+        : `this segment and ${missing - 1} more are missing`;
+      yield found("damage", `${directory}/${segmentName(before + 1)}`, 0, what);
+      scan.breakOff();
+    }
+    yield* scan.segment(serial, serials[i + 1] ?? null);
+  }
+  yield { kind: "end", segments: serials.length, state: scan.state };
+}
+
+function found(level: Finding["level"], file: string, offset: number, what: string): Sight {
+  return { kind: "finding", finding: { level, file, offset, what } };
+}
+
+class Scan {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #owner: Owner;
+  /** What the records come to; `null` behind damage, until a segment's header tells it anew. */
+  #fold: Fold | null = null;
+  /** Where the batches have got to; `null` as above. */
+  #thread: { readonly chain: number; readonly lastBatch: number } | null = null;
+  #seen = 0;
+
+  constructor(fileSystem: FileSystem, directory: string, owner: Owner) {
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+    this.#owner = owner;
+  }
+
+  get state(): LogState | null {
+    return this.#fold?.state ?? null;
+  }
+
+  /** What comes next does not go on from what was. */
+  breakOff(): void {
+    this.#fold = null;
+    this.#thread = null;
+  }
+
+  async *segment(serial: number, successor: number | null): AsyncGenerator<Sight> {
+    const file = `${this.#directory}/${segmentName(serial)}`;
+    let bytes = await this.#read(file);
+    if (typeof bytes === "string") {
+      // Segments go oldest first, while the log is in use: then nothing of what is left was read yet.
+      const isGone = bytes === "" && this.#seen === 0;
+      this.breakOff();
+      return yield isGone
+        ? found("note", file, 0, "it was let go of meanwhile")
+        : found("damage", file, 0, bytes === "" ? "it cannot be opened: it is gone" : bytes);
+    }
+    this.#seen++;
+    const header = decodeSegmentHeader(bytes);
+    let nonce: Uint8Array;
+    if (typeof header === "string") {
+      yield found("damage", file, 0, header);
+      this.breakOff();
+      // The first batch tells what the header would have.
+      nonce = bytes.slice(SEGMENT_HEADER_BYTES + NONCE_AT, SEGMENT_HEADER_BYTES + NONCE_AT + NONCE_BYTES);
+    } else {
+      yield* this.#begin(file, serial, header);
+      nonce = header.nonce;
+    }
+    const limit = successor === null ? null : await this.#limitFrom(successor);
+    let at = SEGMENT_HEADER_BYTES;
+    let readsLeft = successor === null ? READS_AGAIN : 0;
+    while (at !== limit && !(limit === null && isZero(bytes, at, bytes.length))) {
+      const batch = batchAt(bytes, at, nonce);
+      if (typeof batch === "string") {
+        if (readsLeft > 0) {
+          readsLeft--;
+          const again: Uint8Array | string = await this.#read(file);
+          if (typeof again !== "string") bytes = again;
+          continue;
+        }
+        const next = nextBatch(bytes, at + ALIGNMENT, nonce);
+        if (successor === null && next === null) {
+          return yield found("note", file, at, `torn tail: ${batch}; it is cut at the next start`);
+        }
+        const where = next === null
+          ? limit === null ? "nothing follows in this segment" : `the log of this segment ends at ${limit}`
+          : `it goes on at offset ${next.at} with batch ${next.number}`;
+        yield found("damage", file, damageIn(bytes, at, nonce) ?? at, `${batch}; ${where}`);
+        this.breakOff();
+        if (next === null) return;
+        at = next.at;
+        continue;
+      }
+      yield* this.#batch(file, bytes, at, batch);
+      at = batch.end;
+      if (limit !== null && at > limit) {
+        yield found("damage", file, at, `the next segment says that this one ends at ${limit}`);
+        return this.breakOff();
+      }
+    }
+  }
+
+  /** The beginning of a segment, compared with the end of the one before. */
+  *#begin(file: string, serial: number, header: SegmentHeader): Generator<Sight> {
+    const { clusterId, serverId, previousSerial, chain, lastBatch, state } = header;
+    const wrong = (what: string) => found("damage", file, 0, what);
+    if (header.serial !== serial) {
+      yield wrong(`the header says segment ${header.serial}, the name ${serial}`);
+      this.breakOff();
+    }
+    if (this.#owner !== null && (clusterId !== this.#owner.clusterId || serverId !== this.#owner.serverId)) {
+      yield wrong(
+        `it belongs to server ${serverId} of cluster ${clusterId}, ` +
+          `not to ${this.#owner.serverId} of ${this.#owner.clusterId}`,
+      );
+      this.breakOff();
+    }
+    if (previousSerial !== header.serial - 1) {
+      yield wrong(`the header says that segment ${previousSerial} is before it`);
+    }
+    const thread = this.#thread;
+    if (thread !== null && (chain !== thread.chain || lastBatch !== thread.lastBatch)) {
+      yield wrong(
+        `the header goes on after batch ${lastBatch}, the log before ends with ${thread.lastBatch}`,
+      );
+      this.breakOff();
+    }
+    const [was, is] = [this.#fold?.state ?? null, state].map((one) => JSON.stringify(one));
+    if (this.#fold !== null && was !== is) {
+      yield wrong(`the header says that the log before came to ${is}, it came to ${was}`);
+      this.breakOff();
+    }
+    this.#thread = { chain, lastBatch };
+    this.#fold ??= new Fold(state);
+    yield { kind: "segment", file, header };
+  }
+
+  *#batch(file: string, bytes: Uint8Array, at: number, batch: FoundBatch): Generator<Sight> {
+    const thread = this.#thread;
+    if (thread !== null && (batch.number !== thread.lastBatch + 1 || batch.chain !== thread.chain)) {
+      yield found("damage", file, at, `batch ${batch.number} does not go on from batch ${thread.lastBatch}`);
+      this.breakOff();
+    }
+    this.#thread = { chain: batch.checksum, lastBatch: batch.number };
+    const records = bytes.subarray(0, batch.recordsEnd);
+    for (let offset = at + BATCH_HEADER_BYTES; offset < batch.recordsEnd;) {
+      const next = decodeRecord(records, offset);
+      if (typeof next === "string") {
+        yield found("damage", file, offset, next);
+        return this.breakOff();
+      }
+      const { record, end } = next;
+      const objection = this.#fold?.take(record) ?? null;
+      if (objection !== null) {
+        yield found("damage", file, offset, objection);
+        this.#fold = null;
+      }
+      yield { kind: "record", file, offset, bytes: end - offset, batch: batch.number, record };
+      offset = end;
+    }
+    this.#letGo();
+  }
+
+  /** What is committed changes no more: it need not be held. */
+  #letGo(): void {
+    const fold = this.#fold;
+    if (fold === null) return;
+    const settled = Math.min(fold.state.commitIndex, fold.last.index) - fold.base.index;
+    const last = fold.entries[settled - 1];
+    if (settled < 1024 || last === undefined) return;
+    fold.base = { index: last.index, term: last.term };
+    fold.entries.splice(0, settled);
+  }
+
+  /** Where the next segment says that this one ends; `null` where it does not say. */
+  async #limitFrom(successor: number): Promise<number | null> {
+    const bytes = await this.#read(`${this.#directory}/${segmentName(successor)}`, SEGMENT_HEADER_BYTES);
+    const header = typeof bytes === "string" ? bytes : decodeSegmentHeader(bytes);
+    return typeof header === "string" ? null : header.previousEnd;
+  }
+
+  /** The bytes of a file, or why there are none; the reason is empty where the file is gone. */
+  async #read(path: string, bytesMax = Infinity): Promise<Uint8Array | string> {
+    try {
+      const file = await this.#fileSystem.openForReading(path);
+      try {
+        return await file.readAt(0, Math.min(await file.size(), bytesMax));
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      if (!(error instanceof FileError) || error.code === "EACCES" || error.code === "EPERM") throw error;
+      return error.code === "ENOENT" ? "" : `it cannot be read: ${error.message}`;
+    }
+  }
+}
+
+interface FoundBatch {
+  readonly number: number;
+  readonly chain: number;
+  readonly checksum: number;
+  readonly recordsEnd: number;
+  readonly end: number;
+}
+
+function batchAt(bytes: Uint8Array, at: number, nonce: Uint8Array): FoundBatch | string {
+  const header = decodeBatchHeader(bytes, at, nonce);
+  if (typeof header === "string") return header;
+  const body = checkBatchBody(bytes, at, header);
+  if (typeof body === "string") return `batch ${header.number}: ${body}`;
+  return { number: header.number, chain: header.chain, checksum: header.checksum, ...body };
+}
+
+/** The next place at which a batch of this segment begins. */
+function nextBatch(
+  bytes: Uint8Array,
+  from: number,
+  nonce: Uint8Array,
+): { readonly at: number; readonly number: number } | null {
+  for (let at = from; at + BATCH_HEADER_BYTES <= bytes.length; at += ALIGNMENT) {
+    const header = decodeBatchHeader(bytes, at, nonce);
+    if (typeof header !== "string") return { at, number: header.number };
+  }
+  return null;
+}
+
+/** The first record that is not what it was, in a batch whose header is whole. */
+function damageIn(bytes: Uint8Array, at: number, nonce: Uint8Array): number | null {
+  const header = decodeBatchHeader(bytes, at, nonce);
+  if (typeof header === "string") return null;
+  const end = Math.min(bytes.length, at + BATCH_HEADER_BYTES + header.recordBytes);
+  const records = bytes.subarray(0, end);
+  for (let offset = at + BATCH_HEADER_BYTES; offset < end;) {
+    const next = decodeRecord(records, offset);
+    if (typeof next === "string") return offset;
+    offset = next.end;
+  }
+  return null;
+}

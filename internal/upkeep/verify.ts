@@ -1,0 +1,175 @@
+/**
+ * Whether a data directory is sound: everything that a server would rest on, read and compared, and every finding told.
+ *
+ * Keeps true: it reads and never writes, claims nothing, and goes on behind what it finds. A directory without damage is one on which a
+ * server starts; what only looks unusual (a torn tail, a file left over) is told and is no damage.
+ *
+ * @module
+ */
+import { CorruptLogError } from "../base/errors.ts";
+import { FileError, type FileSystem } from "../platform/file_system.ts";
+import type { LogIndex, LogPosition, Term } from "../raft/types.ts";
+import { type Identity, IDENTITY_NAME, readIdentity } from "../storage/identity.ts";
+import type { LogState } from "../storage/segment.ts";
+import { SnapshotDamage, snapshotPlaceOf } from "../storage/snapshot_file.ts";
+import { type Finding, type Owner, scanLog, segmentsIn } from "./log_scan.ts";
+import { loadSnapshot, type SnapshotLook } from "./snapshot_look.ts";
+
+export const LOG = "log";
+export const SNAPSHOTS = "snapshots";
+
+/** What was found. */
+export interface Soundness {
+  /** `null` where the log stands alone, or nobody can tell. */
+  readonly identity: Identity | null;
+  readonly findings: readonly Finding[];
+  readonly segments: number;
+  readonly records: number;
+  /** The place before the first entry, and what the log has come to; `null` where damage is in the way. */
+  readonly base: LogPosition | null;
+  readonly state: LogState | null;
+  /** The whole ones, newest first. */
+  readonly snapshots: readonly SnapshotLook[];
+}
+
+/** Reads a data directory, or a directory with segments only, such as an archive. */
+export async function verify(fileSystem: FileSystem, directory: string): Promise<Soundness> {
+  const names = await fileSystem.readDirectory(directory);
+  const isAlone = !names.includes(LOG) && (await segmentsIn(fileSystem, directory)).serials.length > 0;
+  const check = new Check(fileSystem);
+  if (isAlone) await check.log(directory, null);
+  else await check.whole(directory, names);
+  return check;
+}
+
+class Check implements Soundness {
+  readonly #fileSystem: FileSystem;
+  readonly findings: Finding[] = [];
+  identity: Identity | null = null;
+  segments = 0;
+  records = 0;
+  base: LogPosition | null = null;
+  state: LogState | null = null;
+  readonly snapshots: SnapshotLook[] = [];
+  /** The term of the entry that stands at an index, where a snapshot might be of it. */
+  readonly #terms = new Map<LogIndex, Term>();
+
+  constructor(fileSystem: FileSystem) {
+    this.#fileSystem = fileSystem;
+  }
+
+  /** The log before the snapshots: those that are taken meanwhile cover more, never less. */
+  async whole(directory: string, names: readonly string[]): Promise<void> {
+    const owner = await this.#owner(directory, names);
+    const snapshots = names.includes(SNAPSHOTS) ? `${directory}/${SNAPSHOTS}` : null;
+    const places = snapshots === null ? [] : await this.#places(snapshots);
+    for (const { index } of places) this.#terms.set(index, 0);
+    if (names.includes(LOG)) await this.log(`${directory}/${LOG}`, owner);
+    else this.#damage(`${directory}/${LOG}`, 0, "the log is missing");
+    if (snapshots !== null) await this.#readSnapshots(snapshots, owner);
+    this.#compare(directory);
+  }
+
+  async log(directory: string, owner: Owner): Promise<void> {
+    for await (const sight of scanLog(this.#fileSystem, directory, owner)) {
+      switch (sight.kind) {
+        case "segment":
+          this.base ??= sight.header.state.last;
+          break;
+        case "record": {
+          this.records++;
+          const { record } = sight;
+          if (record.kind === "reset") this.base = record.position;
+          if (record.kind !== "entry" || !this.#terms.has(record.entry.index)) break;
+          this.#terms.set(record.entry.index, record.entry.term);
+          break;
+        }
+        case "finding":
+          this.findings.push(sight.finding);
+          break;
+        case "end":
+          this.segments = sight.segments;
+          this.state = sight.state;
+          break;
+      }
+    }
+  }
+
+  async #owner(directory: string, names: readonly string[]): Promise<Owner> {
+    const path = `${directory}/${IDENTITY_NAME}`;
+    if (!names.includes(IDENTITY_NAME)) {
+      this.#damage(path, 0, "the identity is missing: nobody knows whose data this is");
+      return null;
+    }
+    try {
+      this.identity = await readIdentity(this.#fileSystem, directory);
+    } catch (error) {
+      if (!(error instanceof CorruptLogError)) throw error;
+      this.#damage(error.file, error.offset, error.found);
+    }
+    return this.identity;
+  }
+
+  async #places(directory: string): Promise<readonly LogPosition[]> {
+    const names = await this.#fileSystem.readDirectory(directory);
+    return names.map(snapshotPlaceOf).filter((place) => place !== null);
+  }
+
+  async #readSnapshots(directory: string, owner: Owner): Promise<void> {
+    const names = (await this.#fileSystem.readDirectory(directory)).sort().reverse();
+    for (const name of names) {
+      const path = `${directory}/${name}`;
+      const place = snapshotPlaceOf(name);
+      if (place === null) {
+        const what = name.endsWith(".tmp") ? "left over; it goes at the next start" : "no snapshot";
+        this.findings.push({ level: "note", file: path, offset: 0, what });
+        continue;
+      }
+      try {
+        const { machine: _, ...look } = await loadSnapshot(this.#fileSystem, path);
+        const { meta } = look;
+        if (meta.index !== place.index || meta.term !== place.term) {
+          this.#damage(path, 0, `it is of ${meta.index}:${meta.term}, its name says otherwise`);
+        } else if (owner !== null && meta.clusterId !== owner.clusterId) {
+          this.#damage(path, 0, `it is of cluster ${meta.clusterId}, not of ${owner.clusterId}`);
+        } else this.snapshots.push(look);
+      } catch (error) {
+        if (error instanceof SnapshotDamage) this.#damage(error.file, error.offset, error.found);
+        else if (error instanceof FileError && error.code === "ENOENT") {
+          this.findings.push({ level: "note", file: path, offset: 0, what: "it was let go of meanwhile" });
+        } else if (error instanceof FileError && error.code === "EIO") {
+          this.#damage(path, 0, `it cannot be read: ${error.message}`);
+        } else throw error;
+      }
+    }
+  }
+
+  /** Log and snapshots together: what the one lacks, the other has to have. */
+  #compare(directory: string): void {
+    const newest = this.snapshots[0]?.meta.index ?? 0;
+    if (this.base !== null && this.base.index > newest) {
+      const what = newest === 0
+        ? "no whole snapshot covers"
+        : `only a snapshot of index ${newest} covers some of`;
+      this.#damage(
+        `${directory}/${SNAPSHOTS}`,
+        0,
+        `the log begins behind index ${this.base.index}, and ${what} what is before it`,
+      );
+    }
+    if (this.state === null) return;
+    for (const { file, meta: { index, term } } of this.snapshots) {
+      const here = this.#terms.get(index) ?? 0;
+      if (here === 0 || here === term || index > this.state.commitIndex) continue;
+      this.#damage(
+        file,
+        0,
+        `index ${index} is committed with term ${here} in the log, here with term ${term}`,
+      );
+    }
+  }
+
+  #damage(file: string, offset: number, what: string): void {
+    this.findings.push({ level: "damage", file, offset, what });
+  }
+}
