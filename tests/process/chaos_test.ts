@@ -1,7 +1,8 @@
 /**
  * Kind: chaos (real processes behind a proxy).
  *
- * Invariant: whatever strikes together - kill -9, frozen processes, partitions of every shape, slow, lossy and lying links, restarts - no acknowledged
+ * Invariant: whatever strikes together - kill -9, frozen processes, partitions of every shape, slow, lossy and lying links, restarts, members
+ * that come and go, snapshots, leads handed over - no acknowledged
  * write is lost, nothing that was refused happens, nothing happens twice, no read goes back; and when all is healed the cluster serves
  * again.
  *
@@ -29,9 +30,10 @@ Deno.test({
   ignore: skipped !== null,
   fn: async () => {
     const arena = await Arena.start({
-      programs: [compiled, compiled, compiled],
+      programs: [compiled, compiled, compiled, compiled],
+      spares: 1,
       seed,
-      args: ["--request-timeout-ms", "1500"],
+      args: ["--request-timeout-ms", "1500", "--snapshot-entries", "300", "--log-memory-entries", "200"],
     });
     try {
       const result = await runRound({ arena, seed, seconds, clients: 8, prefix: "", strikers: 2 });

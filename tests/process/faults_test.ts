@@ -52,6 +52,11 @@ const SERVES = new Set([
   "freeze: the leader",
   "crash loop",
   "rolling restart",
+  "members: one more",
+  "members: one less",
+  "members: one replaced",
+  "members: one without a vote",
+  "snapshots taken",
 ]);
 
 interface Finding {
@@ -108,9 +113,10 @@ async function strike(arena: Arena, fault: Fault, round: number): Promise<Findin
 
 async function startArena(lane: string): Promise<Arena> {
   return await Arena.start({
-    programs: [compiled, compiled, compiled],
+    programs: [compiled, compiled, compiled, compiled],
+    spares: 1,
     seed: `${seed}/${lane}`,
-    args: ["--request-timeout-ms", "1500"],
+    args: ["--request-timeout-ms", "1500", "--snapshot-entries", "300", "--log-memory-entries", "200"],
   });
 }
 

@@ -191,6 +191,8 @@ export class Cluster {
   moreArgs: (id: string) => readonly string[] = () => [];
   /** Who is a member at the cluster's birth; the others are started with --join. */
   born: readonly string[];
+  /** Ids of servers that came back without their data as another one, in the place of the one that was planned. */
+  readonly renamed = new Map<string, string>();
   /** More of the environment. */
   moreEnv: (id: string) => Readonly<Record<string, string>> = () => ({});
 
@@ -226,18 +228,28 @@ export class Cluster {
     return plan;
   }
 
+  /** As whom the server of a plan runs. */
+  serverId(id: string): string {
+    return this.renamed.get(id) ?? id;
+  }
+
+  dataDirectory(id: string): string {
+    return join(this.directory, this.serverId(id));
+  }
+
   /** Starts a server, for the first time or again. */
   launch(id: string): Running {
     const { clientPort, peerPort, program } = this.plan(id);
     const born = this.born.map((member) => `${member}=127.0.0.1:${this.plan(member).peerPort}`);
     const others = this.plans.filter((plan) => plan.id !== id).map((plan) => `127.0.0.1:${plan.peerPort}`);
-    const birth = this.born.includes(id) ? ["--cluster", born.join(",")] : ["--join", others.join(",")];
+    const isBorn = this.born.includes(id) && !this.renamed.has(id);
+    const birth = isBorn ? ["--cluster", born.join(",")] : ["--join", others.join(",")];
     const running = new Running(program, [
       "serve",
       "--id",
-      id,
+      this.serverId(id),
       "--data",
-      join(this.directory, id),
+      this.dataDirectory(id),
       "--client",
       `127.0.0.1:${clientPort}`,
       "--peer",

@@ -1,5 +1,5 @@
 /**
- * Kind: documentation.
+ * Kind: integration (a page of the documentation).
  *
  * Invariant: docs/proxy.md is true: its lines for netcat do what they say, every line that it shows is understood, and it leaves no command out.
  */

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { TestClient } from "../client.ts";
 import { pause } from "../cluster.ts";
 import { Cluster, eventually, parseInfo, type Program, type Running } from "../harness.ts";
@@ -25,12 +25,17 @@ export type Blocking =
   | "reset";
 
 const LOCAL = "127.0.0.1";
+/** What one process said is kept up to here, and what all in one place said. */
+const LOG_CHARS = 200_000;
+const LOG_CHARS_MAX = 4_000_000;
 
 export interface ArenaOptions {
   readonly programs: readonly Program[];
   readonly seed: string;
   /** More arguments of `serve`. */
   readonly args?: readonly string[];
+  /** So many of the servers are no members at first, and are not started: room for changes. */
+  readonly spares?: number;
 }
 
 export class Arena {
@@ -40,19 +45,28 @@ export class Arena {
   /** What servers did that nobody asked them to. */
   readonly surprises: string[] = [];
   readonly #paused = new Set<string>();
+  /** Servers that are to run. */
+  readonly #active: Set<string>;
+  /** How many other servers ran in this one's place before it. */
+  readonly #lives = new Map<string, number>();
   /** Processes whose end was asked for. */
   readonly #asked = new Set<Running>();
+  #isClaimed = false;
   #startedAt = performance.now();
   readonly #events: string[] = [];
+  /** What earlier processes said, by place. */
+  readonly #logs = new Map<string, string>();
 
   private constructor(cluster: Cluster, proxy: Proxy, seed: string) {
     this.cluster = cluster;
     this.proxy = proxy;
     this.seed = seed;
+    this.#active = new Set(cluster.born);
   }
 
-  static async start({ programs, seed, args = [] }: ArenaOptions): Promise<Arena> {
+  static async start({ programs, seed, args = [], spares = 0 }: ArenaOptions): Promise<Arena> {
     const cluster = await Cluster.prepare(programs);
+    cluster.born = cluster.born.slice(0, programs.length - spares);
     const proxy = new Proxy(seed);
     const arena = new Arena(cluster, proxy, seed);
     const open = (name: string, port: number) =>
@@ -65,7 +79,7 @@ export class Arena {
     }
     cluster.moreArgs = (id) => [
       "--dial",
-      arena.others(id).map((other) =>
+      cluster.plans.map((plan) => plan.id).filter((other) => other !== id).map((other) =>
         `${LOCAL}:${cluster.plan(other).peerPort}=${LOCAL}:${arena.peerLink(id, other).address.port}`
       ).join(","),
       ...args,
@@ -75,8 +89,14 @@ export class Arena {
     return arena;
   }
 
+  /** The servers that are to run. */
   get ids(): readonly string[] {
-    return this.cluster.plans.map(({ id }) => id);
+    return this.cluster.plans.map(({ id }) => id).filter((id) => this.#active.has(id));
+  }
+
+  /** A place where nobody runs; `null` if there is none. */
+  get spare(): string | null {
+    return this.cluster.plans.find(({ id }) => !this.#active.has(id))?.id ?? null;
   }
 
   others(id: string): readonly string[] {
@@ -112,13 +132,44 @@ export class Arena {
     return this.#events;
   }
 
+  /* ---- members ---- */
+
+  /** Takes the right to change the members; gives the way to give it back, or `null` where somebody else has it. */
+  claimMembers(): (() => void) | null {
+    if (this.#isClaimed) return null;
+    this.#isClaimed = true;
+    return () => this.#isClaimed = false;
+  }
+
   /* ---- processes ---- */
 
+  /** Starts a server in an empty place, as nobody that was there before; it waits to be added. */
+  occupy(id: string): void {
+    const lives = this.#lives.get(id) ?? (this.cluster.born.includes(id) ? 1 : 0);
+    this.#lives.set(id, lives + 1);
+    if (lives > 0) this.cluster.renamed.set(id, `${id}.${lives + 1}`);
+    this.#active.add(id);
+    this.launch(id);
+  }
+
+  /** Ends a server for good. */
+  async vacate(id: string): Promise<void> {
+    this.#active.delete(id);
+    await this.kill(id);
+    await rm(this.cluster.dataDirectory(id), { recursive: true, force: true });
+  }
+
   launch(id: string): void {
-    if (!(this.cluster.running.get(id)?.isOver ?? true)) return;
+    if (!this.#active.has(id) || !(this.cluster.running.get(id)?.isOver ?? true)) return;
     this.#paused.delete(id);
     const running = this.cluster.launch(id);
     running.ended.then(({ code, signal, stderr }) => {
+      const name = this.cluster.serverId(id);
+      const before = this.#logs.get(id) ?? "";
+      this.#logs.set(
+        id,
+        `${before}${stderr.slice(-LOG_CHARS)}--- ${name} ended: ${code ?? signal}\n`.slice(-LOG_CHARS_MAX),
+      );
       if (this.#asked.has(running)) return;
       const last = stderr.trimEnd().split("\n").slice(-3).join("\n");
       this.surprises.push(`${id} ended by itself with ${code ?? signal}: ${last}`);
@@ -254,13 +305,17 @@ export class Arena {
     });
   }
 
-  /** What a server said so far. */
+  /** What a server says in its present life. */
   said(id: string): string {
     return this.cluster.running.get(id)?.stderr ?? "";
   }
 
-  dataDirectory(id: string): string {
-    return join(this.cluster.directory, id);
+  /** What was said in each place, by all who ever ran there. */
+  get logs(): ReadonlyMap<string, string> {
+    return new Map(this.cluster.plans.map(({ id }) => {
+      const isOver = this.cluster.running.get(id)?.isOver ?? true;
+      return [id, `${this.#logs.get(id) ?? ""}${isOver ? "" : this.said(id)}`];
+    }));
   }
 
   async stop(): Promise<void> {

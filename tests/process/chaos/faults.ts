@@ -12,6 +12,7 @@ import type { Random } from "../../../internal/base/random.ts";
 import { pause } from "../cluster.ts";
 import type { Link } from "../proxy/link.ts";
 import type { Arena, Blocking } from "./arena.ts";
+import { change, join, leave } from "./members.ts";
 
 /** What a fault may see and use. */
 export interface Strike {
@@ -547,13 +548,102 @@ const PROCESSES: readonly Fault[] = [
   },
 ];
 
-/** Changes of the members while they are under fire; none yet, since a cluster's members are given at its start. */
-const MEMBERSHIP: readonly Fault[] = [];
+/* ---- what an operator does, under fire ---- */
+
+const nothingToUndo = (what: string): Struck => ({ what, undo: () => Promise.resolve() });
+
+/** A change of the members, where there is none under way. */
+function changing(name: string, rows: readonly string[], begin: Fault["begin"]): Fault {
+  return {
+    name,
+    rows,
+    begin: async (strike) => {
+      const release = strike.arena.claimMembers();
+      if (release === null) return nothingToUndo("not now: another change is under way");
+      try {
+        const { what, undo } = await begin(strike);
+        return { what, undo: () => undo().finally(release) };
+      } catch (error) {
+        release();
+        throw error;
+      }
+    },
+  };
+}
+
+/** Asks for something, and does not insist. */
+async function tell({ arena }: Strike, id: string, words: readonly string[]): Promise<void> {
+  try {
+    const client = await arena.cluster.client(id);
+    try {
+      await client.within(500, client.send(...words));
+    } finally {
+      client.close();
+    }
+  } catch {
+    // It is down, frozen, or has something better to do: it was only asked.
+    return;
+  }
+}
+
+const OPERATORS: readonly Fault[] = [
+  changing("members: one more", ["O10"], async ({ arena }) => {
+    const { spare } = arena;
+    if (spare === null) return nothingToUndo("nobody: there is no room");
+    await join(arena, spare, null);
+    return { what: arena.cluster.serverId(spare), undo: () => leave(arena, spare) };
+  }),
+  changing("members: one less", ["O10", "O11"], async (strike) => {
+    const { arena, random } = strike;
+    const id = random.chance(1, 2) ? await leaderOrAny(strike) : pick(random, arena.ids);
+    await leave(arena, id);
+    return { what: id, undo: () => join(arena, id, null) };
+  }),
+  changing("members: one replaced", ["O10", "O11"], async (strike) => {
+    const { arena, random } = strike;
+    const { spare } = arena;
+    if (spare === null) return nothingToUndo("nobody: there is no room");
+    const id = random.chance(1, 2) ? await leaderOrAny(strike) : pick(random, arena.ids);
+    await join(arena, spare, id);
+    await arena.vacate(id);
+    return nothingToUndo(`${id} by ${arena.cluster.serverId(spare)}`);
+  }),
+  changing("members: one without a vote", ["O10"], async ({ arena, random }) => {
+    const id = pick(random, arena.ids);
+    const name = arena.cluster.serverId(id);
+    await change(arena, ["DEMOTE", name], ({ learners }) => learners.includes(id));
+    return {
+      what: name,
+      undo: () => change(arena, ["PROMOTE", name], ({ voters }) => voters.includes(id)),
+    };
+  }),
+  again("lead handed over", ["P8"], (strike) => {
+    const { arena, random } = strike;
+    return Promise.resolve({
+      what: "to anybody",
+      everyMs: random.between(20, 400),
+      act: () => {
+        const [asked, to] = [pick(random, arena.ids), pick(random, arena.ids)];
+        return tell(strike, asked, ["RAFT", "TRANSFER", arena.cluster.serverId(to)]);
+      },
+      rest: () => Promise.resolve(),
+    });
+  }),
+  again("snapshots taken", ["D25"], (strike) => {
+    const { arena, random } = strike;
+    return Promise.resolve({
+      what: "by anybody",
+      everyMs: random.between(10, 100),
+      act: () => tell(strike, pick(random, arena.ids), ["RAFT", "SNAPSHOT"]),
+      rest: () => Promise.resolve(),
+    });
+  }),
+];
 
 export const FAULTS: readonly Fault[] = [
   ...PARTITIONS,
   ...LINKS.map(onLinks),
   ...REPEATED,
   ...PROCESSES,
-  ...MEMBERSHIP,
+  ...OPERATORS,
 ];

@@ -15,7 +15,7 @@ export function keep(arena: Arena, history: History, name: string): string {
   const directory = `logs/${`${name}-${arena.seed}-${Date.now()}`.replaceAll(/[^\w.-]+/g, "-")}`;
   const path = join(logs, directory.slice("logs/".length));
   mkdirSync(path, { recursive: true });
-  for (const id of arena.ids) writeFileSync(join(path, `${id}.log`), arena.said(id));
+  for (const [id, log] of arena.logs) writeFileSync(join(path, `${id}.log`), log);
   writeFileSync(join(path, "history.jsonl"), history.lines());
   writeFileSync(join(path, "events.txt"), `${arena.events.join("\n")}\n`);
   cpSync(arena.cluster.directory, join(path, "data"), { recursive: true });
