@@ -9,79 +9,87 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, freePorts, parseInfo, type Program, Running } from "../../tests/process/harness.ts";
 import { TestClient } from "../../tests/process/client.ts";
-
-/** A subject that runs. */
-export interface Started {
-  /** Every server's port, the best one for load first. */
-  readonly ports: readonly number[];
-  readonly pids: readonly number[];
-  /** What the servers said on standard error. */
-  said(): string;
-  stop(): Promise<void>;
-}
-
-export interface Subject {
-  readonly name: string;
-  /** Whether every server takes load. */
-  readonly spreads: boolean;
-  start(directory: string): Promise<Started>;
-}
+import { etcd, nats, redis, zookeeper } from "./rivals.ts";
+import { accepts, pidsOf, type Subject } from "./subject.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
-/** `raftline`, `source:deno`, `source:bun`, `ceiling`, `ceiling:deno`, `redis`, or the path of another build of raftline. */
-export function subjectNamed(name: string): Subject {
+/** What `deno task build` makes. */
+export const raftlineProgram: Program = {
+  name: "raftline",
+  command: join(root, "dist", "raftline"),
+  args: [],
+};
+
+/** What can be compared. */
+export const subjectNames = [
+  ...["raftline", "source:deno", "source:bun", "ceiling", "ceiling:deno"],
+  ...["etcd", "redis", "nats", "zookeeper"],
+];
+
+/** One of `subjectNames`, or the path of another build of raftline; with so many servers, where the number can be chosen. */
+export function subjectNamed(name: string, nodes = 3, more: readonly string[] = []): Subject {
   switch (name) {
     case "raftline":
-      return raftline(name, { name, command: join(root, "dist", "raftline"), args: [] });
+      return raftline(name, raftlineProgram, nodes, more);
     case "source:bun":
-      return raftline(name, { name, command: "bun", args: [join(root, "main.ts")] });
+      return raftline(name, { name, command: "bun", args: [join(root, "main.ts")] }, nodes, more);
     case "source:deno":
-      return raftline(name, {
+      return raftline(
         name,
-        command: "deno",
-        args: ["run", "-A", "--no-check", join(root, "main.ts")],
-      });
+        {
+          name,
+          command: "deno",
+          args: ["run", "-A", "--no-check", join(root, "main.ts")],
+        },
+        nodes,
+        more,
+      );
     case "ceiling":
       return ceiling(name, { name, command: "bun", args: [] });
     case "ceiling:deno":
       return ceiling(name, { name, command: "deno", args: ["run", "-A", "--no-check"] });
     case "redis":
-      return redis(name);
+      return redis();
+    case "etcd":
+      return etcd(nodes);
+    case "nats":
+      return nats();
+    case "zookeeper":
+      return zookeeper();
     default:
-      return raftline(name, { name, command: name, args: [] });
+      return raftline(name, { name, command: name, args: [] }, nodes, more);
   }
 }
 
-function pidsOf(running: Iterable<Running>): number[] {
-  return [...running].map(({ child }) => child.pid ?? 0);
-}
-
-function raftline(name: string, program: Program): Subject {
+function raftline(name: string, program: Program, nodes: number, more: readonly string[]): Subject {
   return {
     name,
+    wire: "resp",
     spreads: true,
+    durability: "synced on a majority before the answer",
+    reads: "linearizable",
     start: async (directory) => {
-      const ports = await freePorts(6);
-      const ids = ["n1", "n2", "n3"];
-      const peer = (i: number) => `127.0.0.1:${ports[3 + i]}`;
+      const ports = await freePorts(2 * nodes);
+      const ids = Array.from({ length: nodes }, (_, i) => `n${i + 1}`);
+      const peer = (i: number) => `127.0.0.1:${ports[nodes + i]}`;
       const cluster = ids.map((id, i) => `${id}=${peer(i)}`).join(",");
       const servers = ids.map((id, i) => {
         const args = ["--id", id, "--data", join(directory, id), "--client", `127.0.0.1:${ports[i]}`];
-        const more = ["--peer", peer(i), "--cluster", cluster, "--request-timeout-ms", "60000"];
-        return new Running(program, ["serve", ...args, ...more]);
+        const peers = ["--peer", peer(i), "--cluster", cluster, "--request-timeout-ms", "60000"];
+        return new Running(program, ["serve", ...args, ...peers, ...more]);
       });
-      const clientPorts = ports.slice(0, 3);
+      const clientPorts = ports.slice(0, nodes);
       let leader = 0;
       await eventually(`${name} has a leader that everybody follows`, 30_000, async () => {
         const infos = await Promise.all(clientPorts.map(infoOf));
         leader = infos.findIndex((info) => info.get("raft_role") === "leader");
         return leader >= 0 && infos.every((info) => info.get("raft_leader") === ids[leader]);
       });
-      const [leaderPort] = clientPorts.splice(leader, 1);
+      const pids = pidsOf(servers);
       return {
-        ports: [leaderPort ?? 0, ...clientPorts],
-        pids: pidsOf(servers),
+        ports: [...clientPorts.splice(leader, 1), ...clientPorts],
+        pids: [...pids.splice(leader, 1), ...pids],
         said: () => servers.map(({ stderr }) => stderr).join("---\n"),
         stop: async () => {
           await Promise.all(servers.map((one) => one.kill()));
@@ -103,7 +111,10 @@ async function infoOf(port: number): Promise<Map<string, string>> {
 function ceiling(name: string, { command, args }: Program): Subject {
   return {
     name,
+    wire: "resp",
     spreads: false,
+    durability: "synced on a majority before the answer",
+    reads: "confirmed by a follower",
     start: async (directory) => {
       const [client = 0, ...peers] = await freePorts(4);
       const program: Program = { name, command, args: [...args, join(root, "tools/compare/ceiling.ts")] };
@@ -124,40 +135,4 @@ function ceiling(name: string, { command, args }: Program): Subject {
       };
     },
   };
-}
-
-/** One server without replicas that syncs before it answers: the upper mark. */
-function redis(name: string): Subject {
-  return {
-    name,
-    spreads: false,
-    start: async (directory) => {
-      const [port = 0] = await freePorts(1);
-      mkdirSync(directory, { recursive: true });
-      const settings = ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--dir", directory];
-      const program: Program = { name, command: "redis-server", args: [] };
-      const server = new Running(program, ["--port", String(port), ...settings]);
-      await eventually("Redis answers", 10_000, async () => {
-        const client = await TestClient.connect(port);
-        const info = parseInfo(await client.text("INFO", "persistence"));
-        client.close();
-        return info.get("loading") === "0";
-      });
-      return {
-        ports: [port],
-        pids: pidsOf([server]),
-        said: () => server.stdout,
-        stop: async () => {
-          await server.kill();
-        },
-      };
-    },
-  };
-}
-
-async function accepts(port: number): Promise<void> {
-  await eventually(`port ${port} accepts`, 20_000, async () => {
-    (await TestClient.connect(port)).close();
-    return true;
-  });
 }
