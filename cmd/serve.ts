@@ -108,7 +108,7 @@ function assemble(
   fail: (refusal: Refusal) => void,
 ): Server {
   const { id, client, peer, settings, requestTimeoutMs, clientsMax, valueBytesMax } = options;
-  const { snapshotEntries, logMemoryEntries } = options;
+  const { snapshotEntries, snapshotLogBytes: snapshotBytes, logMemoryEntries } = options;
   const { identity: { clusterId, incarnation }, store, recovered } = directory;
   const peerAt = new Advertised(peer, options.advertisePeer);
   const clientAt = new Advertised(client, options.advertiseClient);
@@ -145,7 +145,7 @@ function assemble(
     clusterId,
     self,
     settings,
-    limits: { ...defaultLimits, requestTimeoutMs, snapshotEntries, logMemoryEntries },
+    limits: { ...defaultLimits, requestTimeoutMs, snapshotEntries, snapshotBytes, logMemoryEntries },
     recovered,
     clock,
     random,

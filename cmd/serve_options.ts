@@ -36,6 +36,7 @@ export interface ServeOptions {
   readonly settings: Settings;
   readonly segmentBytes: number;
   readonly snapshotEntries: number;
+  readonly snapshotLogBytes: number;
   readonly logMemoryEntries: number;
   readonly valueBytesMax: number;
   readonly clientsMax: number;
@@ -129,6 +130,12 @@ export const serveCommand: CommandLine = {
       default: String(defaultLimits.snapshotEntries),
     },
     {
+      name: "snapshot-log-bytes",
+      value: "BYTES",
+      help: "or after so many bytes of them, if they are also 4 times the last snapshot",
+      default: String(defaultLimits.snapshotBytes),
+    },
+    {
       name: "log-memory-entries",
       value: "COUNT",
       help: "entries that stay at hand for followers that lag",
@@ -209,6 +216,7 @@ export function readServeOptions(args: readonly string[]): ServeOptions {
     settings: settingsOf(flags),
     segmentBytes: flags.integer("segment-bytes", SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, 2 ** 30),
     snapshotEntries: flags.integer("snapshot-entries", defaultLimits.snapshotEntries, 10, 1_000_000_000),
+    snapshotLogBytes: flags.integer("snapshot-log-bytes", defaultLimits.snapshotBytes, 4096, 2 ** 40),
     logMemoryEntries: flags.integer("log-memory-entries", defaultLimits.logMemoryEntries, 10, 100_000_000),
     valueBytesMax: flags.integer(
       "value-bytes-max",

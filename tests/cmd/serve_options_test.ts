@@ -30,6 +30,7 @@ Deno.test("without options it is one server that is a cluster of its own", () =>
     settings: defaultSettings,
     segmentBytes: SEGMENT_BYTES_DEFAULT,
     snapshotEntries: 100_000,
+    snapshotLogBytes: 64 * 1024 * 1024,
     logMemoryEntries: 100_000,
     valueBytesMax: 8 * 1024 * 1024,
     clientsMax: 10_000,
@@ -43,7 +44,7 @@ Deno.test("every option is taken", () => {
   const options = read(
     "--id n2 --data /d --client 0.0.0.0:1 --peer [::1]:2 --cluster n1=a:1,n2=[::1]:2,n3=c:3 " +
       "--dial a:1=b:9,[::1]:4=c:8 --heartbeat-ms 10 --election-timeout-min-ms 20 --election-timeout-max-ms 21 --request-timeout-ms 10 " +
-      "--lease-drift-permille 7 --snapshot-entries 20 --log-memory-entries 30 --advertise-client c:4 " +
+      "--lease-drift-permille 7 --snapshot-entries 20 --snapshot-log-bytes 5000 --log-memory-entries 30 --advertise-client c:4 " +
       `--segment-bytes ${SEGMENT_BYTES_MIN} --value-bytes-max 1024 --clients-max 1 --log-level error --exit-with-parent`,
   );
   assertEquals(options, {
@@ -69,6 +70,7 @@ Deno.test("every option is taken", () => {
     },
     segmentBytes: SEGMENT_BYTES_MIN,
     snapshotEntries: 20,
+    snapshotLogBytes: 5000,
     logMemoryEntries: 30,
     valueBytesMax: 1024,
     clientsMax: 1,
