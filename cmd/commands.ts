@@ -4,6 +4,7 @@
  * @module
  */
 import { ExitCode, Refusal } from "../internal/base/errors.ts";
+import { backup, backupCommand } from "./backup.ts";
 import { bench, benchCommand } from "./bench.ts";
 import { check, checkCommand } from "./check.ts";
 import { cli, cliCommand } from "./cli.ts";
@@ -19,6 +20,7 @@ import {
 import { type CommandLine, divide, helpOf, nearest } from "./flags.ts";
 import { operate, operatorLines } from "./operate.ts";
 import { proxy, proxyCommand } from "./proxy.ts";
+import { restore, restoreCommand } from "./restore.ts";
 import { serve } from "./serve.ts";
 import { serveCommand } from "./serve_options.ts";
 import { status, statusCommand } from "./status.ts";
@@ -37,6 +39,8 @@ const COMMANDS: readonly Command[] = [
   { line: statusCommand, run: status },
   { line: benchCommand, run: bench },
   ...operatorLines.map((line) => ({ line, run: (args: readonly string[]) => operate(line, args) })),
+  { line: backupCommand, run: backup },
+  { line: restoreCommand, run: restore },
   { line: logVerifyCommand, run: logVerify },
   { line: logDumpCommand, run: logDump },
   { line: snapshotInspectCommand, run: snapshotInspect },

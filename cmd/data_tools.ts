@@ -10,6 +10,7 @@ import { ExitCode, Refusal } from "../internal/base/errors.ts";
 import { loadCrc32c } from "../internal/codec/crc32c.ts";
 import { DiskFileSystem } from "../internal/host/disk_file_system.ts";
 import { FileError } from "../internal/platform/file_system.ts";
+import { LOG, SNAPSHOTS } from "../internal/storage/data_directory.ts";
 import { SnapshotDamage, snapshotPlaceOf } from "../internal/storage/snapshot_file.ts";
 import { refusalOf } from "../internal/storage/stable_store.ts";
 import { type Finding, scanLog, type Sight } from "../internal/upkeep/log_scan.ts";
@@ -24,7 +25,7 @@ import {
   wordsOfConfiguration,
 } from "../internal/upkeep/record_words.ts";
 import { loadSnapshot, type SnapshotLook } from "../internal/upkeep/snapshot_look.ts";
-import { LOG, SNAPSHOTS, type Soundness, verify } from "../internal/upkeep/verify.ts";
+import { type Soundness, verify } from "../internal/upkeep/verify.ts";
 import { type CommandLine, type Flags, readFlags } from "./flags.ts";
 import { LineWriter } from "./output.ts";
 

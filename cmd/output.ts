@@ -15,7 +15,7 @@ const GATHERED_CHARS = 64 * 1024;
 let isListening = false;
 
 /** Returns when the reader took it, or the system did in its place. */
-function writeOut(bytes: Uint8Array | string): Promise<void> {
+export function writeOut(bytes: Uint8Array | string): Promise<void> {
   if (!isListening) process.stdout.on("error", unwritten);
   isListening = true;
   return new Promise((resolve) => {

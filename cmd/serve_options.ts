@@ -256,7 +256,7 @@ function settingsOf(flags: Flags): Settings {
   return settings;
 }
 
-function membersOf(flags: Flags): readonly Member[] | null {
+export function membersOf(flags: Flags): readonly Member[] | null {
   const text = flags.text("cluster");
   if (text === null) return null;
   const members = text.split(",").map((word): Member => {

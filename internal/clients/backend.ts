@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { SnapshotName } from "../codec/bulk_message.ts";
 import type { CommandBatch } from "../codec/command_batch.ts";
 import type { Reply } from "../codec/reply.ts";
 
@@ -89,6 +90,13 @@ export interface Backend {
   admin(words: readonly string[], answer: (reply: Reply) => void): void;
   /** Takes a snapshot on this server now. */
   takeSnapshot(answer: (reply: Reply) => void): void;
+  /**
+   * Makes a snapshot for a backup: of a state that has everything that was acknowledged by now, or, where it may be stale, of the state that
+   * this server has. Answers with index, term, bytes and checksum of it.
+   */
+  prepareBackup(mayBeStale: boolean, answer: (reply: Reply) => void): void;
+  /** Answers with bytes of that snapshot. */
+  readBackup(name: SnapshotName, offset: number, length: number, answer: (reply: Reply) => void): void;
   /** For how long this server's state may lack what was acknowledged, in milliseconds; `null` where nobody knows. */
   ageMs(): number | null;
   status(): NodeStatus;

@@ -132,6 +132,10 @@ export class ClientConnection implements CommandContext {
     this.#home.backend.takeSnapshot(answer);
   }
 
+  get backups(): Pick<Backend, "prepareBackup" | "readBackup"> {
+    return this.#home.backend;
+  }
+
   clientLines(): readonly string[] {
     return this.#home.clientLines();
   }

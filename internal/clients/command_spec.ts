@@ -5,7 +5,7 @@
  */
 import type { Operation } from "../codec/command.ts";
 import type { Reply } from "../codec/reply.ts";
-import type { NodeStatus, ReadMode } from "./backend.ts";
+import type { Backend, NodeStatus, ReadMode } from "./backend.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ClientLimits } from "./limits.ts";
 
@@ -44,6 +44,8 @@ export interface CommandContext {
   /** Does what an operator asks of the cluster. */
   admin(words: readonly string[], answer: (reply: Reply) => void): void;
   takeSnapshot(answer: (reply: Reply) => void): void;
+  /** The snapshots of this server, for backups. */
+  readonly backups: Pick<Backend, "prepareBackup" | "readBackup">;
   /** One line per connection, as CLIENT LIST shows them. */
   clientLines(): readonly string[];
   ownLine(): string;

@@ -8,6 +8,7 @@
 import { latin1Of } from "../base/latin1.ts";
 import { errorReply, NULL, OK, type Reply } from "../codec/reply.ts";
 import { matchesGlob } from "../base/glob.ts";
+import { backupCommand } from "./backup_command.ts";
 import type { CommandContext, CommandSpec, Plan } from "./command_spec.ts";
 import { raftConfigText, raftStatusText, REDIS_VERSION } from "./info.ts";
 
@@ -248,6 +249,8 @@ export function raftCommand(args: readonly Uint8Array[], context: CommandContext
       return answer(context.ageMs() === null ? NULL : integer(Math.ceil(context.ageMs() ?? 0)));
     case "SNAPSHOT":
       return { kind: "ask", ask: (done) => context.takeSnapshot(done) };
+    case "BACKUP":
+      return backupCommand(words(args.slice(1)), context);
     case "ADD":
     case "REMOVE":
     case "REPLACE":
@@ -279,6 +282,8 @@ export function raftCommand(args: readonly Uint8Array[], context: CommandContext
           "    Hands the lead to that voter, or to whoever is fit.",
           "SNAPSHOT",
           "    Takes a snapshot on this server now.",
+          "BACKUP [STALE], BACKUP PIECE INDEX TERM BYTES CHECKSUM OFFSET LENGTH",
+          "    Makes a snapshot for a backup and names it; gives bytes of it. See raftline backup.",
           "AGE",
           "    For how many milliseconds this server's state may lack what was acknowledged.",
         ].map(simple),

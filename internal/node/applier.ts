@@ -22,6 +22,8 @@ export interface PlacedReads {
   answer(replies: readonly Reply[]): void;
 }
 
+const NO_COMMANDS: CommandBatch = { bytes: new Uint8Array(0), from: 0, to: 0, count: 0 };
+
 export class Applier {
   readonly #machine: StateMachine;
   #appliedIndex: LogIndex;
@@ -73,6 +75,11 @@ export class Applier {
     const due = this.#reads.get(index);
     if (due === undefined) this.#reads.set(index, [reads]);
     else due.push(reads);
+  }
+
+  /** Tells when `index` is applied: at once if it is. */
+  whenApplied(index: LogIndex, done: () => void): void {
+    this.read(index, { batch: NO_COMMANDS, answer: done });
   }
 
   /** Forgets the reads that wait; whoever asked was told otherwise. */

@@ -24,6 +24,7 @@ import type { Random } from "../base/random.ts";
 import type { Backend, CommandOrder, NodeStatus, ReadMode, ReplySlot } from "../clients/backend.ts";
 import { parseAdminCommand } from "../codec/admin_command.ts";
 import { encodeCommand, Operation } from "../codec/command.ts";
+import type { SnapshotName } from "../codec/bulk_message.ts";
 import { type CommandBatch, encodeCommandBatch } from "../codec/command_batch.ts";
 import type { AdminRequest, ForwardRequest, PeerMessage, ReadIndexRequest } from "../codec/peer_message.ts";
 import { decodeReplies, encodeReplies, errorReply, type Reply } from "../codec/reply.ts";
@@ -46,6 +47,7 @@ import type {
   WriteNumber,
 } from "../raft/types.ts";
 import { Admin } from "./admin.ts";
+import { Backups } from "./backups.ts";
 import { Applier } from "./applier.ts";
 import { Divergence } from "./divergence.ts";
 import { Forwarder, type ForwardSlot, ForwardSlots } from "./forwarding.ts";
@@ -164,6 +166,7 @@ export class Node implements Backend {
   readonly #questions: Questions;
   readonly #localReads: LocalReads;
   readonly #admin: Admin;
+  readonly #backups: Backups;
   readonly #roster: Roster;
   readonly #divergence: Divergence;
   /** Members that say that we are none. */
@@ -217,6 +220,13 @@ export class Node implements Backend {
       appliedIndex: () => this.#applier.appliedIndex,
       deliver,
       damaged: (what) => this.#diverged(what),
+    });
+    this.#backups = new Backups({
+      room: options.snapshots,
+      appliedIndex: () => this.#applier.appliedIndex,
+      askIndex: (done) => this.#askIndex(done),
+      whenApplied: (index, done) => this.#applier.whenApplied(index, done),
+      takeSnapshot: (done) => this.#keeper.takeNow(done),
     });
     this.#localReads = new LocalReads({
       clock,
@@ -363,6 +373,14 @@ export class Node implements Backend {
           : { type: "simple", text: `OK snapshot of index ${snapshot.index}, ${snapshot.bytes} bytes` },
       )
     );
+  }
+
+  prepareBackup(mayBeStale: boolean, answer: (reply: Reply) => void): void {
+    this.#backups.prepare(mayBeStale, answer);
+  }
+
+  readBackup(name: SnapshotName, offset: number, length: number, answer: (reply: Reply) => void): void {
+    this.#backups.read(name, offset, length, answer);
   }
 
   ageMs(): number | null {

@@ -16,14 +16,21 @@ import type { Random } from "../base/random.ts";
 import type { DirectoryLock, FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { ConfigurationValue, HardState, LogPosition, Recovered } from "../raft/types.ts";
-import { type BirthMember, type Identity, IDENTITY_NAME, readIdentity, writeIdentity } from "./identity.ts";
+import {
+  type BirthMember,
+  type Identity,
+  IDENTITY_NAME,
+  readIdentity,
+  SUCCESSOR,
+  writeIdentity,
+} from "./identity.ts";
 import { listSegments, type RecoveredLog, recoverLog } from "./recovery.ts";
-import type { SnapshotMeta } from "./snapshot_file.ts";
+import { type SnapshotMeta, snapshotPlaceOf } from "./snapshot_file.ts";
 import { type Begin, SnapshotStore } from "./snapshot_store.ts";
 import { refusalOf, StableStore } from "./stable_store.ts";
 
-const LOG = "log";
-const SNAPSHOTS = "snapshots";
+export const LOG = "log";
+export const SNAPSHOTS = "snapshots";
 
 export interface DataDirectoryOptions {
   readonly fileSystem: FileSystem;
@@ -190,7 +197,7 @@ function reconcile(
 }
 
 /** The configuration of the birth. */
-function birthOf({ members, serverId, incarnation }: Identity): ConfigurationValue {
+export function birthOf({ members, serverId, incarnation }: Identity): ConfigurationValue {
   const sorted = [...members].sort((a, b) => a.id < b.id ? -1 : 1);
   return {
     voters: sorted.map(({ id }) => id),
@@ -246,6 +253,7 @@ async function openIdentity(options: DataDirectoryOptions): Promise<Identity> {
 async function giveBirth(options: DataDirectoryOptions, names: readonly string[]): Promise<Identity> {
   const { fileSystem, directory, wanted, random, trace } = options;
   const logDirectory = `${directory}/${LOG}`;
+  await refuseRemains(fileSystem, directory, names);
   if (names.includes(LOG)) {
     const serials = await listSegments(fileSystem, logDirectory, trace);
     if (serials.length > 0 && !(await isStillborn(options, serials))) {
@@ -271,6 +279,29 @@ async function giveBirth(options: DataDirectoryOptions, names: readonly string[]
     server: identity.serverId,
   });
   return identity;
+}
+
+/** Without an identity, some things are never there by a birth that was broken off: then this is no fresh start. */
+async function refuseRemains(
+  fileSystem: FileSystem,
+  directory: string,
+  names: readonly string[],
+): Promise<void> {
+  const begun = names.find((name) => name.endsWith(SUCCESSOR));
+  if (begun !== undefined) {
+    throw new Refusal(
+      ExitCode.damagedData,
+      `a restore or a recovery into ${directory} was broken off (${begun} is there); nothing was changed; ` +
+        `raftline recover ${directory} --yes finishes it where it can be finished, else empty the directory and begin anew`,
+    );
+  }
+  const snapshots = names.includes(SNAPSHOTS)
+    ? await fileSystem.readDirectory(`${directory}/${SNAPSHOTS}`)
+    : [];
+  if (snapshots.some((name) => snapshotPlaceOf(name) !== null)) {
+    const path = `${directory}/${IDENTITY_NAME}`;
+    throw new CorruptLogError(path, 0, "the identity is missing, though there is a snapshot");
+  }
 }
 
 /** A crash between the first segment and the identity leaves one segment without a batch; nothing was promised then. */

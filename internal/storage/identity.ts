@@ -33,17 +33,21 @@ export interface Identity {
   readonly members: readonly BirthMember[];
 }
 
+/** Behind the name of what is to take another one's place, until it does (`raftline restore`, `raftline recover`). */
+export const SUCCESSOR = ".new";
+
 /** Writes the identity of a new server, and returns when it is durable. */
 export async function writeIdentity(
   fileSystem: FileSystem,
   directory: string,
   identity: Identity,
+  name: string = IDENTITY_NAME,
 ): Promise<void> {
   const { clusterId, serverId, incarnation, members } = identity;
   const line = JSON.stringify({ format: FORMAT, clusterId, serverId, incarnation, members });
   const text = `${line}\ncrc32c ${checksumOf(line)}\n`;
-  const temporary = `${directory}/${IDENTITY_NAME}.tmp`;
-  if ((await fileSystem.readDirectory(directory)).includes(`${IDENTITY_NAME}.tmp`)) {
+  const temporary = `${directory}/${name}.tmp`;
+  if ((await fileSystem.readDirectory(directory)).includes(`${name}.tmp`)) {
     await fileSystem.remove(temporary);
   }
   const file = await fileSystem.create(temporary);
@@ -53,13 +57,17 @@ export async function writeIdentity(
   } finally {
     await file.close();
   }
-  await fileSystem.rename(temporary, `${directory}/${IDENTITY_NAME}`);
+  await fileSystem.rename(temporary, `${directory}/${name}`);
   await fileSystem.syncDirectory(directory);
 }
 
 /** @throws {CorruptLogError} where it is not what was written */
-export async function readIdentity(fileSystem: FileSystem, directory: string): Promise<Identity> {
-  const path = `${directory}/${IDENTITY_NAME}`;
+export async function readIdentity(
+  fileSystem: FileSystem,
+  directory: string,
+  name: string = IDENTITY_NAME,
+): Promise<Identity> {
+  const path = `${directory}/${name}`;
   const file = await fileSystem.openForReading(path);
   let text: string;
   try {

@@ -6,7 +6,8 @@
  * the next start (S13). A file that cannot be read is never taken for absent, and never removed for it (S14).
  *
  * Keeps true: at most one snapshot is being written and one received at a time; the names in the directory are those of whole,
- * durable files; a few of the newest are kept.
+ * durable files; a few of the newest are kept, and those of which somebody read since the last one came, within a bound: who fetches
+ * one slower than they come gets it all the same.
  *
  * Everything here is bulk work: pieces of bounded size, one at a time, so that it never stands in front of the log's syncs.
  *
@@ -31,6 +32,8 @@ const TAKING_NAME = "taking.tmp";
 const RECEIVING_NAME = "receiving.tmp";
 /** How many whole snapshots are kept: the newest, and one to fall back on. */
 const KEPT = 2;
+/** So many more stay while somebody is reading them. */
+const READ_MAX = 2;
 
 /** A whole snapshot on our disk. */
 export interface StoredSnapshot {
@@ -50,6 +53,8 @@ export class SnapshotStore {
   readonly #options: SnapshotStoreOptions;
   /** Newest first. */
   #stored: StoredSnapshot[];
+  /** Of which of them bytes were asked for since the last one was published. */
+  #read = new Set<StoredSnapshot>();
   #isTaking = false;
   #receiving: Receiving | null = null;
 
@@ -122,7 +127,7 @@ export class SnapshotStore {
 
   /** What the log may let go of: what the oldest snapshot that is kept covers, once there are enough of them. */
   get coveredIndex(): LogIndex {
-    return this.#stored.length < KEPT ? 0 : this.#stored.at(-1)?.meta.index ?? 0;
+    return this.#stored[KEPT - 1]?.meta.index ?? 0;
   }
 
   get isTaking(): boolean {
@@ -162,6 +167,8 @@ export class SnapshotStore {
 
   /** Bytes of a snapshot as it stands on the disk, for another server. */
   async read(id: SnapshotId, offset: number, length: number): Promise<Uint8Array> {
+    const stored = this.#stored.find((one) => isSame(one.id, id));
+    if (stored !== undefined) this.#read.add(stored);
     const { fileSystem, directory } = this.#options;
     const file = await fileSystem.openForReading(`${directory}/${snapshotName(id)}`);
     try {
@@ -235,7 +242,11 @@ export class SnapshotStore {
     await fileSystem.syncDirectory(directory);
     this.#stored = [stored, ...this.#stored.filter(({ id }) => id.index !== stored.id.index)]
       .sort((a, b) => b.id.index - a.id.index);
-    for (const old of this.#stored.splice(KEPT)) {
+    const [kept, older] = [this.#stored.slice(0, KEPT), this.#stored.slice(KEPT)];
+    const isRead = older.filter((one) => this.#read.has(one)).slice(0, READ_MAX);
+    this.#read = new Set();
+    this.#stored = [...kept, ...isRead];
+    for (const old of older.filter((one) => !isRead.includes(one))) {
       try {
         await fileSystem.remove(`${directory}/${snapshotName(old.id)}`);
       } catch (error) {

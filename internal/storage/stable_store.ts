@@ -116,8 +116,10 @@ export class StableStore {
     this.#closed = segments.filter(({ serial }) => serial !== segment.serial);
   }
 
-  /** Makes the first segment of a new log. The log is born when its caller says so on disk (identity.ts). */
-  static async create(options: StoreOptions): Promise<void> {
+  /**
+   * Makes the first segment of a new log, one that goes on from `state`. The log is born when its caller says so on disk (identity.ts).
+   */
+  static async create(options: StoreOptions, state: LogState = EMPTY_LOG): Promise<void> {
     const segment = await makeSegment(
       options,
       {
@@ -126,7 +128,7 @@ export class StableStore {
         previousEnd: 0,
         chain: 0,
         lastBatch: 0,
-        state: EMPTY_LOG,
+        state,
       },
       options.segmentBytes,
       null,

@@ -9,14 +9,12 @@
 import { CorruptLogError } from "../base/errors.ts";
 import { FileError, type FileSystem } from "../platform/file_system.ts";
 import type { LogIndex, LogPosition, Term } from "../raft/types.ts";
+import { LOG, SNAPSHOTS } from "../storage/data_directory.ts";
 import { type Identity, IDENTITY_NAME, readIdentity } from "../storage/identity.ts";
 import type { LogState } from "../storage/segment.ts";
 import { SnapshotDamage, snapshotPlaceOf } from "../storage/snapshot_file.ts";
 import { type Finding, type Owner, scanLog, segmentsIn } from "./log_scan.ts";
 import { loadSnapshot, type SnapshotLook } from "./snapshot_look.ts";
-
-export const LOG = "log";
-export const SNAPSHOTS = "snapshots";
 
 /** What was found. */
 export interface Soundness {

@@ -273,6 +273,28 @@ Deno.test("INFO tells of the node, the process and the time since the start", ()
   for (const line of lines) assertStringIncludes(text, `\r\n${line}\r\n`);
 });
 
+const backups: readonly (readonly [string, RegExp])[] = [
+  ["BACKUP", /^\+OK backup\r\n$/],
+  ["backup stale", /^\+OK backup stale\r\n$/],
+  ["BACKUP PIECE 7 2 5000 99 1000 4000", /^\+OK 7:2 5000 99 1000\+4000\r\n$/],
+  ["BACKUP PIECE 7 2 5000 99 1000 4001", /^-ERR BACKUP takes /],
+  ["BACKUP PIECE 7 2 5000000 99 0 1048577", /^-ERR BACKUP takes /],
+  ["BACKUP PIECE 7 2 5000 99 0 0", /^-ERR BACKUP takes /],
+  ["BACKUP PIECE 7 2 5000 4294967296 0 1", /^-ERR BACKUP takes /],
+  ["BACKUP PIECE 0 2 5000 99 0 1", /^-ERR BACKUP takes /],
+  ["BACKUP PIECE 7 2 5000 99 0", /^-ERR BACKUP takes /],
+  ["BACKUP PIECE 7 2 5000 99 0 1 1", /^-ERR BACKUP takes /],
+  ["BACKUP PIECE 7 2 5000 99 -1 1", /^-ERR BACKUP takes /],
+  ["BACKUP STALE 1", /^-ERR BACKUP takes /],
+  ["BACKUP NOW", /^-ERR BACKUP takes /],
+];
+
+for (const [words, expected] of backups) {
+  Deno.test(`RAFT ${words} is ${expected.source.startsWith("^-") ? "refused" : "taken"}`, () => {
+    assertMatch(new Talk().ask("RAFT", ...words.split(" ")), expected);
+  });
+}
+
 Deno.test("RAFT STATUS is lines for people and for `raftline status`", () => {
   const text = [
     ...["id:n1", "cluster_id:c0ffee", "role:leader", "term:7", "leader:n1", "leader_client:127.0.0.1:7001"],

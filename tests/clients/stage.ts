@@ -14,6 +14,7 @@ import type {
   ReadMode,
   ReplySlot,
 } from "../../internal/clients/backend.ts";
+import type { SnapshotName } from "../../internal/codec/bulk_message.ts";
 import { ClientListener } from "../../internal/clients/client_listener.ts";
 import { type ClientLimits, defaultClientLimits } from "../../internal/clients/limits.ts";
 import { decodeCommand } from "../../internal/codec/command.ts";
@@ -215,6 +216,17 @@ export class FakeBackend implements Backend {
 
   takeSnapshot(answer: (reply: Reply) => void): void {
     answer({ type: "simple", text: "OK snapshot" });
+  }
+
+  prepareBackup(mayBeStale: boolean, answer: (reply: Reply) => void): void {
+    answer({ type: "simple", text: `OK backup${mayBeStale ? " stale" : ""}` });
+  }
+
+  readBackup(name: SnapshotName, offset: number, length: number, answer: (reply: Reply) => void): void {
+    answer({
+      type: "simple",
+      text: `OK ${name.index}:${name.term} ${name.bytes} ${name.checksum} ${offset}+${length}`,
+    });
   }
 
   ageMs(): number | null {

@@ -31,6 +31,7 @@ export class Local {
     ageMs: () => null,
     admin: () => {},
     takeSnapshot: () => {},
+    backups: { prepareBackup: () => {}, readBackup: () => {} },
     clientLines: () => [],
     ownLine: () => "",
   };

@@ -12,6 +12,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { must } from "../../internal/base/assert.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { FileError } from "../../internal/platform/file_system.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
 import { SnapshotDesk } from "../../internal/storage/snapshot_desk.ts";
 import {
@@ -168,6 +169,31 @@ Deno.test("the newest two are kept, and the log may go up to where the older of 
       `${DIRECTORY}/${snapshotName({ index: 12, term: 1 })}`,
       `${DIRECTORY}/${snapshotName({ index: 20, term: 1 })}`,
     ]);
+  });
+});
+
+Deno.test("one that is being read stays while newer ones come, within a bound, and the log goes all the same", async () => {
+  const machine = new Machine("read");
+  await machine.run(async () => {
+    const { store } = await open(machine);
+    const taken: StoredSnapshot[] = [];
+    const isHere = async ({ id }: StoredSnapshot) => {
+      try {
+        return (await store.read(id, 0, 8)).length === 8;
+      } catch (error) {
+        assert(error instanceof FileError && error.code === "ENOENT");
+        return false;
+      }
+    };
+    for (let index = 1; index <= 6; index++) {
+      taken.push(await store.take(metaOf(index), each(chunksOf(index, 2))));
+      assertEquals(store.coveredIndex, index - 1);
+      // The first three are read all the time, as far as they are there.
+      for (const one of taken.slice(0, 3)) await isHere(one);
+    }
+    const here: number[] = [];
+    for (const one of taken) if (await isHere(one)) here.push(one.id.index);
+    assertEquals(here, [2, 3, 5, 6], "the newest two, and of those that are read the newest two");
   });
 });
 
