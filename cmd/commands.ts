@@ -20,6 +20,7 @@ import {
 import { type CommandLine, divide, helpOf, nearest } from "./flags.ts";
 import { operate, operatorLines } from "./operate.ts";
 import { proxy, proxyCommand } from "./proxy.ts";
+import { recover, recoverCommand } from "./recover.ts";
 import { restore, restoreCommand } from "./restore.ts";
 import { serve } from "./serve.ts";
 import { serveCommand } from "./serve_options.ts";
@@ -41,6 +42,7 @@ const COMMANDS: readonly Command[] = [
   ...operatorLines.map((line) => ({ line, run: (args: readonly string[]) => operate(line, args) })),
   { line: backupCommand, run: backup },
   { line: restoreCommand, run: restore },
+  { line: recoverCommand, run: recover },
   { line: logVerifyCommand, run: logVerify },
   { line: logDumpCommand, run: logDump },
   { line: snapshotInspectCommand, run: snapshotInspect },

@@ -141,7 +141,7 @@ async function openOwned(options: DataDirectoryOptions, lock: DirectoryLock): Pr
 }
 
 /** Puts log and snapshot together: the log goes on where it agrees with the snapshot's last entry, and begins anew where not (S3). */
-function reconcile(
+export function reconcile(
   { base, entries, state }: RecoveredLog,
   snapshot: SnapshotMeta | null,
   birth: ConfigurationValue,

@@ -21,7 +21,7 @@ import { SnapshotStore } from "../storage/snapshot_store.ts";
 import { StableStore } from "../storage/stable_store.ts";
 
 /** What the new server came from, for whoever wonders later; kept in its directory. */
-const ORIGIN = "origin";
+export const ORIGIN = "origin";
 
 /** A server that is to be, and what it begins with. */
 export interface Planting {
@@ -77,6 +77,11 @@ export async function prepare(planting: Planting): Promise<void> {
   );
   await writeText(fileSystem, directory, `${ORIGIN}${SUCCESSOR}`, JSON.stringify(planting.origin, null, 2));
   await writeIdentity(fileSystem, directory, identity, `${IDENTITY_NAME}${SUCCESSOR}`);
+}
+
+/** Whether a new server was written whole and did not take its place yet, though the old one is gone. */
+export function isHalfDone(names: readonly string[]): boolean {
+  return names.includes(`${IDENTITY_NAME}${SUCCESSOR}`) && !names.includes(IDENTITY_NAME);
 }
 
 /**

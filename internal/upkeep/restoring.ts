@@ -63,7 +63,7 @@ export async function restore(options: RestoringOptions, backup: LoadedSnapshot)
 }
 
 /** @throws {Refusal} where another process has it */
-async function claim(fileSystem: FileSystem, directory: string): Promise<DirectoryLock> {
+export async function claim(fileSystem: FileSystem, directory: string): Promise<DirectoryLock> {
   const lock = await fileSystem.lockDirectory(directory);
   if (lock !== null) return lock;
   throw new Refusal(
@@ -125,7 +125,7 @@ async function plant(options: RestoringOptions, backup: LoadedSnapshot): Promise
   return { clusterId, index, term, keys: machine.size() };
 }
 
-function hexOf(random: Random, digits: number): string {
+export function hexOf(random: Random, digits: number): string {
   return Array.from({ length: digits }, () => random.below(16).toString(16)).join("");
 }
 
