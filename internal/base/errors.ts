@@ -33,7 +33,12 @@ export class Refusal extends Error {
   }
 }
 
-/** The log or the identity on disk is not what was written. The server does not start on it. */
+/** How a format version is told that is not this program's. */
+const OTHER_VERSION = /^the (?:format version|identity's format) is /;
+
+/**
+ * The log or the identity on disk is not what was written, or is of another version of this program. The server does not start on it.
+ */
 export class CorruptLogError extends Refusal {
   constructor(
     readonly file: string,
@@ -43,8 +48,11 @@ export class CorruptLogError extends Refusal {
   ) {
     super(
       ExitCode.damagedData,
-      `damaged data in ${file} at offset ${offset}: ${found}; nothing was changed on disk; ` +
-        `restore this file from a copy, or remove this server and let it join again empty under a new id`,
+      OTHER_VERSION.test(found)
+        ? `${file} is of another version of raftline: ${found}; nothing was changed on disk; ` +
+          `start the version that wrote it, or a newer one`
+        : `damaged data in ${file} at offset ${offset}: ${found}; nothing was changed on disk; ` +
+          `restore this file from a copy, or remove this server and let it join again empty under a new id`,
       options,
     );
   }
