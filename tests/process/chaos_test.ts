@@ -6,8 +6,8 @@
  * write is lost, nothing that was refused happens, nothing happens twice, no read goes back; and when all is healed the cluster serves
  * again.
  *
- * RAFTLINE_CHAOS_SECONDS (15) sets how long it goes on, RAFTLINE_CHAOS_SEED what strikes. A run that fails keeps everything under logs/ and
- * says how to repeat it.
+ * RAFTLINE_CHAOS_SECONDS (15) sets how long it goes on, RAFTLINE_CHAOS_SEED what strikes. A run that fails, and any with RAFTLINE_CHAOS_KEEP,
+ * keeps everything under logs/; one that fails says how to repeat it.
  *
  * Learnt: see the ledger in TODO.md.
  */
@@ -36,13 +36,24 @@ Deno.test({
       args: ["--request-timeout-ms", "1500", "--snapshot-entries", "300", "--log-memory-entries", "200"],
     });
     try {
-      const result = await runRound({ arena, seed, seconds, clients: 8, prefix: "", strikers: 2 });
+      const result = await runRound({
+        arena,
+        seed,
+        seconds,
+        clients: 8,
+        prefix: "",
+        strikers: 2,
+        successor: "by a kill",
+      });
       const { acknowledged, refused, unknown, worstGapMs, strikes, problems, history } = result;
       console.log(
         `    ${acknowledged} acknowledged, ${refused} refused, ${unknown} unknown; ` +
           `${[...strikes.values()].reduce((a, b) => a + b, 0)} strikes of ${strikes.size} faults; ` +
           `longest without an answer ${worstGapMs.toFixed(0)} ms`,
       );
+      if (process.env["RAFTLINE_CHAOS_KEEP"] !== undefined) {
+        console.log(`    kept in ${keep(arena, history, "chaos")}`);
+      }
       if (problems.length > 0) {
         const kept = keep(arena, history, "chaos");
         throw new Error(

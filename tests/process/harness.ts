@@ -179,7 +179,7 @@ export interface ServerPlan {
   readonly program: Program;
 }
 
-/** Timeouts of the LAN profile, which all clusters here use. */
+/** Of the LAN profile, which clusters here use unless they say otherwise. */
 export const electionTimeoutMaxMs = 600;
 
 /** A cluster of processes. */
@@ -187,6 +187,8 @@ export class Cluster {
   readonly plans: readonly ServerPlan[];
   readonly directory: string;
   readonly running = new Map<string, Running>();
+  /** Timeouts of all servers. */
+  profile: "lan" | "wan" = "lan";
   /** More arguments of `serve`, asked for at each start of a server. */
   moreArgs: (id: string) => readonly string[] = () => [];
   /** Who is a member at the cluster's birth; the others are started with --join. */
@@ -256,7 +258,7 @@ export class Cluster {
       `127.0.0.1:${peerPort}`,
       ...birth,
       "--profile",
-      "lan",
+      this.profile,
       ...this.moreArgs(id),
     ], { env: this.moreEnv(id) });
     this.running.set(id, running);

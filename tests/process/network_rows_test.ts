@@ -1,7 +1,7 @@
 /**
  * Kind: chaos (real processes behind a proxy).
  *
- * Invariant: what rows N5 to N18 of the fault model promise beyond losing nothing: who cannot serve says so, for certain where it can; a dead
+ * Invariant: what rows N5 to N19 of the fault model promise beyond losing nothing: who cannot serve says so, for certain where it can; a dead
  * connection is noticed; damage closes one connection and is used by nobody; what waits is bounded; strangers do not keep members out.
  * ROWS.md says which test each row is.
  *
@@ -12,7 +12,7 @@ import { connect } from "node:net";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { encodeFrame } from "../../internal/codec/frame.ts";
 import { encodeHello } from "../../internal/codec/handshake.ts";
-import { Arena } from "./chaos/arena.ts";
+import { Arena, type ArenaOptions } from "./chaos/arena.ts";
 import { vitalsOf } from "./chaos/vitals.ts";
 import { type Answer, ErrorAnswer } from "./client.ts";
 import { pause } from "./cluster.ts";
@@ -26,11 +26,15 @@ await loadCrc32c();
 
 const REQUEST_TIMEOUT_MS = 1000;
 
-async function onArena(body: (arena: Arena, leader: string, followers: readonly string[]) => Promise<void>) {
+async function onArena(
+  body: (arena: Arena, leader: string, followers: readonly string[]) => Promise<void>,
+  more: Pick<ArenaOptions, "args" | "profile"> = {},
+): Promise<void> {
   const arena = await Arena.start({
     programs: [compiled, compiled, compiled],
     seed: "rows",
-    args: ["--request-timeout-ms", String(REQUEST_TIMEOUT_MS)],
+    ...more,
+    args: ["--request-timeout-ms", String(REQUEST_TIMEOUT_MS), ...more.args ?? []],
   });
   try {
     await arena.settle();
@@ -356,6 +360,46 @@ const steps: readonly Step[] = [
         await arena.heal();
         await arena.settle();
       }),
+  },
+  {
+    name: "N19: a snapshot that fills a slow link for seconds holds no heartbeat up",
+    fn: () =>
+      onArena(async (arena, anybody, [follower = ""]) => {
+        await arena.kill(follower);
+        const write = (key: string, value: string) =>
+          eventually(
+            "it is written",
+            3000,
+            async () => await ask(arena, anybody, "SET", key, value) === "OK",
+          );
+        for (let i = 0; i < 12; i++) await write(`big:${i}`, "x".repeat(256 * 1024));
+        // What comes behind the snapshot is small: an entry that takes an election timeout to pass is another matter.
+        for (let i = 0; i < 20; i++) await write("small", String(i));
+        const leader = await arena.cluster.leader();
+        const before = (await arena.infos()).get(leader)?.get("raft_term");
+        for (const other of arena.others(follower)) {
+          arena.peerLink(other, follower).bandwidth("both", 600_000);
+          // It is the follower that dials for a snapshot.
+          arena.peerLink(follower, other).bandwidth("both", 600_000);
+        }
+        arena.launch(follower);
+        const heard: string[] = [];
+        const startedAt = performance.now();
+        await eventually("the follower has everything", 30_000, async () => {
+          const info = (await arena.infos()).get(follower);
+          if (info?.get("raft_leader") === leader) {
+            heard.push(`${info.get("raft_role")} of ${info.get("raft_term")}`);
+          }
+          return Number(info?.get("raft_applied_index") ?? 0) > 32;
+        });
+        // 3 MB at 600 kB/s: the 2 MB that may be under way would make a heartbeat late by more than an election timeout.
+        assertGreater(performance.now() - startedAt, 2500);
+        assertGreater(heard.length, 10);
+        assertEquals(new Set(heard), new Set([`follower of ${before}`]));
+        assertMatch(arena.said(leader), /snapshot/);
+        const said = arena.said(follower);
+        assert(!said.slice(said.indexOf(`leader=${leader}`)).includes("preCandidate"), said);
+      }, { profile: "wan", args: ["--snapshot-entries", "10", "--log-memory-entries", "10"] }),
   },
 ];
 

@@ -32,6 +32,7 @@ const LOG_CHARS_MAX = 4_000_000;
 export interface ArenaOptions {
   readonly programs: readonly Program[];
   readonly seed: string;
+  readonly profile?: "lan" | "wan";
   /** More arguments of `serve`. */
   readonly args?: readonly string[];
   /** So many of the servers are no members at first, and are not started: room for changes. */
@@ -42,6 +43,10 @@ export class Arena {
   readonly cluster: Cluster;
   readonly proxy: Proxy;
   readonly seed: string;
+  /** Servers whose processes no fault ends, so that what grows in a long life can be seen. */
+  readonly spared = new Set<string>();
+  /** How long it took, each time, from when all was healed until every server took a write and had applied the same. */
+  readonly recoveries: number[] = [];
   /** What servers did that nobody asked them to. */
   readonly surprises: string[] = [];
   readonly #paused = new Set<string>();
@@ -64,8 +69,11 @@ export class Arena {
     this.#active = new Set(cluster.born);
   }
 
-  static async start({ programs, seed, args = [], spares = 0 }: ArenaOptions): Promise<Arena> {
+  static async start(
+    { programs, seed, args = [], spares = 0, profile = "lan" }: ArenaOptions,
+  ): Promise<Arena> {
     const cluster = await Cluster.prepare(programs);
+    cluster.profile = profile;
     cluster.born = cluster.born.slice(0, programs.length - spares);
     const proxy = new Proxy(seed);
     const arena = new Arena(cluster, proxy, seed);

@@ -30,6 +30,8 @@ export interface ClientsOptions {
 const ANSWER_MS = 2500;
 /** A server that wakes up finds fresh questions in its sockets only if those who ask have not waited for long. */
 const READER_ANSWER_MS = 300;
+/** So long without an answer for anybody is noted. */
+const NOTED_GAP_MS = 2000;
 const REGISTERS = 4;
 const COUNTERS = 2;
 /** A list is left for a new one after so long, so that it stays short. */
@@ -63,12 +65,14 @@ export class Clients {
     return this.#acknowledged;
   }
 
+  /** The longest time without an acknowledged operation since the last tally. */
+  get worstGapMs(): number {
+    return Math.max(this.#worstGapMs, this.#isRunning ? performance.now() - this.#lastAt : 0);
+  }
+
   /** Operations acknowledged, and the longest time without one, since the last call. */
   tally(): Tally {
-    const tally = {
-      acknowledged: this.#acknowledged,
-      worstGapMs: Math.max(this.#worstGapMs, this.#isRunning ? performance.now() - this.#lastAt : 0),
-    };
+    const tally = { acknowledged: this.#acknowledged, worstGapMs: this.worstGapMs };
     this.#acknowledged = 0;
     this.#worstGapMs = 0;
     this.#lastAt = performance.now();
@@ -201,7 +205,11 @@ export class Clients {
     pending.ok(answer === null ? null : String(answer));
     const now = performance.now();
     this.#acknowledged++;
-    this.#worstGapMs = Math.max(this.#worstGapMs, now - this.#lastAt);
+    const gapMs = now - this.#lastAt;
+    if (gapMs > NOTED_GAP_MS) {
+      this.#options.arena.note(`clients are served again after ${gapMs.toFixed(0)} ms`);
+    }
+    this.#worstGapMs = Math.max(this.#worstGapMs, gapMs);
     this.#lastAt = now;
     return "fine";
   }

@@ -55,6 +55,18 @@ async function leaderOrAny({ arena, random }: Strike): Promise<string> {
   return await arena.leaderNow() ?? pick(random, arena.ids);
 }
 
+/** Whose process may be ended. */
+function mortals(arena: Arena): readonly string[] {
+  return arena.ids.filter((id) => !arena.spared.has(id));
+}
+
+/** The leader as often as not, or anybody, as far as processes may be ended. */
+async function leaderOrMortal(strike: Strike): Promise<string> {
+  const { arena, random } = strike;
+  const leader = random.chance(1, 2) ? await leaderOrAny(strike) : null;
+  return leader === null || arena.spared.has(leader) ? pick(random, mortals(arena)) : leader;
+}
+
 /* ---- partitions: which ordered pairs cannot speak ---- */
 
 type Pairs = readonly (readonly [from: string, to: string])[];
@@ -441,7 +453,7 @@ function killing(
     rows,
     begin: async (strike) => {
       const { arena, random } = strike;
-      const ids = await whom(strike);
+      const ids = (await whom(strike)).filter((id) => !arena.spared.has(id));
       await Promise.all(ids.map((id) => arena.kill(id)));
       return {
         what: ids.join(" "),
@@ -496,7 +508,7 @@ const PROCESSES: readonly Fault[] = [
     name: "crash loop",
     rows: ["P7"],
     begin: async ({ arena, random }) => {
-      const id = pick(random, arena.ids);
+      const id = pick(random, mortals(arena));
       const times = random.between(3, 6);
       for (let i = 0; i < times; i++) {
         await arena.kill(id);
@@ -511,7 +523,7 @@ const PROCESSES: readonly Fault[] = [
     name: "rolling restart",
     rows: ["P8"],
     begin: async ({ arena, random }) => {
-      const ids = shuffled(random, arena.ids);
+      const ids = shuffled(random, mortals(arena));
       for (const id of ids) {
         await arena.stopKindly(id, KIND_STOP_MS);
         arena.launch(id);
@@ -594,16 +606,16 @@ const OPERATORS: readonly Fault[] = [
     return { what: arena.cluster.serverId(spare), undo: () => leave(arena, spare) };
   }),
   changing("members: one less", ["O10", "O11"], async (strike) => {
-    const { arena, random } = strike;
-    const id = random.chance(1, 2) ? await leaderOrAny(strike) : pick(random, arena.ids);
+    const { arena } = strike;
+    const id = await leaderOrMortal(strike);
     await leave(arena, id);
     return { what: id, undo: () => join(arena, id, null) };
   }),
   changing("members: one replaced", ["O10", "O11"], async (strike) => {
-    const { arena, random } = strike;
+    const { arena } = strike;
     const { spare } = arena;
     if (spare === null) return nothingToUndo("nobody: there is no room");
-    const id = random.chance(1, 2) ? await leaderOrAny(strike) : pick(random, arena.ids);
+    const id = await leaderOrMortal(strike);
     await join(arena, spare, id);
     await arena.vacate(id);
     return nothingToUndo(`${id} by ${arena.cluster.serverId(spare)}`);
@@ -640,10 +652,16 @@ const OPERATORS: readonly Fault[] = [
   }),
 ];
 
-export const FAULTS: readonly Fault[] = [
-  ...PARTITIONS,
-  ...LINKS.map(onLinks),
-  ...REPEATED,
-  ...PROCESSES,
-  ...OPERATORS,
-];
+const isOfClients = ({ name }: { readonly name: string }) => name.startsWith("clients: ");
+const links = LINKS.map(onLinks);
+
+/** Every fault, by its class. */
+export const FAULT_CLASSES: Readonly<Record<string, readonly Fault[]>> = {
+  partitions: PARTITIONS,
+  links: [...links.filter((fault) => !isOfClients(fault)), ...REPEATED],
+  clients: [...links, ...PROCESSES].filter(isOfClients),
+  processes: PROCESSES.filter((fault) => !isOfClients(fault)),
+  operators: OPERATORS,
+};
+
+export const FAULTS: readonly Fault[] = Object.values(FAULT_CLASSES).flat();

@@ -12,7 +12,7 @@ import type { Arena } from "./arena.ts";
 import { Clients } from "./clients.ts";
 import { FAULTS } from "./faults.ts";
 import { History } from "./history.ts";
-import { verify } from "./verify.ts";
+import { type Successor, verify } from "./verify.ts";
 
 export interface RoundOptions {
   readonly arena: Arena;
@@ -23,8 +23,12 @@ export interface RoundOptions {
   readonly prefix: string;
   /** Faults at a time. */
   readonly strikers: number;
+  /** How the second look at the end comes about. */
+  readonly successor: Successor;
   /** Told of each fault that begins. */
   onStrike?(name: string): void;
+  /** Told once, when clients begin. */
+  onClients?(clients: Clients, history: History): void;
 }
 
 export interface RoundResult {
@@ -52,6 +56,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
     thinkMs: 3,
     prefix,
   });
+  options.onClients?.(clients, history);
   const strikes = new Map<string, number>();
   const until = performance.now() + seconds * 1000;
   const striker = async (number: number) => {
@@ -72,7 +77,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const problems: string[] = [];
   try {
     await Promise.all(Array.from({ length: strikers }, (_, i) => striker(i)));
-    problems.push(...await verify(arena, clients, history, { twice: true }));
+    problems.push(...await verify(arena, clients, history, options.successor));
   } catch (error) {
     // It did not come back, or did not answer: that is a result, and what is known of the data still counts.
     const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : "";

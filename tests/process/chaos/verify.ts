@@ -14,26 +14,33 @@ import type { History } from "./history.ts";
 
 const KEYS_AT_ONCE = 500;
 
+/** How another leader comes about, for a second look. */
+export type Successor = "none" | "by a kill" | "by a transfer";
+
 /**
  * Gives what is wrong, a line each.
  *
- * Reads go to the leader, through whichever server; so one leader's data is what is looked at, and with `twice` that of the next one too.
+ * Reads go to the leader, through whichever server; so one leader's data is what is looked at, and with a successor that of the next one too.
  */
 export async function verify(
   arena: Arena,
   clients: Clients,
   history: History,
-  options: { readonly twice?: boolean } = {},
+  successor: Successor = "none",
 ): Promise<readonly string[]> {
   await arena.heal();
+  const healedAt = performance.now();
   await arena.settle();
+  arena.recoveries.push(performance.now() - healedAt);
   await clients.stop();
   await lookUp(arena, history);
-  if (options.twice) {
+  if (successor !== "none") {
     const leader = await arena.cluster.leader();
-    await arena.kill(leader);
-    await arena.cluster.leader([leader]);
-    arena.launch(leader);
+    if (successor === "by a kill") {
+      await arena.kill(leader);
+      await arena.cluster.leader([leader]);
+      arena.launch(leader);
+    } else await handOver(arena, leader);
     await arena.settle();
     await lookUp(arena, history);
   }
@@ -43,6 +50,18 @@ export async function verify(
     ...checkHistory(history.operations).slice(0, 20),
     ...await checkByProduct(arena, history),
   ];
+}
+
+async function handOver(arena: Arena, leader: string): Promise<void> {
+  await eventually("another server leads", 10_000, async () => {
+    const client = await arena.cluster.client(leader);
+    try {
+      await client.within(2000, client.send("RAFT", "TRANSFER"));
+    } finally {
+      client.close();
+    }
+    return await arena.cluster.leader() !== leader;
+  });
 }
 
 /** Reads every key of the history through every server, as further clients of it. */
