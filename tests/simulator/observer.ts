@@ -6,14 +6,18 @@
 import type { PeerMessage } from "../../internal/codec/peer_message.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
 import type { Effect } from "../../internal/raft/effect.ts";
-import type { StateView } from "../../internal/raft/raft.ts";
+import type { Raft, StateView } from "../../internal/raft/raft.ts";
 import type { WriteNumber } from "../../internal/raft/types.ts";
 import type { StrikeName, Struck } from "./strikes.ts";
 
+/** A server's log as it is now; not to be kept. */
+export type LogLook = Raft["log"];
+
 export interface Observer {
   /** A life began, with what was recovered. */
-  onStarted?(at: number, id: string, view: StateView): void;
+  onStarted?(at: number, id: string, view: StateView, log: LogLook): void;
   onEnded?(at: number, id: string, why: string): void;
+  /** Also a step that breaks a property, before the run ends. */
   onStep?(at: number, id: string, view: StateView, effects: readonly Effect[]): void;
   /** Every write up to that number is on the disk. */
   onStable?(at: number, id: string, upTo: WriteNumber): void;

@@ -13,6 +13,7 @@
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import type { Node } from "../../internal/node/node.ts";
 import type { PeerRoom, SnapshotRoom, Store } from "../../internal/node/ports.ts";
+import type { StateView } from "../../internal/raft/raft.ts";
 import type { LogIndex } from "../../internal/raft/types.ts";
 import { checkQueue } from "../invariants/bounds.ts";
 import { Stalled } from "../invariants/convergence.ts";
@@ -234,12 +235,18 @@ export class World {
     this.counts.lives++;
     const first = this.#checks.started(id, node.raft);
     this.#hash.word(id);
-    this.#observer.onStarted?.(this.time.now, id, first);
+    this.#observer.onStarted?.(this.time.now, id, first, node.raft.log);
     node.start({
       onFatal: (refusal) => server.stopped(life, refusal),
       onStep: (raft, effects) => {
         this.counts.steps++;
-        const view = this.#checks.stepped(id, raft, effects);
+        let view: StateView;
+        try {
+          view = this.#checks.stepped(id, raft, effects);
+        } catch (violation) {
+          this.#observer.onStep?.(this.time.now, id, raft.view(), effects);
+          throw violation;
+        }
         for (const effect of effects) {
           if (effect.kind === "installSnapshot") {
             this.counts.installed++;
