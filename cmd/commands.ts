@@ -24,6 +24,7 @@ import { recover, recoverCommand } from "./recover.ts";
 import { restore, restoreCommand } from "./restore.ts";
 import { serve } from "./serve.ts";
 import { serveCommand } from "./serve_options.ts";
+import { simulate, simulateCommand } from "./simulate.ts";
 import { status, statusCommand } from "./status.ts";
 import { runtimeName, version } from "./version.ts";
 
@@ -48,6 +49,7 @@ const COMMANDS: readonly Command[] = [
   { line: snapshotInspectCommand, run: snapshotInspect },
   { line: proxyCommand, run: proxy },
   { line: checkCommand, run: check },
+  { line: simulateCommand, run: simulate },
 ];
 
 /** Runs the command that the words name. */

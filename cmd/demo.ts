@@ -11,6 +11,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { ExitCode, Refusal } from "../internal/base/errors.ts";
 import { type CommandLine, readFlags } from "./flags.ts";
+import { ownProgram } from "./own_program.ts";
 import { askStatus } from "./raft_status.ts";
 import { RespClient, textOf } from "./resp_client.ts";
 
@@ -203,17 +204,6 @@ class Child {
 
 async function stopAll(children: readonly Child[]): Promise<void> {
   await Promise.all(children.map((child) => child.stop()));
-}
-
-/** How this very program was started. */
-function ownProgram(): { readonly command: string; readonly before: readonly string[] } {
-  const [, script] = process.argv;
-  if (process.versions["deno"] !== undefined) {
-    return { command: process.execPath, before: ["run", "-A", "--no-check", script ?? "main.ts"] };
-  }
-  // A compiled binary has no script on any disk; its second word is a name inside itself.
-  const compiled = script === undefined || script.startsWith("/$bunfs/") || script.startsWith("B:\\~BUN\\");
-  return { command: process.execPath, before: compiled ? [] : [script] };
 }
 
 function tableOf(children: readonly Child[]): string {

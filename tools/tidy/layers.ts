@@ -46,9 +46,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
     types: [RAFT],
   },
   "internal/host": { imports: [PLATFORM, BASE], host: true },
-  // The checker of histories and the proxy ship with the program; nothing else of the tests does.
+  // The checker of histories, the simulator and the proxy ship with the program; nothing else of the tests does.
   "cmd": {
-    imports: ["internal/", "tests/linearizability/", "tests/process/proxy/", "deno.json"],
+    imports: ["internal/", "tests/linearizability/", "tests/simulator/", "tests/process/proxy/", "deno.json"],
     packages: ["@std/cli"],
     host: true,
   },
