@@ -133,6 +133,58 @@ Deno.test("E17: a server that is no voter never campaigns", () => {
   assertEquals([a.view.role, a.view.currentTerm], ["follower", 0]);
 });
 
+Deno.test("M8: the vote of a server that does not vote counts for nothing", () => {
+  const a = new Stage({}).elected(["X"]);
+  assertEquals(a.view.role, "candidate");
+  assertEquals(a.hears("C", vote(1, true)).view.role, "leader");
+});
+
+Deno.test("E12: a follower votes for the leader that it heard a moment ago, and for nobody else", () => {
+  const asked = (asker: string) => {
+    const a = new Stage({ term: 1 });
+    a.hears("B", append(1, "0:0", "1:1")).stable();
+    a.heard();
+    a.hears(asker, { kind: "preVoteRequest", term: 1, lastLogIndex: 1, lastLogTerm: 1, round: 7 });
+    const [answer] = a.said();
+    return answer?.message.kind === "preVoteResponse" && answer.message.voteGranted;
+  };
+  assertEquals([asked("B"), asked("C")], [true, false]);
+});
+
+Deno.test("E17: a server that is no voter does not take over when it is asked to", () => {
+  const a = new Stage({ servers: "B C D", term: 1 });
+  a.hears("B", append(1, "0:0", "1:1")).stable();
+  a.hears("B", { kind: "timeoutNowRequest", term: 1, lastLogIndex: 1 });
+  assertEquals([a.view.role, a.view.currentTerm], ["follower", 1]);
+});
+
+Deno.test("E20, D16: a leader that says that its disk stands still keeps nobody loyal, and resets no timer", () => {
+  const a = new Stage({ term: 1 });
+  const beat = append(1, "0:0", "1:1");
+  a.hears("B", beat).stable();
+  const wakeAt = a.raft.wakeAt;
+  a.now = 500;
+  a.hears("B", { ...beat, health: { diskMs: 1500, loopMs: 0 } });
+  assertEquals(a.raft.wakeAt, wakeAt);
+  a.now = 1200;
+  a.heard();
+  a.hears("C", askVote(2, 1, 1));
+  assertEquals(a.said()[0]?.message, vote(2, true), "what it was told 1200 ms ago counts no more");
+});
+
+Deno.test("E22: a server that lost what it may have acknowledged neither campaigns nor votes for a log without it", () => {
+  const floor = { index: 3, term: 1 };
+  const a = new Stage({ term: 1, log: "1:1", floor }).timeout();
+  assertEquals([a.view.role, a.view.currentTerm], ["follower", 1]);
+  a.hears("B", askVote(2, 2, 1)).stable();
+  assertEquals(a.said().at(-1)?.message, vote(2, false));
+  a.hears("C", askVote(2, 3, 1));
+  assertEquals(a.said()[0]?.message, vote(2, true));
+  // Once it has as much again it is like any other.
+  const b = new Stage({ term: 1, log: "1:1 2:1 3:1", floor }).timeout();
+  assertEquals([b.view.role, b.view.currentTerm], ["candidate", 2]);
+});
+
 Deno.test("E19: two servers with the same seed and different streams draw different timeouts", async () => {
   const { SeededRandom } = await import("../../internal/base/random.ts");
   const draws = ["n1", "n2", "n3"].map((id) => {
@@ -146,6 +198,15 @@ Deno.test("E21: a leader votes for nobody in its term", () => {
   const a = new Stage({}).elected(["B"]);
   a.heard();
   a.hears("C", askVote(1, 99, 1));
+  assertEquals(a.said()[0]?.message, vote(1, false));
+});
+
+Deno.test("E21: a leader that is heard takes no newer term from a candidate", () => {
+  const a = new Stage({}).elected(["B"]);
+  a.now += 1500;
+  a.heard();
+  a.hears("C", askVote(2, 99, 1));
+  assertEquals([a.view.role, a.view.currentTerm], ["leader", 1]);
   assertEquals(a.said()[0]?.message, vote(1, false));
 });
 
@@ -181,3 +242,29 @@ Deno.test("I1: who claims to lead a term that another leads is not followed", ()
   assertEquals(a.heard().map(({ kind }) => kind), ["objection"]);
   assertEquals(a.view.role, "leader");
 });
+
+Deno.test("I1: a follower does not follow a second leader of its term", () => {
+  const a = new Stage({ term: 1 });
+  a.hears("B", append(1, "0:0", "1:1"));
+  a.heard();
+  a.hears("C", append(1, "0:0", "1:1"));
+  assertEquals(a.heard().map(({ kind }) => kind), ["objection"]);
+  assertEquals(a.view.leaderId, "B");
+});
+
+for (
+  const { what, from, last, synced, takesOver } of [
+    { what: "its leader, and has everything on its disk", from: "B", last: 2, synced: true, takesOver: true },
+    { what: "its leader, and lacks an entry", from: "B", last: 3, synced: true, takesOver: false },
+    { what: "its leader, and has not synced", from: "B", last: 2, synced: false, takesOver: false },
+    { what: "somebody who does not lead", from: "C", last: 2, synced: true, takesOver: false },
+  ]
+) {
+  Deno.test(`T3, T6: who is asked to take over by ${what} ${takesOver ? "campaigns" : "does nothing"}`, () => {
+    const a = new Stage({ term: 1 });
+    a.hears("B", append(1, "0:0", "1:1 2:1"));
+    if (synced) a.stable();
+    a.hears(from, { kind: "timeoutNowRequest", term: 1, lastLogIndex: last });
+    assertEquals(a.view.role, takesOver ? "candidate" : "follower");
+  });
+}

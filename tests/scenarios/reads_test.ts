@@ -7,6 +7,7 @@
  * message that carries the write carries the read's round; the last two tests hold that.
  */
 import { assertEquals } from "@std/assert";
+import { defaultSettings, objectionToSettings } from "../../internal/raft/state.ts";
 import { agreed, append, askVote, Stage } from "./stage.ts";
 
 const released = (a: Stage) =>
@@ -54,6 +55,46 @@ Deno.test("R3: the round of an earlier reign confirms nothing in this one", () =
   a.read(2);
   a.hears("B", agreed(2, 2, 1)).hears("C", agreed(2, 2, 1));
   assertEquals(released(a), []);
+});
+
+Deno.test("R3: an answer that names a round which was never begun confirms nothing", () => {
+  const a = leader();
+  a.read(1);
+  a.heard();
+  a.hears("B", agreed(2, 2, 99));
+  assertEquals(a.heard().map(({ kind }) => kind), ["objection"]);
+});
+
+Deno.test("R5: a lease runs from when its round was sent, and is shorter than an election timeout by the drift", () => {
+  const a = new Stage({
+    settings: { leaseDriftPermille: 100, electionTimeoutMinMs: 1000, electionTimeoutMaxMs: 2000 },
+  });
+  a.now = 1000;
+  a.elected(["B"]).stable().hears("B", agreed(1, 1));
+  a.timeout();
+  const sentAt = a.now;
+  const round = a.said().flatMap(({ message }) =>
+    message.kind === "appendEntriesRequest" ? [message.round] : []
+  ).at(-1);
+  a.now = sentAt + 400;
+  a.hears("B", agreed(1, 1, round));
+  const readAt = (ms: number) => {
+    a.now = sentAt + ms;
+    a.heard();
+    a.read(ms, true);
+    return a.heard().some(({ kind }) => kind === "readable");
+  };
+  // 1000 ms, less a tenth by our clock and a tenth by theirs: 818 ms.
+  assertEquals([readAt(450), readAt(800), readAt(830)], [true, true, false]);
+});
+
+Deno.test("R6: settings with leases, and without what leases rest on, are refused", () => {
+  const settings = { ...defaultSettings, leaseDriftPermille: 50 };
+  assertEquals(objectionToSettings(settings), null);
+  assertEquals(typeof objectionToSettings({ ...settings, checkQuorum: false }), "string");
+  for (const drift of [0, -1, 501, 0.5]) {
+    assertEquals(typeof objectionToSettings({ ...settings, leaseDriftPermille: drift }), "string");
+  }
 });
 
 Deno.test("R3: reads that arrive while a round is under way wait for the next", () => {

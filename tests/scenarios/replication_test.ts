@@ -8,7 +8,7 @@
  */
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
-import { agreed, append, entriesOf, refused, Stage } from "./stage.ts";
+import { agreed, append, entriesOf, refused, Stage, vote } from "./stage.ts";
 import { Bag } from "../raft/bag.ts";
 import { Configuration, configurationOfVoters, majorityOf } from "../../internal/raft/configuration.ts";
 
@@ -73,9 +73,17 @@ Deno.test("L7: acknowledgements that arrive in the wrong order do not lower what
 Deno.test("L8: a refusal that answers an older question changes nothing", () => {
   const a = new Stage({ term: 1, log: "1:1 2:1 3:1" }).elected(["B"]).stable();
   a.hears("B", agreed(2, 4));
+  a.write();
   a.heard();
   a.hears("B", refused(2, 3, "1:1"));
-  assertEquals(a.said(), [], "prev 3 is below what is known to agree");
+  assertEquals(a.said(), [], "prev 3 is below what is known to agree; what is under way is not sent again");
+  a.hears("B", refused(2, 5, "1:1"));
+  const [again] = a.said();
+  assertEquals(
+    again?.message.kind === "appendEntriesRequest" && again.message.prevLogIndex,
+    4,
+    "never behind it",
+  );
   a.hears("C", refused(2, 2, "1:1"));
   assertEquals(a.said(), [], "C was asked about 3, not about 2");
   a.hears("C", refused(2, 3, "1:1"));
@@ -169,6 +177,19 @@ Deno.test("L14: term and entries of a message are one write", () => {
   assertEquals([write.hardState, write.append.length], [{ currentTerm: 5, votedFor: null }, 1]);
 });
 
+Deno.test("L18: however a batch is cut, the next one goes on where it ended", () => {
+  const a = new Stage({ settings: { appendEntriesMax: 3 } }).elected(["B"]).stable();
+  for (let i = 1; i <= 7; i++) a.write(i);
+  a.heard();
+  a.hears("B", agreed(1, 1));
+  const sent = a.said().map(({ message }) =>
+    message.kind === "appendEntriesRequest"
+      ? [message.prevLogIndex, message.entries.map(({ index }) => index)]
+      : message.kind
+  );
+  assertEquals(sent, [[1, [2, 3, 4]], [4, [5, 6, 7]], [7, [8]]]);
+});
+
 Deno.test("L19: what is committed is never replaced, whoever asks for it", () => {
   const a = new Stage({ term: 1 });
   a.hears("B", append(1, "0:0", "1:1 2:1", 2));
@@ -211,6 +232,15 @@ Deno.test("L25: a quorum is more than half, of even numbers too", () => {
   const four = new Configuration(configurationOfVoters(["a", "b", "c", "d"]));
   const reached = new Map([["a", 9], ["b", 7], ["c", 3], ["d", 1]]);
   assertEquals(four.quorumReached((id) => reached.get(id) ?? 0), 3);
+});
+
+Deno.test("L25: two of four elect nobody and commit nothing", () => {
+  const a = new Stage({ servers: "A B C D" }).elected(["B"]);
+  assertEquals(a.view.role, "candidate");
+  a.hears("C", vote(1, true)).stable().hears("B", agreed(1, 1));
+  assertEquals([a.view.role, a.view.commitIndex], ["leader", 0]);
+  a.hears("C", agreed(1, 1));
+  assertEquals(a.view.commitIndex, 1);
 });
 
 Deno.test("L26: who does not lead takes nothing, and says so", () => {

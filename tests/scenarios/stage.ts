@@ -18,7 +18,7 @@ import type {
 } from "../../internal/raft/message.ts";
 import { Raft, type StateView } from "../../internal/raft/raft.ts";
 import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
-import type { Entry, Recovered, ServerId } from "../../internal/raft/types.ts";
+import type { Entry, LogPosition, Recovered, ServerId } from "../../internal/raft/types.ts";
 
 export interface Scene {
   readonly servers?: string;
@@ -26,6 +26,8 @@ export interface Scene {
   readonly votedFor?: ServerId | null;
   readonly log?: string;
   readonly settings?: Partial<Settings>;
+  /** What A lost and may have acknowledged. */
+  readonly floor?: LogPosition | null;
 }
 
 /** Entries from their notation; the payload says where an entry came from. */
@@ -65,7 +67,9 @@ export class Stage {
   effects: Effect[] = [];
   #lastWrite = 0;
 
-  constructor({ servers = "A B C", term = 0, votedFor = null, log = "", settings = {} }: Scene) {
+  constructor(
+    { servers = "A B C", term = 0, votedFor = null, log = "", settings = {}, floor = null }: Scene,
+  ) {
     this.raft = new Raft({
       id: "A",
       // Most scenarios are about what comes after the question whether one would be elected.
@@ -74,6 +78,7 @@ export class Stage {
         hardState: { currentTerm: term, votedFor },
         ...birth(servers.split(" ")),
         entries: entriesOf(log),
+        floor,
       },
       random: new SeededRandom("stage"),
       now: 0,
@@ -127,8 +132,8 @@ export class Stage {
     return this.#take({ kind: "clientRequest", requestId, payloads: [Uint8Array.of(1)] });
   }
 
-  read(requestId: number): this {
-    return this.#take({ kind: "readRequest", requestId, lease: false });
+  read(requestId: number, lease = false): this {
+    return this.#take({ kind: "readRequest", requestId, lease });
   }
 
   /** A campaigns and gets the votes it needs. */

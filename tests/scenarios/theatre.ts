@@ -167,8 +167,13 @@ export class Theatre {
   deliver(place: number, again = false): Envelope {
     const envelope = must(this.envelopes[place], "There is a message at this place");
     if (!again) this.envelopes.splice(place, 1);
-    this.input(envelope.to, { kind: "message", from: envelope.from, message: envelope.message });
+    this.arrive(envelope);
     return envelope;
+  }
+
+  /** A message arrives, whether it is still under way or not. */
+  arrive({ from, to, message }: Envelope): void {
+    this.input(to, { kind: "message", from, message });
   }
 
   deliverAll(): void {
@@ -218,10 +223,10 @@ export class Theatre {
     this.input(id, { kind: "discardPrefix", index });
   }
 
-  /** A server gets a snapshot of everything that another one knows to be committed. */
-  fetch(id: ServerId, from: ServerId): LogIndex {
+  /** A server gets a snapshot of everything that another one knows to be committed, or up to an index. */
+  fetch(id: ServerId, from: ServerId, upTo?: LogIndex): LogIndex {
     const source = this.actor(from).raft;
-    const index = source.view().commitIndex;
+    const index = upTo ?? source.view().commitIndex;
     const { index: configurationIndex, configuration } = source.configurationAt(index);
     const term = source.log.termAt(index);
     const { disk } = this.actor(id);

@@ -16,25 +16,27 @@
  * | `wait MS` | time passes and nobody acts |
  * | `deliver` | all messages, and those that come of them; `deliver A B [KIND] [again]`: the oldest one from A to B |
  * | `drop A B [KIND]`, `show` | loses the oldest; lists the messages under way |
+ * | `keep A B [KIND]`, `replay` | puts a copy of the oldest aside; delivers it once more, much later |
  * | `cut A B`, `oneway A B`, `mend A B`, `mend` | links; a cut link takes what is under way on it |
  * | `slow A`, `sync A [COUNT]`, `prompt A` | the disk waits for `sync`; or syncs by itself again |
  * | `crash A [KEPT]`, `start A` | KEPT unsynced writes survive |
  * | `write A X`, `read A`, `lease A` | a client's request, X one letter |
  * | `add A E [promote] [replaces B] [priority N]`, `remove A B`, `promote A B`, `demote A B`, `priority A B N` | asked of A; `if N` at the end |
  * | `transfer A [B]` | |
- * | `discard A N`, `fetch A B` | A's log begins behind N; A gets a snapshot of what B knows to be committed |
- * | `expect A role=leader term=2 commit=3 last=3 log=1:1,2:2 leader=A voters=A,B first=1` | any of these, comma for lists |
+ * | `discard A N`, `fetch A B [N]` | A's log begins behind N; A gets a snapshot of B's that ends at N, or at what B knows to be committed |
+ * | `expect A role=leader term=2 commit=3 last=3 log=1:1,2:2 leader=A voters=A,B first=1 match=B:3` | any of these, comma for lists |
  *
  * @module
  */
 import { assertEquals } from "@std/assert";
+import { must } from "../../internal/base/assert.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
 import type { Effect } from "../../internal/raft/effect.ts";
 import type { ConfigurationChange } from "../../internal/raft/input.ts";
 import type { Message } from "../../internal/raft/message.ts";
 import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
 import type { ConfigurationValue, Entry, HardState, Member, ServerId } from "../../internal/raft/types.ts";
-import { type Birth, Theatre } from "./theatre.ts";
+import { type Birth, type Envelope, Theatre } from "./theatre.ts";
 
 /** Runs the commands of a transcript; gives the transcript as it should be. */
 export function perform(text: string): string {
@@ -67,6 +69,7 @@ class Script {
   #said: string[] = [];
   #isQuiet = false;
   #requestId = 0;
+  #kept: Envelope | null = null;
 
   take(words: readonly string[]): readonly string[] {
     this.#said = [];
@@ -114,6 +117,11 @@ class Script {
       case "drop":
         stage().envelopes.splice(this.#find(a, b, c), 1);
         return;
+      case "keep":
+        this.#kept = must(stage().envelopes[this.#find(a, b, c)], "There is a message to keep");
+        return;
+      case "replay":
+        return stage().arrive(must(this.#kept, "A message was kept"));
       case "show":
         for (const { from, to, message } of stage().envelopes) {
           this.#said.push(`${from} > ${to} ${shownMessage(message)}`);
@@ -168,7 +176,7 @@ class Script {
       case "discard":
         return stage().discard(a, Number(b));
       case "fetch":
-        this.#said.push(`snapshot of ${stage().fetch(a, b)}`);
+        this.#said.push(`snapshot of ${stage().fetch(a, b, c === "" ? undefined : Number(c))}`);
         return;
       case "expect":
         return this.#expect(a, words.slice(1));
@@ -306,6 +314,7 @@ class Script {
       voters: voters.join(","),
       outgoing: outgoing.join(","),
       learners: learners.join(","),
+      match: [...view.matchIndexes].map(([peer, index]) => `${peer}:${index}`).join(","),
     };
     const expected = Object.fromEntries(words.map((word) => {
       const [name = "", value = ""] = word.split("=");
