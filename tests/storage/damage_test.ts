@@ -18,7 +18,10 @@ import { FileError, type FileHandle, type FileSystem } from "../../internal/plat
 import type { HardState } from "../../internal/raft/types.ts";
 import { recoverLog } from "../../internal/storage/recovery.ts";
 import {
+  BATCH_HEADER_BYTES,
+  decodeBatchHeader,
   decodeSegmentHeader,
+  encodeBatch,
   encodeSegmentHeader,
   type SegmentHeader,
 } from "../../internal/storage/segment.ts";
@@ -257,6 +260,66 @@ Deno.test("after every cut of the last segment the server starts, goes on, and s
       assertEquals(copy.log.all("torn tail is cut").length, 1);
     });
   }
+});
+
+/** The last batch once more, in another dress, with checksums that hold. */
+type Dress = { readonly number: number; readonly nonce: Uint8Array; readonly chain: number };
+
+for (
+  const [what, change] of [
+    ["of another segment", (dress) => ({ ...dress, nonce: dress.nonce.map((byte) => byte ^ 1) })],
+    ["that does not go on from the one before it", (dress) => ({ ...dress, chain: (dress.chain ^ 1) >>> 0 })],
+    ["with a number that is not its turn", (dress) => ({ ...dress, number: dress.number + 1 })],
+    ["as it was", (dress) => dress],
+  ] satisfies readonly (readonly [string, (dress: Dress) => Dress])[]
+) {
+  Deno.test(`W8: a last batch ${what}, under checksums that hold, is ${what === "as it was" ? "a" : "no"} batch`, async () => {
+    const { machine, batches, last } = await smallLog();
+    const { from, to } = must(batches.at(-1), "There are some");
+    machine.damage(last, (bytes) => {
+      const segment = decodeSegmentHeader(bytes);
+      assert(typeof segment !== "string");
+      const header = decodeBatchHeader(bytes, from, segment.nonce);
+      assert(typeof header !== "string");
+      const records = bytes.slice(from + BATCH_HEADER_BYTES, from + BATCH_HEADER_BYTES + header.recordBytes);
+      const { number, chain } = header;
+      const again = encodeBatch([records], change({ number, chain, nonce: segment.nonce })).bytes;
+      assertEquals(again.length, to - from);
+      bytes.set(again, from);
+      return bytes;
+    });
+    const { found, torn } = await recover(segmentsOf(machine));
+    assert(!(found instanceof CorruptLogError));
+    const isWhole = what === "as it was";
+    assertEquals(lineOf(found), after(batches, isWhole ? batches.length : batches.length - 1));
+    assertEquals(torn.length, isWhole ? 0 : 1);
+  });
+}
+
+Deno.test("W3: what a torn tail leaves behind is not in the way of what comes after it", async () => {
+  await loadCrc32c();
+  const machine = new Machine("rubbish");
+  await machine.run(async () => {
+    const { store, until, close } = await machine.open();
+    const writer = new Writer(new SeededRandom("rubbish"));
+    store.write(writer.entry(50));
+    await until(writer.number);
+    const whole = writer.state;
+    store.write(writer.entry(3000));
+    await until(writer.number);
+    await close();
+    machine.damage(pathOf(1), (bytes) => flip(bytes, bytes.findLastIndex((byte) => byte !== 0)));
+    machine.restart("crash");
+    const opened = await machine.open();
+    assertEquals(lineOf(opened.recovered), lineOf(whole));
+    const later = new Writer(new SeededRandom("later"), whole);
+    opened.store.write(later.entry(50));
+    await opened.until(later.number);
+    await opened.close();
+    machine.restart("crash");
+    assertEquals(lineOf((await machine.open()).recovered), lineOf(later.state));
+    assertEquals(machine.log.all("torn tail is cut").length, 1);
+  });
 });
 
 /* ---- damage as an operator meets it: the whole server is asked, and nothing may be changed ---- */

@@ -403,6 +403,21 @@ Deno.test("a snapshot arrives in pieces of any size, and is restored as it becom
   }
 });
 
+Deno.test("S9: a snapshot that was received is there after a power failure", async () => {
+  const { stored, bytes } = await remote(8);
+  for (let seed = 1; seed <= 20; seed++) {
+    const machine = new Machine(`received/${seed}`);
+    await machine.run(async () => {
+      const { store } = await open(machine);
+      await store.receive(stored.id);
+      assertEquals(await store.received(stored.id, 0, bytes, new Taker().begin), stored);
+      machine.restart("crash");
+      const { restored, damaged } = await open(machine);
+      assertEquals([restored?.index, damaged], [8, []], `seed ${seed}`);
+    });
+  }
+});
+
 Deno.test("a receipt goes on where it broke; another snapshot begins anew; a piece out of turn changes nothing", async () => {
   const [first, second] = [await remote(8), await remote(9)];
   const machine = new Machine("resume");
