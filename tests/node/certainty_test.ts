@@ -11,8 +11,10 @@
  * answered, and the read between them, asked again, saw the later one.
  */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import type { ForwardRequest } from "../../internal/codec/peer_message.ts";
+import { ExitCode, Refusal } from "../../internal/base/errors.ts";
+import type { ForwardRequest, PeerMessage } from "../../internal/codec/peer_message.ts";
 import { decodeReplies, encodeReplies, OK, type Reply } from "../../internal/codec/reply.ts";
+import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import { batchOf, command, NodeStage } from "./node_stage.ts";
 
 function textOf(reply: Reply | undefined): string {
@@ -279,6 +281,131 @@ Deno.test("commands that come back in another order are sent again in the order 
   );
   assertEquals(again, [command("set", "k", "1"), command("get", "k"), command("set", "k", "2")]);
   assertEquals(got, []);
+});
+
+Deno.test("a command that was refused is not sent behind a later one of its client that has its answer", () => {
+  const stage = new NodeStage();
+  stage.follow("n2", 1);
+  const order = stage.node.newOrder();
+  const replies: string[] = [];
+  for (const key of ["a", "b"]) {
+    stage.node.submit(order, "write", batchOf(command("set", key, "v"), 1), {
+      answer: (reply) => replies.push(`${key} ${word([reply])}`),
+    });
+  }
+  stage.pass(0);
+  const [pair] = stage.take("forwardRequest");
+  const [a, b] = (pair?.requests ?? []).map(({ requestId }) => requestId);
+  const hears = (requestId: number | undefined, reply: Reply) =>
+    stage.hears("n2", {
+      kind: "forwardResponse",
+      life: pair?.life ?? 0,
+      responses: [{ requestId: requestId ?? 0, replies: encodeReplies([reply]) }],
+    });
+  hears(b, OK);
+  hears(a, { type: "error", text: "NOLEADER n2 does not lead term 1" });
+  stage.pass(60);
+  assertEquals(stage.take("forwardRequest"), []);
+  assertEquals(replies, ["b simple", "a NOLEADER"]);
+});
+
+Deno.test("L26: what was meant for the leader of an earlier term is refused, also by the leader of this one", () => {
+  const stage = new NodeStage();
+  const term = stage.lead();
+  const { lastIndex } = stage.node.status();
+  stage.hears("n3", request(term - 1, 7, 1));
+  assertEquals(answers(stage), ["7/1 NOLEADER"]);
+  assertEquals(stage.node.status().lastIndex, lastIndex);
+});
+
+Deno.test("R4: a forwarded read waits for the write of its client that it names", () => {
+  const stage = new NodeStage();
+  const term = stage.lead();
+  stage.acknowledge();
+  const { lastIndex } = stage.node.status();
+  stage.take("appendEntriesRequest");
+  const [write] = request(term, 7, 1).requests;
+  const read = {
+    requestId: 2,
+    access: "read" as const,
+    afterRequestId: 1,
+    count: 1,
+    commands: command("get", "k"),
+  };
+  stage.hears("n3", { kind: "forwardRequest", term, life: 7, requests: write === undefined ? [] : [write] });
+  stage.hears("n3", { kind: "forwardRequest", term, life: 7, requests: [read] });
+  stage.sync();
+  const round = Math.max(...stage.take("appendEntriesRequest").map((message) => message.round));
+  const agrees = (matchIndex: number) =>
+    stage.hears("n2", {
+      kind: "appendEntriesResponse",
+      term,
+      requestTerm: term,
+      success: true,
+      prevLogIndex: lastIndex,
+      round,
+      matchIndex,
+      hintIndex: 0,
+      hintTerm: 0,
+      epoch: 0,
+    });
+  agrees(lastIndex);
+  assertEquals(answers(stage), [], "the round is confirmed, the write is not");
+  agrees(lastIndex + 1);
+  assertEquals(answers(stage).sort(), ["7/1 simple", "7/2 bulk"], "the read found what was written");
+});
+
+Deno.test("a client that was told UNKNOWN is told nothing more when its write happens after all", () => {
+  const stage = new NodeStage();
+  stage.lead();
+  stage.acknowledge();
+  const write = stage.ask("set", "k", "v");
+  stage.sync();
+  for (let i = 0; i < 60; i++) {
+    stage.pass(100);
+    stage.hears("n2", heartbeatAnswer(stage));
+  }
+  assertEquals(write.map((reply) => word([reply])), ["UNKNOWN"]);
+  stage.acknowledge();
+  assertEquals(stage.node.status().commitIndex, stage.node.status().lastIndex);
+  assertEquals(write.length, 1);
+});
+
+/** n2 is there and has only the first entry. */
+function heartbeatAnswer(stage: NodeStage): PeerMessage {
+  const { term } = stage.node.status();
+  return {
+    kind: "appendEntriesResponse",
+    term,
+    requestTerm: term,
+    success: true,
+    prevLogIndex: 1,
+    round: 0,
+    matchIndex: 1,
+    hintIndex: 0,
+    hintTerm: 0,
+    epoch: 0,
+  };
+}
+
+Deno.test("L28: a server whose state machine throws stops, and tells nobody that it was done", () => {
+  class Broken extends KeyValueMachine {
+    override applyAt(): Reply {
+      throw new Error("this cannot be");
+    }
+  }
+  const stage = new NodeStage({}, "broken", new Broken());
+  stage.lead();
+  stage.acknowledge();
+  const write = stage.ask("set", "k", "v");
+  stage.sync();
+  stage.acknowledge();
+  assertMatch(String(stage.fatal), /broken invariant.*this cannot be/);
+  assert(stage.fatal instanceof Refusal && stage.fatal.exitCode === ExitCode.brokenInvariant);
+  assertEquals(write, []);
+  const { length } = stage.sent;
+  stage.pass(5000);
+  assertEquals(stage.sent.length, length, "it says nothing any more");
 });
 
 Deno.test("a read names the write of its own client that it must see", () => {

@@ -34,7 +34,7 @@ export class NodeStage {
   readonly sent: Sent[] = [];
   readonly writes: WriteEffect[] = [];
   readonly node: Node;
-  readonly machine = new KeyValueMachine();
+  readonly machine: KeyValueMachine;
   /** Whether messages find a connection. */
   connected = true;
   fatal: Error | null = null;
@@ -46,7 +46,12 @@ export class NodeStage {
   #peers: PeerRoomEvents | null = null;
   #durable = 0;
 
-  constructor(limits: Partial<NodeLimits> = {}, seed = "node") {
+  constructor(
+    limits: Partial<NodeLimits> = {},
+    seed = "node",
+    machine = new KeyValueMachine(),
+  ) {
+    this.machine = machine;
     const random = new SeededRandom(seed);
     this.node = new Node({
       id: "n1",
@@ -94,6 +99,12 @@ export class NodeStage {
 
   hears(from: string, message: PeerMessage): void {
     this.#peers?.onMessage(from, message);
+    this.pass(0);
+  }
+
+  /** A member dialled in and said who it is. */
+  introduce(id: string, incarnation: string): void {
+    this.#peers?.onIntroduced(id, incarnation, `${id}:1`);
     this.pass(0);
   }
 
@@ -185,8 +196,11 @@ export class NodeStage {
 export class SnapshotHands implements SnapshotRoom {
   newest: KeptSnapshot | null = null;
   coveredIndex: LogIndex = 0;
+  /** How many were begun. */
+  taken = 0;
 
   take(_: SnapshotPlace, next: () => Uint8Array | null): void {
+    this.taken++;
     while (next() !== null);
   }
 

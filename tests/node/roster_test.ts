@@ -1,0 +1,31 @@
+/**
+ * Kind: unit (one node, its disk and its peers played by hand).
+ *
+ * Invariant: the leader writes down which birth a member first showed, and never another one after it (M11).
+ *
+ * Learnt: that a server with a new disk is refused at the door has tests of its own; that the door is not opened from inside had none.
+ */
+import { assertEquals } from "@std/assert";
+import { NodeStage } from "./node_stage.ts";
+
+function birthOf(stage: NodeStage, id: string): string | undefined {
+  return stage.node.raft.view().configuration.members.find((member) => member.id === id)?.incarnation;
+}
+
+Deno.test("M11: the birth that a member shows first is written down, and another one is not", () => {
+  const stage = new NodeStage();
+  stage.lead();
+  stage.acknowledge();
+  stage.introduce("n2", "first");
+  stage.pass(100);
+  stage.sync();
+  stage.acknowledge();
+  assertEquals(birthOf(stage, "n2"), "first");
+  stage.introduce("n2", "second");
+  for (let i = 0; i < 30; i++) {
+    stage.pass(100);
+    stage.sync();
+    stage.acknowledge();
+  }
+  assertEquals([stage.node.status().role, birthOf(stage, "n2")], ["leader", "first"]);
+});
