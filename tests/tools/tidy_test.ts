@@ -217,10 +217,11 @@ table("layers", ({ path, imports }) => checkLayers(path, imports), [
     `import "../internal/host/b.ts"; import "node:net"; import "./c.ts";`,
     [],
   ],
-  ["cmd does not see the tests", "cmd/a.ts", `import "../tests/simulator/b.ts";`, [
-    "cmd imports tests/simulator/b.ts",
+  ["cmd does not see the tests", "cmd/a.ts", `import "../tests/raft/b.ts";`, [
+    "cmd imports tests/raft/b.ts",
   ]],
   ["cmd ships the checker of histories", "cmd/a.ts", `import "../tests/linearizability/b.ts";`, []],
+  ["cmd ships the simulator", "cmd/a.ts", `import "../tests/simulator/b.ts";`, []],
   ["the checker sees base alone", "tests/linearizability/a.ts", `import "../../internal/machine/b.ts";`, [
     "tests/linearizability imports internal/machine/b.ts",
   ]],
