@@ -31,6 +31,25 @@ const INITIAL_BYTES = 128;
 /** Texts up to here are written and read a character at a time, if they are ASCII. */
 const SHORT_TEXT = 24;
 
+/** Short writings share a piece of memory of this size, since an allocation of their own costs more than writing them. */
+const SHARED_BYTES = 8192;
+const SHARE_BYTES_MAX = 1024;
+
+let shared = new Uint8Array(SHARED_BYTES);
+let sharedUsed = 0;
+
+/** Bytes that nobody else has, and that are zero. */
+function share(length: number): Uint8Array {
+  if (length > SHARE_BYTES_MAX) return new Uint8Array(length);
+  if (sharedUsed + length > SHARED_BYTES) {
+    shared = new Uint8Array(SHARED_BYTES);
+    sharedUsed = 0;
+  }
+  const at = sharedUsed;
+  sharedUsed += length;
+  return shared.subarray(at, sharedUsed);
+}
+
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
@@ -41,7 +60,7 @@ export class CborWriter {
 
   /** Leaves that many bytes in front for somebody else, and has room for that many behind them before it must grow. */
   constructor(headroom: number, capacity: number = INITIAL_BYTES) {
-    this.#bytes = new Uint8Array(headroom + capacity);
+    this.#bytes = share(headroom + capacity);
     this.#length = headroom;
   }
 
@@ -109,7 +128,12 @@ export class CborWriter {
 
   /** What was written, the headroom in front of it. The writer is used up. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    const bytes = this.#bytes;
+    // What was not needed is the next one's, unless somebody took a share meanwhile.
+    if (bytes.buffer === shared.buffer && bytes.byteOffset + bytes.length === sharedUsed) {
+      sharedUsed = bytes.byteOffset + this.#length;
+    }
+    return bytes.subarray(0, this.#length);
   }
 
   #encoded(value: string): void {

@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { crc32c } from "./crc32c.ts";
+import { crc32cAround } from "./crc32c.ts";
 
 export const FRAME_HEADER_BYTES = 8;
 
@@ -25,10 +25,21 @@ export function encodeFrame(body: Uint8Array): Uint8Array {
 
 /** Fills in the header of a frame whose body stands behind the place for it. */
 export function sealFrame(frame: Uint8Array): Uint8Array {
-  const view = new DataView(frame.buffer, frame.byteOffset, FRAME_HEADER_BYTES);
-  view.setUint32(0, frame.length - FRAME_HEADER_BYTES);
-  view.setUint32(4, crc32c(frame.subarray(0, 4), frame.subarray(FRAME_HEADER_BYTES)));
+  writeBigEndian(frame, 0, frame.length - FRAME_HEADER_BYTES);
+  writeBigEndian(frame, 4, crc32cAround(frame, 0, frame.length));
   return frame;
+}
+
+function writeBigEndian(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+function readBigEndian(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 24 | (bytes[at + 1] ?? 0) << 16 | (bytes[at + 2] ?? 0) << 8 |
+    (bytes[at + 3] ?? 0)) >>> 0;
 }
 
 /** Cuts a byte stream into frames. After a reason it gives nothing any more: where the next frame begins is not known. */
@@ -60,17 +71,15 @@ export class FrameDecoder {
     if (this.#reason !== null) return this.#reason;
     if (this.#bytes < FRAME_HEADER_BYTES) return null;
     const header = this.#peek(FRAME_HEADER_BYTES);
-    const view = new DataView(header.buffer, header.byteOffset, FRAME_HEADER_BYTES);
-    const length = view.getUint32(0);
+    const length = readBigEndian(header, 0);
     if (length > this.#bodyBytesMax) {
       return this.#fail(`frame length is ${length}, the limit is ${this.#bodyBytesMax}`);
     }
     if (this.#bytes < FRAME_HEADER_BYTES + length) return null;
-    const expected = view.getUint32(4);
+    const expected = readBigEndian(header, 4);
     const frame = this.#take(FRAME_HEADER_BYTES + length);
-    const body = frame.subarray(FRAME_HEADER_BYTES);
-    if (crc32c(frame.subarray(0, 4), body) !== expected) return this.#fail("frame checksum does not match");
-    return body;
+    if (crc32cAround(frame, 0, frame.length) !== expected) return this.#fail("frame checksum does not match");
+    return frame.subarray(FRAME_HEADER_BYTES);
   }
 
   #fail(reason: string): string {
@@ -101,8 +110,14 @@ export class FrameDecoder {
 
   /** Takes the first bytes out: a view where they lie in one chunk, else one copy. */
   #take(count: number): Uint8Array {
-    const taken = this.#peek(count).subarray(0, count);
+    const whole = this.#peek(count);
     this.#bytes -= count;
+    // Most often a chunk is one frame.
+    if (whole.length === count && this.#bytes === 0) {
+      this.#chunks.length = 0;
+      return whole;
+    }
+    const taken = whole.subarray(0, count);
     let left = count;
     let used = 0;
     for (const chunk of this.#chunks) {

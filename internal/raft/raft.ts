@@ -84,6 +84,15 @@ export interface StateView {
   readonly matchIndexes: ReadonlyMap<ServerId, LogIndex>;
 }
 
+const NO_INDEXES: ReadonlyMap<ServerId, LogIndex> = new Map();
+
+function matchIndexesOf(progress: State["progress"]): ReadonlyMap<ServerId, LogIndex> {
+  if (progress.size === 0) return NO_INDEXES;
+  const indexes = new Map<ServerId, LogIndex>();
+  for (const [id, { matchIndex }] of progress) indexes.set(id, matchIndex);
+  return indexes;
+}
+
 export class Raft {
   readonly #state: State;
 
@@ -141,7 +150,7 @@ export class Raft {
       configuration: state.configuration.value,
       configurationIndex: state.configurationIndex,
       isTransferring: state.transfer !== null,
-      matchIndexes: new Map([...state.progress].map(([id, progress]) => [id, progress.matchIndex])),
+      matchIndexes: matchIndexesOf(state.progress),
     };
   }
 
