@@ -13,6 +13,7 @@ import { LeaderAppendOnly } from "./leader_append_only.ts";
 import { LeaderCompleteness } from "./leader_completeness.ts";
 import { LogMatching } from "./log_matching.ts";
 import { Monotonic } from "./monotonic.ts";
+import { NeighbouringQuorums } from "./neighbouring_quorums.ts";
 import { NeverTruncateCommitted } from "./never_truncate_committed.ts";
 import { Ordering } from "./ordering.ts";
 import { StateMachineSafety } from "./state_machine_safety.ts";
@@ -38,6 +39,7 @@ export function raftProperties(): Properties {
       new CommitRule(),
       new UpToDateVote(),
       new HonestMessages(),
+      new NeighbouringQuorums(),
       monotonic,
     ],
     monotonic,

@@ -367,6 +367,7 @@ Deno.test("all properties are checked, and what is committed is written down bef
       "leader append-only",
       "leader completeness",
       "log matching",
+      "neighbouring quorums",
       "never truncate committed",
       "ordering",
       "state machine safety",
