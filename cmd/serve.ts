@@ -22,7 +22,13 @@ import { Node } from "../internal/node/node.ts";
 import type { Network } from "../internal/platform/network.ts";
 import { defaultPeerLimits } from "../internal/peers/limits.ts";
 import { Peers } from "../internal/peers/peers.ts";
-import { type DataDirectory, lookAtIdentity, openDataDirectory } from "../internal/storage/data_directory.ts";
+import {
+  type DataDirectory,
+  LOG,
+  lookAtIdentity,
+  openDataDirectory,
+} from "../internal/storage/data_directory.ts";
+import { Archiver } from "../internal/storage/archiver.ts";
 import { SnapshotDesk } from "../internal/storage/snapshot_desk.ts";
 import { Advertised } from "./advertised.ts";
 import { whenParentEnds } from "./exit_with_parent.ts";
@@ -35,6 +41,10 @@ import { runtimeName, version } from "./version.ts";
 const STOP_MS = 9000;
 /** How long clients that come back after the stop are told to go elsewhere. */
 const LAST_WORDS_MS = 500;
+/** How often the archive is looked after. */
+const ARCHIVE_MS = 1000;
+/** So many closed segments wait for the archive before the log lets go of one that is not there. */
+const ARCHIVE_WAITING_MAX = 64;
 /** How long clients have to take their last answers. */
 const LAST_ANSWERS_MS = 1000;
 
@@ -169,6 +179,9 @@ function assemble(
       memoryBytes: () => process.memoryUsage().rss,
     },
   });
+  const archiving = options.archive === null
+    ? null
+    : startArchive(options.archive, directory, options, trace, () => node.status().appliedIndex);
   node.start({ onFatal: fail });
   clients.start(client, {
     onListening: (address) => {
@@ -192,8 +205,48 @@ function assemble(
       });
     },
     close: async () => {
+      await archiving?.stop();
       await snapshots.close();
       await directory.close();
+    },
+  };
+}
+
+/** Copies closed segments as they come, as long as the server is up. */
+function startArchive(
+  archive: string,
+  { identity: { clusterId, serverId }, store }: DataDirectory,
+  { data }: ServeOptions,
+  trace: StderrTrace,
+  appliedIndex: () => number,
+): { stop(): Promise<void> } {
+  const archiver = new Archiver({
+    fileSystem: new DiskFileSystem(),
+    log: `${data}/${LOG}`,
+    archive,
+    clusterId,
+    serverId,
+    trace,
+    now: () => Date.now(),
+    appliedIndex,
+    waitingMax: ARCHIVE_WAITING_MAX,
+    onArchived: () => store.discard(0),
+  });
+  store.holdBack((serial, written) => archiver.mayRemove(serial, written));
+  let isWorking = false;
+  let working: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    if (isWorking) return;
+    isWorking = true;
+    working = archiver.tick().finally(() => isWorking = false);
+  }, ARCHIVE_MS);
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await working;
+      // What was applied until now, and what was closed.
+      await archiver.tick();
+      await archiver.close();
     },
   };
 }

@@ -35,6 +35,8 @@ export interface ServeOptions {
   readonly dial: readonly Redirection[];
   readonly settings: Settings;
   readonly segmentBytes: number;
+  /** Where closed segments are copied to; `null` for nowhere. */
+  readonly archive: string | null;
   readonly snapshotEntries: number;
   readonly snapshotLogBytes: number;
   readonly logMemoryEntries: number;
@@ -148,6 +150,11 @@ export const serveCommand: CommandLine = {
       default: String(SEGMENT_BYTES_DEFAULT),
     },
     {
+      name: "archive",
+      value: "DIR",
+      help: "copy closed segments there, for raftline restore --to-index and --to-time",
+    },
+    {
       name: "value-bytes-max",
       value: "BYTES",
       help: "longest argument of a command",
@@ -214,6 +221,7 @@ export function readServeOptions(args: readonly string[]): ServeOptions {
     join: flags.addresses("join", []),
     dial: redirectionsOf(flags),
     settings: settingsOf(flags),
+    archive: flags.text("archive"),
     segmentBytes: flags.integer("segment-bytes", SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, 2 ** 30),
     snapshotEntries: flags.integer("snapshot-entries", defaultLimits.snapshotEntries, 10, 1_000_000_000),
     snapshotLogBytes: flags.integer("snapshot-log-bytes", defaultLimits.snapshotBytes, 4096, 2 ** 40),

@@ -102,6 +102,8 @@ export class StableStore {
   #events: StoreEvents | null = null;
   #closing = false;
   #failed = false;
+  /** Whether that segment may go while the other one is written. */
+  #mayRemove: (serial: number, written: number) => boolean = () => true;
 
   private constructor(
     options: StoreOptions,
@@ -159,6 +161,11 @@ export class StableStore {
   listen(events: StoreEvents): void {
     assert(this.#events === null, "A store has one listener");
     this.#events = events;
+  }
+
+  /** Somebody else has a say in what is let go of; `discard` makes the store ask again. */
+  holdBack(mayRemove: (serial: number, written: number) => boolean): void {
+    this.#mayRemove = mayRemove;
   }
 
   /** Bytes of records that were given and are not durable yet. */
@@ -349,7 +356,8 @@ export class StableStore {
   /** Whether the oldest segment holds nothing that is still wanted. */
   #mayDiscard(): boolean {
     const oldest = this.#closed[0];
-    return !this.#closing && oldest !== undefined && oldest.highestIndex <= this.#discardable;
+    return !this.#closing && oldest !== undefined && oldest.highestIndex <= this.#discardable &&
+      this.#mayRemove(oldest.serial, this.#segment.serial);
   }
 
   /** Removes the oldest segment. Oldest first, so whatever a crash leaves is the end of the log without a gap. */

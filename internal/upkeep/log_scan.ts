@@ -12,6 +12,7 @@
 import { isZero } from "../base/bytes.ts";
 import { decodeRecord, type FoundRecord } from "../codec/record.ts";
 import { FileError, type FileSystem } from "../platform/file_system.ts";
+import { isTimesName } from "../storage/archiver.ts";
 import { Fold } from "../storage/fold.ts";
 import {
   ALIGNMENT,
@@ -80,13 +81,23 @@ export async function* scanLog(
 ): AsyncGenerator<Sight> {
   const { serials, others } = await segmentsIn(fileSystem, directory);
   for (const name of others) {
-    // The next segment, prepared ahead.
-    if (name === NEXT_NAME) continue;
+    // The next segment, prepared ahead; and what an archive has beside segments.
+    if (name === NEXT_NAME || isTimesName(name)) continue;
     const what = name.endsWith(".tmp") ? "left over; it goes at the next start" : "no file of the log";
     yield found("note", `${directory}/${name}`, 0, what);
   }
   if (serials.length === 0) yield found("damage", directory, 0, "the log has no segment");
-  const scan = new Scan(fileSystem, directory, owner);
+  yield* scanSegments(fileSystem, serials, (serial) => `${directory}/${segmentName(serial)}`, owner);
+}
+
+/** Reads segments, in order, wherever each of them is. */
+export async function* scanSegments(
+  fileSystem: FileSystem,
+  serials: readonly number[],
+  pathOf: (serial: number) => string,
+  owner: Owner,
+): AsyncGenerator<Sight> {
+  const scan = new Scan(fileSystem, pathOf, owner);
   for (const [i, serial] of serials.entries()) {
     const before = serials[i - 1];
     if (before !== undefined && serial !== before + 1) {
@@ -94,7 +105,7 @@ export async function* scanLog(
       const what = missing === 1
         ? "the segment is missing"
         : `this segment and ${missing - 1} more are missing`;
-      yield found("damage", `${directory}/${segmentName(before + 1)}`, 0, what);
+      yield found("damage", pathOf(before + 1), 0, what);
       scan.breakOff();
     }
     yield* scan.segment(serial, serials[i + 1] ?? null);
@@ -108,7 +119,7 @@ function found(level: Finding["level"], file: string, offset: number, what: stri
 
 class Scan {
   readonly #fileSystem: FileSystem;
-  readonly #directory: string;
+  readonly #pathOf: (serial: number) => string;
   readonly #owner: Owner;
   /** What the records come to; `null` behind damage, until a segment's header tells it anew. */
   #fold: Fold | null = null;
@@ -116,9 +127,9 @@ class Scan {
   #thread: { readonly chain: number; readonly lastBatch: number } | null = null;
   #seen = 0;
 
-  constructor(fileSystem: FileSystem, directory: string, owner: Owner) {
+  constructor(fileSystem: FileSystem, pathOf: (serial: number) => string, owner: Owner) {
     this.#fileSystem = fileSystem;
-    this.#directory = directory;
+    this.#pathOf = pathOf;
     this.#owner = owner;
   }
 
@@ -133,7 +144,7 @@ class Scan {
   }
 
   async *segment(serial: number, successor: number | null): AsyncGenerator<Sight> {
-    const file = `${this.#directory}/${segmentName(serial)}`;
+    const file = this.#pathOf(serial);
     let bytes = await this.#read(file);
     if (typeof bytes === "string") {
       // Segments go oldest first, while the log is in use: then nothing of what is left was read yet.
@@ -263,7 +274,7 @@ class Scan {
 
   /** Where the next segment says that this one ends; `null` where it does not say. */
   async #limitFrom(successor: number): Promise<number | null> {
-    const bytes = await this.#read(`${this.#directory}/${segmentName(successor)}`, SEGMENT_HEADER_BYTES);
+    const bytes = await this.#read(this.#pathOf(successor), SEGMENT_HEADER_BYTES);
     const header = typeof bytes === "string" ? bytes : decodeSegmentHeader(bytes);
     return typeof header === "string" ? null : header.previousEnd;
   }

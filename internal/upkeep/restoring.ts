@@ -12,6 +12,7 @@ import type { Random } from "../base/random.ts";
 import { crc32c } from "../codec/crc32c.ts";
 import type { DirectoryLock, FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
+import type { LogPosition } from "../raft/types.ts";
 import { birthOf } from "../storage/data_directory.ts";
 import type { BirthMember } from "../storage/identity.ts";
 import { prepare, takePlace } from "./planting.ts";
@@ -44,19 +45,23 @@ export interface Restored {
 }
 
 /**
- * Makes the data directory of a new server.
+ * Makes the data directory of a new server, with the state that the backup's machine has by now, behind `position`.
  *
  * @throws {Refusal} where the directory is not empty, is in use, or the cluster's id does not fit
  * @throws {FileError} where the disk fails
  */
-export async function restore(options: RestoringOptions, backup: LoadedSnapshot): Promise<Restored> {
+export async function restore(
+  options: RestoringOptions,
+  backup: LoadedSnapshot,
+  position: LogPosition = backup.meta,
+): Promise<Restored> {
   const { fileSystem, directory } = options;
   await fileSystem.makeDirectory(directory);
   await refuseContent(fileSystem, directory);
   const lock = await claim(fileSystem, directory);
   try {
     await refuseContent(fileSystem, directory);
-    return await plant(options, backup);
+    return await plant(options, backup, { index: position.index, term: position.term });
   } finally {
     await lock.release();
   }
@@ -81,11 +86,15 @@ async function refuseContent(fileSystem: FileSystem, directory: string): Promise
   );
 }
 
-async function plant(options: RestoringOptions, backup: LoadedSnapshot): Promise<Restored> {
+async function plant(
+  options: RestoringOptions,
+  backup: LoadedSnapshot,
+  position: LogPosition,
+): Promise<Restored> {
   const { serverId, random, fileSystem, directory, trace, segmentBytes } = options;
   const { meta, machine } = backup;
   const members = [...options.members].sort((a, b) => a.id < b.id ? -1 : 1);
-  const { index, term } = meta;
+  const { index, term } = position;
   const fingerprint = hex(crc32c(bytesOf([index, term, machine.digest(), members])));
   const clusterId = options.clusterId ?? `${hexOf(random, 8)}${fingerprint}`;
   if (!clusterId.endsWith(fingerprint)) {
@@ -104,7 +113,7 @@ async function plant(options: RestoringOptions, backup: LoadedSnapshot): Promise
     segmentBytes,
     identity,
     machine,
-    position: { index, term },
+    position,
     configuration: birthOf(identity),
     currentTerm: term,
     epoch: 0,

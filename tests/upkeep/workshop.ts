@@ -13,7 +13,8 @@ import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import { DiskFileSystem } from "../../internal/host/disk_file_system.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import { Applier } from "../../internal/node/applier.ts";
-import type { Entry } from "../../internal/raft/types.ts";
+import type { WriteEffect } from "../../internal/raft/effect.ts";
+import type { ConfigurationValue, Entry } from "../../internal/raft/types.ts";
 import { type DataDirectory, openDataDirectory } from "../../internal/storage/data_directory.ts";
 import { Log } from "../storage/lab.ts";
 
@@ -63,68 +64,95 @@ export interface Plan {
 
 const SEGMENT_BYTES = 16 * 1024;
 
+/** A server's disk in the hands of a test. */
+export class Hand {
+  readonly directory: DataDirectory;
+  readonly machine: KeyValueMachine;
+  readonly #applier: Applier;
+  #number = 0;
+  #stable: (number: number) => void = () => {};
+
+  constructor(directory: DataDirectory, machine: KeyValueMachine) {
+    this.directory = directory;
+    this.machine = machine;
+    this.#applier = new Applier(machine, 0, () => {});
+    directory.store.listen({
+      onStable: (number) => this.#stable(number),
+      onFailure: (refusal) => {
+        throw refusal;
+      },
+    });
+  }
+
+  /** Writes, and returns when it is durable. */
+  async write(effect: Partial<WriteEffect>): Promise<void> {
+    const number = ++this.#number;
+    const durable = new Promise<void>((resolve) =>
+      this.#stable = (upTo) => upTo >= number ? resolve() : undefined
+    );
+    this.directory.store.write({
+      kind: "write",
+      number,
+      hardState: null,
+      reset: null,
+      truncateFrom: null,
+      append: [],
+      commitIndex: 0,
+      ...effect,
+    });
+    await durable;
+  }
+
+  apply(entry: Entry): void {
+    this.#applier.apply(entry);
+  }
+
+  /** Takes a snapshot of what is applied. */
+  async snapshot(term: number, configuration: ConfigurationValue): Promise<void> {
+    const capture = this.machine.capture();
+    const { clusterId } = this.directory.identity;
+    const index = this.#applier.appliedIndex;
+    const meta = { clusterId, index, term, configurationIndex: 0, configuration, digest: capture.digest };
+    await this.directory.snapshots.take(meta, () => capture.next());
+  }
+}
+
 /** Makes a data directory in which a server lived: one term, a vote, entries that set keys, snapshots. */
 export async function makeDirectory(directory: string, plan: Plan): Promise<void> {
   const { entries, padding = 300, committed = entries, snapshotsAt = [], discardTo = 0 } = plan;
   const { serverId = "n1", clusterId = "workshop", members = ["n1", "n2", "n3"] } = plan;
   const machine = new KeyValueMachine();
   const opened = await openDirectory(directory, machine, { serverId, clusterId, members }, plan.segmentBytes);
-  const applier = new Applier(machine, 0, () => {});
-  const { store, snapshots, identity } = opened;
-  let waiting: { readonly number: number; readonly resolve: () => void } | null = null;
-  store.listen({
-    onStable: (upTo) => {
-      if (waiting !== null && upTo >= waiting.number) waiting.resolve();
-    },
-    onFailure: (refusal) => {
-      throw refusal;
-    },
-  });
-  const configuration = {
-    voters: members,
-    outgoing: [],
-    learners: [],
-    members: members.map((id) => ({
-      id,
-      address: `${id}:1`,
-      incarnation: "",
-      priority: 100,
-      promote: false,
-      replaces: null,
-    })),
-  };
+  const hand = new Hand(opened, machine);
   for (let index = 1; index <= entries; index++) {
     const entry = setEntry(index, 1, padding);
-    const durable = new Promise<void>((resolve) => waiting = { number: index, resolve });
-    store.write({
-      kind: "write",
-      number: index,
+    await hand.write({
       hardState: index === 1 ? { currentTerm: 1, votedFor: serverId } : null,
-      reset: null,
-      truncateFrom: null,
       append: [entry],
       commitIndex: Math.min(index, committed),
     });
-    await durable;
-    applier.apply(entry);
-    if (!snapshotsAt.includes(index)) continue;
-    const capture = machine.capture();
-    const meta = {
-      clusterId: identity.clusterId,
-      index,
-      term: 1,
-      configurationIndex: 0,
-      configuration,
-      digest: capture.digest,
-    };
-    await snapshots.take(meta, () => capture.next());
+    hand.apply(entry);
+    if (snapshotsAt.includes(index)) await hand.snapshot(1, votersOf(members));
   }
-  store.discard(discardTo);
+  opened.store.discard(discardTo);
   // What is let go of goes when there is time, and not any more once the store is closing.
   for (let tries = 0; discardTo > 0 && tries < 400 && segmentsOf(directory)[0]?.endsWith("01.seg"); tries++) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   await opened.close();
+}
+
+/** These servers vote, and there is nobody else. */
+export function votersOf(ids: readonly string[]): ConfigurationValue {
+  const members = ids.map((id) => ({
+    id,
+    address: `${id}:1`,
+    incarnation: "",
+    priority: 100,
+    promote: false,
+    replaces: null,
+  }));
+  return { voters: ids, outgoing: [], learners: [], members };
 }
 
 /** Opens a data directory as a server does. */
