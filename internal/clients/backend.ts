@@ -86,6 +86,8 @@ export interface Backend {
     slot: ReplySlot,
     reads?: ReadMode,
   ): void;
+  /** About how long the answer to a command would be now, as far as this server's state tells; 0 for what is short. */
+  answerBytes(bytes: Uint8Array, from: number, to: number): number;
   /** Does what an operator asks; the words are those behind RAFT. */
   admin(words: readonly string[], answer: (reply: Reply) => void): void;
   /** Takes a snapshot on this server now. */

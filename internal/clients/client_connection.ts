@@ -6,7 +6,9 @@
  *
  * Keeps true:
  *  1. Answers leave in the order of the requests; all answers of one turn leave in one write.
- *  2. A client that does not read is not read from; one that lets its answers pile up is cut off, and harms nobody else.
+ *  2. A client that does not read is not read from; one that lets its answers pile up is cut off, and harms nobody else. What its
+ *     commands will be answered is counted before they are asked, as far as it can be known, so that no more of it is under way than
+ *     may wait.
  *  3. What was received whole before the client ended its side is answered before we end ours.
  *  4. A stream that is no protocol gets one error and is closed.
  *
@@ -24,6 +26,7 @@ import type { CommandContext, DirectCommand } from "./command_spec.ts";
 import { directCommand, planOf } from "./commands.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ClientLimits } from "./limits.ts";
+import type { Pace, PaceShare } from "./pace.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 
 /** How long a client has to take the last answers. */
@@ -41,6 +44,8 @@ export interface ConnectionHome {
   readonly cursors: Cursors;
   /** Shared by all connections: one packs while it reads, and leaves nothing behind. */
   readonly packer: CommandPacker;
+  /** Shared by all connections, so that they leave room for each other and for everybody else. */
+  readonly pace: Pace;
   info(sections: readonly string[]): string;
   clientLines(): readonly string[];
   /** Commands were taken. */
@@ -60,9 +65,13 @@ export class ClientConnection implements CommandContext {
   readonly #writer = new ReplyWriter();
   readonly #replies: ReplyQueue;
   readonly #order: CommandOrder;
+  readonly #share: PaceShare;
+  #waitsForPace = false;
   /** Chunks that wait because too much is unanswered or untaken. */
   #chunks: Uint8Array[] = [];
   #paused = false;
+  /** About so many bytes will be answered to what is asked and not answered, and to what was answered since nothing was. */
+  #expectedBytes = 0;
   #flushes = false;
   readonly #turnEnds = () => {
     this.#flush();
@@ -85,6 +94,7 @@ export class ClientConnection implements CommandContext {
     this.#decoder = new RequestDecoder(home.limits);
     this.#replies = new ReplyQueue((reply) => this.#give(reply));
     this.#order = home.backend.newOrder();
+    this.#share = home.pace.share();
     connection.listen({
       onOpen: () => {},
       onData: (chunk) => this.#received(chunk),
@@ -179,14 +189,15 @@ export class ClientConnection implements CommandContext {
   }
 
   #takeCommands(): void {
-    const { limits: { commandsWaitingMax, outputPauseBytes }, packer } = this.#home;
+    const { limits: { commandsWaitingMax, outputPauseBytes }, packer, pace } = this.#home;
     assert(packer.count === 0, "Whoever read before left nothing behind");
     // What is queued grows when answers are written, which is not before the turn ends.
     const queued = this.#connection.bytesQueued;
     while (!this.#ending && !this.#closed) {
+      if (this.#replies.waiting + packer.count === 0) this.#expectedBytes = 0;
       if (
-        this.#replies.waiting + packer.count >= commandsWaitingMax ||
-        queued + this.#writer.length >= outputPauseBytes
+        pace.isOver(this.#share) || this.#replies.waiting + packer.count >= commandsWaitingMax ||
+        queued + this.#writer.length + this.#expectedBytes >= outputPauseBytes
       ) {
         if (packer.count === 0) return this.#pause();
         this.#submitPacked();
@@ -227,6 +238,13 @@ export class ClientConnection implements CommandContext {
     }
     this.#packed = access;
     packer.add(operation, this.#decoder, 1, words, emptyArguments);
+    this.#expect();
+  }
+
+  /** Counts what the newest command will be answered. */
+  #expect(): void {
+    const { packer, backend } = this.#home;
+    this.#expectedBytes += backend.answerBytes(packer.bytes, packer.lastFrom, packer.lastTo);
   }
 
   /** Submits what was packed, if there is something. */
@@ -234,20 +252,26 @@ export class ClientConnection implements CommandContext {
     const { packer, backend } = this.#home;
     const { count } = packer;
     if (count === 0) return;
-    this.#home.counted(count);
+    this.#counted(count);
     backend.submit(this.#order, this.#packed, packer.take(), this.#replies.slot(count));
+  }
+
+  #counted(commands: number): void {
+    this.#home.counted(commands);
+    this.#home.pace.took(this.#share, commands);
   }
 
   #take(words: readonly Uint8Array[]): void {
     this.#submitPacked();
     const { backend, packer } = this.#home;
-    this.#home.counted(1);
+    this.#counted(1);
     const plan = planOf(words, this);
     switch (plan.kind) {
       case "answer":
         return this.#replies.answerNow(plan.reply);
       case "submit":
         packer.addEncoded(plan.command);
+        this.#expect();
         return backend.submit(
           this.#order,
           plan.access,
@@ -285,6 +309,14 @@ export class ClientConnection implements CommandContext {
   }
 
   #pause(): void {
+    const { pace } = this.#home;
+    if (!this.#waitsForPace && pace.isOver(this.#share)) {
+      this.#waitsForPace = true;
+      pace.wait(() => {
+        this.#waitsForPace = false;
+        this.#goOn();
+      });
+    }
     if (this.#paused) return;
     this.#paused = true;
     this.#connection.pause();
@@ -298,8 +330,10 @@ export class ClientConnection implements CommandContext {
       return;
     }
     const { commandsWaitingMax, outputPauseBytes } = this.#home.limits;
+    if (this.#replies.waiting === 0) this.#expectedBytes = 0;
     if (
-      !this.#paused || this.#replies.waiting > commandsWaitingMax / 2 ||
+      !this.#paused || this.#waitsForPace || this.#expectedBytes >= outputPauseBytes ||
+      this.#replies.waiting > commandsWaitingMax / 2 ||
       this.#outputBytes > outputPauseBytes / 2
     ) return;
     this.#paused = false;

@@ -12,6 +12,7 @@ import { ClientConnection, type ConnectionHome } from "./client_connection.ts";
 import { Cursors } from "./cursors.ts";
 import { type ClientCounts, infoText, type ProcessInfo } from "./info.ts";
 import type { ClientLimits } from "./limits.ts";
+import { Pace } from "./pace.ts";
 
 export interface ClientListenerOptions {
   readonly network: Network;
@@ -53,6 +54,7 @@ export class ClientListener {
       limits,
       cursors: new Cursors(limits.cursorsMax),
       packer: new CommandPacker(),
+      pace: new Pace(clock),
       info: (sections) => this.#info(sections),
       clientLines: () => [...this.#connections].map((connection) => connection.ownLine()),
       counted: (commands) => this.#counts.commandsProcessed += commands,

@@ -36,6 +36,7 @@ export class CommandPacker {
   #start = 0;
   #end = 0;
   #count = 0;
+  #last = 0;
 
   /** Commands and bytes of the batch so far. */
   get count(): number {
@@ -44,6 +45,19 @@ export class CommandPacker {
 
   get length(): number {
     return this.#end - this.#start;
+  }
+
+  /** Where the newest command of the batch stands, up to where the batch ends. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  get lastFrom(): number {
+    return this.#last;
+  }
+
+  get lastTo(): number {
+    return this.#end;
   }
 
   /** Adds a command with the arguments from `first` to below `end`, which are copied, and with that many empty ones behind them. */
@@ -82,6 +96,7 @@ export class CommandPacker {
     writeUint32(this.#bytes, this.#end, length);
     this.#end += needed;
     this.#count++;
+    this.#last = at;
     return at;
   }
 }

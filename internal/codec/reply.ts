@@ -44,6 +44,29 @@ export function encodeReplies(replies: readonly Reply[]): Uint8Array {
   return replies.length === 1 && replies[0] === OK ? ONE_OK : encode(replies);
 }
 
+/** About how many bytes a reply takes on its way; a few more than it does. */
+export function replyBytes(reply: Reply): number {
+  switch (reply.type) {
+    case "bulk":
+      return REPLY_BYTES + reply.bytes.length;
+    case "array":
+      return reply.items.reduce((sum, item) => sum + replyBytes(item), REPLY_BYTES);
+    case "map":
+      return reply.pairs.reduce(
+        (sum, [key, value]) => sum + replyBytes(key) + replyBytes(value),
+        REPLY_BYTES,
+      );
+    case "simple":
+    case "error":
+      return REPLY_BYTES + reply.text.length;
+    case "integer":
+    case "null":
+      return REPLY_BYTES;
+    default:
+      return assertNever(reply, "Every kind of reply has a length");
+  }
+}
+
 function encode(replies: readonly Reply[]): Uint8Array {
   let room = 0;
   for (const reply of replies) room += REPLY_BYTES + (reply.type === "bulk" ? reply.bytes.length : 0);

@@ -10,7 +10,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { bytesOfLatin1, latin1Of } from "../base/latin1.ts";
-import { errorReply, NULL, OK, type Reply } from "../codec/reply.ts";
+import { errorReply, NULL, OK, type Reply, replyBytes } from "../codec/reply.ts";
 import { findArguments, Operation } from "../codec/command.ts";
 import { matchesGlob } from "../base/glob.ts";
 import { fitsInt64, parseInt64 } from "./integer.ts";
@@ -23,6 +23,13 @@ import type { Capture, Restoration, StateMachine } from "./machine.ts";
 /** The longest value, as in Redis; part of the format, not a setting: every server must come to the same answer. */
 const VALUE_BYTES_MAX = 512 * 1024 * 1024;
 
+/** The longest answer; a part of it can be asked for. Whoever hands an answer on may rely on that. */
+const ANSWER_BYTES_MAX = 12 * 1024 * 1024;
+/** Shorter values are not worth looking up how long they are. */
+const SHORT_BYTES = 4096;
+/** What a key of an answer counts for, before it is known how long it is. */
+const KEY_BYTES = 32;
+
 const NOT_AN_INTEGER = errorReply("ERR value is not an integer or out of range");
 
 function integer(value: bigint | number): Reply {
@@ -31,6 +38,15 @@ function integer(value: bigint | number): Reply {
 
 function bulk(bytes: Uint8Array | undefined): Reply {
   return bytes === undefined ? NULL : { type: "bulk", bytes };
+}
+
+/** Why something is no answer. */
+function objectionTo(reply: Reply): Reply | null {
+  const bytes = reply.type === "bulk" ? reply.bytes.length : reply.type === "array" ? replyBytes(reply) : 0;
+  if (bytes <= ANSWER_BYTES_MAX) return null;
+  return errorReply(
+    `ERR the answer would have ${bytes} bytes, the limit is ${ANSWER_BYTES_MAX}: ask for a part of it (GETRANGE, fewer keys, SCAN)`,
+  );
 }
 
 /** The letters of SET's options. */
@@ -42,6 +58,8 @@ export class KeyValueMachine implements StateMachine {
   #table = new KeyTable();
   /** Whoever reads an earlier state at the moment. */
   #capture: KeyValueCapture | null = null;
+  /** The longest value that was ever put there. */
+  #longestBytes = 0;
   /** The command under way: its bytes, its operation, how many arguments it has, and where they stand. */
   #bytes: Uint8Array = new Uint8Array(0);
   #operation = 0;
@@ -79,6 +97,7 @@ export class KeyValueMachine implements StateMachine {
           }
           last = { hash, key };
           table.set(key, 0, key.length, value, 0, value.length);
+          this.#longestBytes = Math.max(this.#longestBytes, value.length);
           return null;
         }),
       finish: (expected) => {
@@ -127,6 +146,8 @@ export class KeyValueMachine implements StateMachine {
       case Operation.getdel: {
         if (this.#count < 1) break;
         const old = bulk(this.#get(0));
+        const tooLong = objectionTo(old);
+        if (tooLong !== null) return tooLong;
         this.#delete(0);
         return old;
       }
@@ -139,7 +160,37 @@ export class KeyValueMachine implements StateMachine {
     return this.#malformed();
   }
 
+  answerBytesAt(bytes: Uint8Array, from: number, to: number): number {
+    const operation = bytes[from] ?? 0;
+    const ofKeys = operation === Operation.keys || operation === Operation.scan;
+    // Most often there is nothing long to be answered.
+    if (!ofKeys && this.#longestBytes < SHORT_BYTES || this.#find(bytes, from, to) !== null) return 0;
+    switch (operation) {
+      case Operation.get:
+      case Operation.getrange:
+      case Operation.getdel:
+      case Operation.set:
+        return this.#lengthOf(0);
+      case Operation.mget: {
+        let sum = 0;
+        for (let i = 0; i < this.#count; i++) sum += this.#lengthOf(i);
+        return Math.min(sum, ANSWER_BYTES_MAX);
+      }
+      case Operation.scan:
+        return Math.min(Number(latin1Of(this.#argument(1))), this.size()) * KEY_BYTES;
+      case Operation.keys:
+        return this.size() * KEY_BYTES;
+      default:
+        return 0;
+    }
+  }
+
   readAt(bytes: Uint8Array, from: number, to: number): Reply {
+    const reply = this.#readAt(bytes, from, to);
+    return objectionTo(reply) ?? reply;
+  }
+
+  #readAt(bytes: Uint8Array, from: number, to: number): Reply {
     const reason = this.#find(bytes, from, to);
     if (reason !== null) return reason;
     const count = this.#count;
@@ -154,7 +205,7 @@ export class KeyValueMachine implements StateMachine {
       }
       case Operation.strlen:
         if (count < 1) break;
-        return integer(this.#table.lengthOf(bytes, this.#from(0), this.#to(0)));
+        return integer(this.#lengthOf(0));
       case Operation.mget:
         return { type: "array", items: Array.from({ length: count }, (_, i) => bulk(this.#get(i))) };
       case Operation.dbsize:
@@ -207,6 +258,10 @@ export class KeyValueMachine implements StateMachine {
     return this.#table.get(this.#bytes, this.#from(key), this.#to(key));
   }
 
+  #lengthOf(key: number): number {
+    return this.#table.lengthOf(this.#bytes, this.#from(key), this.#to(key));
+  }
+
   #has(key: number): boolean {
     return this.#table.has(this.#bytes, this.#from(key), this.#to(key));
   }
@@ -217,10 +272,13 @@ export class KeyValueMachine implements StateMachine {
 
   #put(key: number, value: number): void {
     const bytes = this.#bytes;
-    this.#table.set(bytes, this.#from(key), this.#to(key), bytes, this.#from(value), this.#to(value));
+    const [from, to] = [this.#from(value), this.#to(value)];
+    if (to - from > this.#longestBytes) this.#longestBytes = to - from;
+    this.#table.set(bytes, this.#from(key), this.#to(key), bytes, from, to);
   }
 
   #putBytes(key: number, value: Uint8Array): void {
+    if (value.length > this.#longestBytes) this.#longestBytes = value.length;
     this.#table.set(this.#bytes, this.#from(key), this.#to(key), value, 0, value.length);
   }
 
@@ -241,6 +299,8 @@ export class KeyValueMachine implements StateMachine {
       else if (option === WANTS_OLD) wantsOld = true;
     }
     const old = wantsOld ? this.#get(0) : undefined;
+    const tooLong = objectionTo(bulk(old));
+    if (tooLong !== null) return tooLong;
     const refused = onlyNew ? this.#has(0) : onlyThere ? !this.#has(0) : false;
     if (!refused) this.#put(0, 1);
     if (wantsOld) return bulk(old);

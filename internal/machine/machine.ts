@@ -16,6 +16,8 @@ export interface StateMachine {
   readAt(bytes: Uint8Array, from: number, to: number): Reply;
   /** The same for bytes that hold one command and nothing else. */
   read(command: Uint8Array): Reply;
+  /** About how long the answer to the command in [from, to) would be now; only answers that may be long count. */
+  answerBytesAt(bytes: Uint8Array, from: number, to: number): number;
   /** How many keys there are. */
   size(): number;
   /** The state in one number: equal states have equal ones. */

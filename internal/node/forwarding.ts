@@ -10,6 +10,7 @@
  *  4. A frame that arrives twice, or late, is taken once (N4): in one life of its sender request ids only count up, and a life that
  *     another one followed is over. Nor is it refused for certain by a server that may have taken it before.
  *  5. An answer is for the life that asked: the next life of a server counts its requests from 1 again.
+ *  6. No answer is longer than a frame may be: one that would be is told to be too long, and the connection between the servers stands.
  *
  * @module
  */
@@ -21,7 +22,7 @@ import type {
   ForwardResponse,
   PeerMessage,
 } from "../codec/peer_message.ts";
-import { decodeReplies, encodeReplies, type Reply } from "../codec/reply.ts";
+import { decodeReplies, encodeReplies, errorReply, type Reply, replyBytes } from "../codec/reply.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { ServerId, Term } from "../raft/types.ts";
 import type { NodeLimits } from "./limits.ts";
@@ -145,6 +146,7 @@ export class ForwardSlot implements ReplySlot {
   readonly to: ServerId;
   readonly life: number;
   readonly requestId: number;
+  readonly access: "read" | "write";
   readonly #count: number;
   readonly #replies: Reply[] = [];
   readonly #answered: (slot: ForwardSlot, replies: readonly Reply[]) => void;
@@ -153,12 +155,14 @@ export class ForwardSlot implements ReplySlot {
     to: ServerId,
     life: number,
     requestId: number,
+    access: "read" | "write",
     count: number,
     answered: (slot: ForwardSlot, replies: readonly Reply[]) => void,
   ) {
     this.to = to;
     this.life = life;
     this.requestId = requestId;
+    this.access = access;
     this.#count = count;
     this.#answered = answered;
   }
@@ -232,8 +236,14 @@ export class ForwardSlots {
     for (const { over } of this.#senders.values()) over.clear();
   }
 
-  slot(from: ServerId, life: number, requestId: number, count: number): ForwardSlot {
-    return new ForwardSlot(from, life, requestId, count, this.#slotAnswered);
+  slot(
+    from: ServerId,
+    life: number,
+    requestId: number,
+    access: "read" | "write",
+    count: number,
+  ): ForwardSlot {
+    return new ForwardSlot(from, life, requestId, access, count, this.#slotAnswered);
   }
 
   /** A write of that server's was taken; reads may name it until it is answered. */
@@ -273,7 +283,22 @@ export class ForwardSlots {
     }
   }
 
-  #answered({ to, life, requestId }: ForwardSlot, replies: readonly Reply[]): void {
+  /** The answers as they can travel. */
+  #shortened(access: "read" | "write", replies: readonly Reply[]): readonly Reply[] {
+    const { forwardAnswerBytesMax } = this.#limits;
+    const bytes = replies.reduce((sum, reply) => sum + replyBytes(reply), 0);
+    if (bytes <= forwardAnswerBytesMax) return replies;
+    const much = `${bytes} bytes of answers, of which a leader hands on ${forwardAnswerBytesMax} at once`;
+    const error = errorReply(
+      access === "read"
+        ? `ERR ${much}: ask for less at once, or ask the leader`
+        : `UNKNOWN ${much}: what was to be written is written`,
+    );
+    return replies.map(() => error);
+  }
+
+  #answered({ to, life, requestId, access }: ForwardSlot, all: readonly Reply[]): void {
+    const replies = this.#shortened(access, all);
     const sender = this.#senders.get(to);
     if (sender?.life === life) sender.writes.delete(requestId);
     const one = { count: replies.length, replies: { requestId, replies: encodeReplies(replies) } };

@@ -17,6 +17,8 @@ export interface NodeLimits {
   /** Commands and bytes in one message to the leader; may be passed by what one client asked at once. */
   readonly forwardCommandsMax: number;
   readonly forwardBytesMax: number;
+  /** Answers to what one client asked at once that travel between servers; more are told to be too long. Below the limit of a frame. */
+  readonly forwardAnswerBytesMax: number;
   /** A snapshot is taken when so many entries were applied since the last one, */
   readonly snapshotEntries: number;
   /** or so many bytes of them, if they are also so many times as many as the last snapshot has. */
@@ -41,6 +43,7 @@ export const defaultLimits: NodeLimits = {
   entryBytesMax: 256 * 1024,
   forwardCommandsMax: 2048,
   forwardBytesMax: 512 * 1024,
+  forwardAnswerBytesMax: 15 * 1024 * 1024,
   snapshotEntries: 100_000,
   snapshotBytes: 64 * 1024 * 1024,
   snapshotRatio: 4,

@@ -332,6 +332,10 @@ export class Node implements Backend {
     this.#take(order, access, batch, slot, reads, false);
   }
 
+  answerBytes(bytes: Uint8Array, from: number, to: number): number {
+    return this.#options.machine.answerBytesAt(bytes, from, to);
+  }
+
   admin(words: readonly string[], answer: (reply: Reply) => void): void {
     const command = parseAdminCommand(words);
     if (typeof command === "string") return answer(errorReply(`ERR ${command}`));
@@ -560,7 +564,7 @@ export class Node implements Backend {
   #onForwardRequest(from: ServerId, message: ForwardRequest): void {
     const leads = this.#role === "leader" && message.term === this.#term;
     for (const { requestId, access, afterRequestId, count, commands } of message.requests) {
-      const slot = this.#forwardSlots.slot(from, message.life, requestId, count);
+      const slot = this.#forwardSlots.slot(from, message.life, requestId, access, count);
       if (!leads) {
         this.#refuseForwarded(from, message, access, count, slot);
         continue;

@@ -229,6 +229,10 @@ export class FakeBackend implements Backend {
     });
   }
 
+  answerBytes(bytes: Uint8Array, from: number, to: number): number {
+    return this.machine.answerBytesAt(bytes, from, to);
+  }
+
   ageMs(): number | null {
     return this.age;
   }

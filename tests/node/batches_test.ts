@@ -9,8 +9,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
 import type { ReplySlot } from "../../internal/clients/backend.ts";
-import { decodeCommandBatch } from "../../internal/codec/command_batch.ts";
-import { encodeReplies, NULL, OK, type Reply } from "../../internal/codec/reply.ts";
+import { encodeCommand, Operation } from "../../internal/codec/command.ts";
+import { decodeCommandBatch, encodeCommandBatch } from "../../internal/codec/command_batch.ts";
+import { decodeReplies, encodeReplies, NULL, OK, type Reply } from "../../internal/codec/reply.ts";
 import { Pending } from "../../internal/node/pending.ts";
 import { entriesOf } from "../../internal/node/turn.ts";
 import { Order, Waiter } from "../../internal/node/waiter.ts";
@@ -140,6 +141,42 @@ Deno.test("a leader answers a forwarded batch with a reply for each command, und
     { kind: "forwardResponse", life: 7, responses: [{ requestId: 4, replies: encodeReplies([OK, OK]) }] },
   ]);
 });
+
+for (const access of ["read", "write"] as const) {
+  Deno.test(`answers that are too long for a frame are told to be: ${access}s`, () => {
+    const stage = new NodeStage({ forwardAnswerBytesMax: 1000 });
+    const term = stage.lead();
+    const value = "v".repeat(400);
+    stage.ask("set", "long", value);
+    stage.sync();
+    stage.acknowledge();
+    stage.take("forwardResponse");
+    const asked = (requestId: number, count: number) => {
+      const one = access === "read" ? command("get", "long") : encodeCommandBatch([
+        encodeCommand(Operation.set, ["long", value, "G"].map((text) => new TextEncoder().encode(text))),
+      ]);
+      const commands = join(...Array.from({ length: count }, () => one));
+      stage.hears("n2", {
+        kind: "forwardRequest",
+        term,
+        life: 7,
+        requests: [{ requestId, access, afterRequestId: 0, count, commands }],
+      });
+      stage.sync();
+      stage.acknowledge();
+      const round = stage.sent.map(({ message }) => message).findLast(({ kind }) =>
+        kind === "appendEntriesRequest"
+      );
+      if (round?.kind === "appendEntriesRequest") stage.acknowledge(round.round);
+      const [response] = stage.take("forwardResponse").flatMap(({ responses }) => responses);
+      return decodeReplies(response?.replies ?? new Uint8Array(0));
+    };
+    const [two, three] = [asked(4, 2), asked(5, 3)];
+    assert(typeof two !== "string" && typeof three !== "string");
+    assertEquals(two.map(wordOf), [value, value]);
+    assertEquals(three.map(wordOf), new Array(3).fill(access === "read" ? "ERR" : "UNKNOWN"));
+  });
+}
 
 Deno.test("the bound on what waits counts commands; a batch that does not fit is refused as a whole", () => {
   const stage = new NodeStage({ pendingCommandsMax: 5, requestTimeoutMs: 400 });

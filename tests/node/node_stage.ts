@@ -136,7 +136,7 @@ export class NodeStage {
   }
 
   /** The follower n2 has everything. */
-  acknowledge(): void {
+  acknowledge(round = 0): void {
     const { term, lastIndex } = this.node.status();
     this.hears("n2", {
       kind: "appendEntriesResponse",
@@ -144,7 +144,7 @@ export class NodeStage {
       requestTerm: term,
       success: true,
       prevLogIndex: lastIndex,
-      round: 0,
+      round,
       matchIndex: lastIndex,
       hintIndex: 0,
       hintTerm: 0,

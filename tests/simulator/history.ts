@@ -153,6 +153,7 @@ export class History {
         return reply;
       },
       readAt: (bytes, from, to) => machine.readAt(bytes, from, to),
+      answerBytesAt: (bytes, from, to) => machine.answerBytesAt(bytes, from, to),
       read: (command) => machine.read(command),
       size: () => machine.size(),
       digest: () => machine.digest(),
