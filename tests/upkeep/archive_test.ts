@@ -14,14 +14,17 @@ import { must } from "../../internal/base/assert.ts";
 import { Refusal } from "../../internal/base/errors.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
-import type { FileSystem } from "../../internal/platform/file_system.ts";
+import { DiskFileSystem } from "../../internal/host/disk_file_system.ts";
+import type { FileHandle, FileSystem } from "../../internal/platform/file_system.ts";
 import { archiveDirectory, Archiver, decodeNote } from "../../internal/storage/archiver.ts";
 import { type Archive, indexAt, openArchive } from "../../internal/upkeep/archives.ts";
 import { replay } from "../../internal/upkeep/replaying.ts";
 import { loadSnapshot } from "../../internal/upkeep/snapshot_look.ts";
+import { verify } from "../../internal/upkeep/verify.ts";
 import { Log } from "../storage/lab.ts";
 import { FailingFiles } from "./failing_files.ts";
 import {
+  checkEntry,
   contentOf,
   files,
   flip,
@@ -38,6 +41,22 @@ await loadCrc32c();
 
 const PLAN = { entries: 100, committed: 100, snapshotsAt: [35], padding: 300 };
 const OWNER = { serverId: "n1", clusterId: "workshop", members: ["n1", "n2", "n3"] };
+
+/** A disk that turns a bit of what is written to segments, and says nothing. */
+class LyingFiles extends DiskFileSystem {
+  override async create(path: string): Promise<FileHandle> {
+    const file = await super.create(path);
+    if (!path.endsWith(".seg.tmp")) return file;
+    const write = file.writeAt.bind(file);
+    return Object.assign(file, {
+      writeAt: (offset: number, bytes: Uint8Array) => {
+        const turned = bytes.slice();
+        turned[100] = (turned[100] ?? 0) ^ 1;
+        return write(offset, turned);
+      },
+    });
+  }
+}
 
 class Stage {
   now = Date.parse("2026-11-26T00:00:00Z");
@@ -161,12 +180,16 @@ Deno.test("an archive that cannot be used is told once, tried again, and works a
     const stage = new Stage(root);
     writeFileSync(stage.archive, "in the way");
     for (let i = 0; i < 4; i++) {
-      await stage.archiver.tick();
       stage.now += 6000;
+      await stage.archiver.tick();
     }
     assertEquals(stage.complaints(), ["cannot archive, and tries again"]);
     assert(!stage.archiver.mayRemove(1, 2));
     rmSync(stage.archive);
+    stage.now += 4000;
+    await stage.archiver.tick();
+    assertEquals(stage.archived, 0, "it is not tried all the time");
+    stage.now += 2000;
     await stage.archiver.tick();
     await stage.archiver.close();
     assertEquals(stage.log.all("the archive works again").length, 1);
@@ -184,6 +207,15 @@ Deno.test("the log lets go of what is archived, and of more only where too many 
     await stage.archiver.tick();
     assertEquals([stage.archiver.mayRemove(2, 4), stage.archiver.mayRemove(9, 10)], [true, false]);
     await stage.archiver.close();
+  }));
+
+Deno.test("what was not written as it was read gets no name", () =>
+  withDirectory(async (root) => {
+    const stage = new Stage(root, new LyingFiles());
+    await stage.archiver.tick();
+    await stage.archiver.close();
+    assertMatch(`${stage.log.said[0]?.fields["reason"]}`, /differs from .*log-0000000001\.seg at offset 0/);
+    assertEquals(segmentsAt(stage.directory).size, 0);
   }));
 
 Deno.test("another log's segment in the archive is not written over, and nothing is archived beside it", () =>
@@ -334,6 +366,58 @@ Deno.test("an entry that was cut away before it was committed is never applied",
     assertEquals(await to(8), [7, 8, 2]);
     assertEquals(await to(null), [10, 11, 2]);
   }));
+
+Deno.test("a backup of another term than the log has is refused", () =>
+  inTemporary(async (root) => {
+    const machine = new KeyValueMachine();
+    const opened = await openDirectory(join(root, "data"), machine, OWNER);
+    const hand = new Hand(opened, machine);
+    await hand.write({ hardState: { currentTerm: 3, votedFor: null } });
+    for (let index = 1; index <= 9; index++) {
+      const entry = setEntry(index, 1);
+      await hand.write({ append: [entry], commitIndex: index });
+      hand.apply(entry);
+      if (index === 5) await hand.snapshot(2, votersOf(OWNER.members));
+    }
+    await opened.close();
+    const archive = await openArchive(files, [join(root, "data", "log")], "workshop", null);
+    const backup = await loadSnapshot(files, join(root, "data", "snapshots", "snap-0000000000000005-2.snap"));
+    const error = await assertRejects(() => replay(files, backup, archive, null), Refusal);
+    assertMatch(error.message, /entry 5 has term 1 in the archive and 2 in the backup/);
+    const { findings } = await verify(files, join(root, "data"));
+    assertMatch(`${findings[0]?.what}`, /index 5 is committed with term 1 in the log, here with term 2/);
+    assertEquals(findings.length, 1);
+  }));
+
+for (const isRight of [true, false]) {
+  Deno.test(`a digest that the servers agreed upon ${isRight ? "is met" : "and the state does not have is refused"}`, () =>
+    inTemporary(async (root) => {
+      const machine = new KeyValueMachine();
+      const opened = await openDirectory(join(root, "data"), machine, OWNER);
+      const hand = new Hand(opened, machine);
+      let digest = 0;
+      for (let index = 1; index <= 9; index++) {
+        const entry = index === 8 ? checkEntry(8, 6, isRight ? digest : digest + 1) : setEntry(index, 1);
+        const hardState = index === 1 ? { currentTerm: 1, votedFor: null } : null;
+        await hand.write({ hardState, append: [entry], commitIndex: index });
+        hand.apply(entry);
+        if (index === 6) digest = machine.digest();
+        if (index === 5) await hand.snapshot(1, votersOf(OWNER.members));
+      }
+      await opened.close();
+      const archive = await openArchive(files, [join(root, "data", "log")], "workshop", null);
+      const backup = await loadSnapshot(
+        files,
+        join(root, "data", "snapshots", "snap-0000000000000005-1.snap"),
+      );
+      if (isRight) assertEquals((await replay(files, backup, archive, null)).index, 9);
+      else {
+        const error = await assertRejects(() => replay(files, backup, archive, null), Refusal);
+        assertEquals(error.exitCode, 65);
+        assertMatch(error.message, /behind index 6 the state has the digest/);
+      }
+    }));
+}
 
 Deno.test("the archives of another cluster, of an unknown server, or none are refused", () =>
   withArchive(async ({ root }) => {

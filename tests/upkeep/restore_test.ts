@@ -13,8 +13,9 @@ import { join } from "node:path";
 import { Refusal } from "../../internal/base/errors.ts";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { DiskFileSystem } from "../../internal/host/disk_file_system.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
-import { FileError } from "../../internal/platform/file_system.ts";
+import { type DirectoryLock, FileError } from "../../internal/platform/file_system.ts";
 import { restore, type Restored, type RestoringOptions } from "../../internal/upkeep/restoring.ts";
 import { SnapshotDamage } from "../../internal/storage/snapshot_file.ts";
 import { loadSnapshot } from "../../internal/upkeep/snapshot_look.ts";
@@ -121,6 +122,20 @@ Deno.test("an existing directory is refused and left as it is", () =>
       assertEquals(error.exitCode, 78);
       assertEquals([...contentOf(directory).keys()], [name]);
     }
+  }));
+
+Deno.test("what came into the directory before it was claimed is left as it is", () =>
+  withBackup(async ({ root, to }) => {
+    const directory = join(root, "raced");
+    mkdirSync(directory);
+    class Raced extends DiskFileSystem {
+      override async lockDirectory(path: string): Promise<DirectoryLock | null> {
+        writeFileSync(join(path, "identity"), "another's");
+        return await super.lockDirectory(path);
+      }
+    }
+    await assertRejects(() => to("raced", { fileSystem: new Raced() }), Refusal);
+    assertEquals([...contentOf(directory).keys()], ["identity", "lock"]);
   }));
 
 Deno.test("a damaged backup is refused before anything is written", () =>

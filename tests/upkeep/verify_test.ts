@@ -7,8 +7,8 @@
  *
  * Learnt: behind a damaged batch the header of the next segment tells the state of the log anew, so that damage there is not told twice.
  */
-import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
-import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { assert, assertEquals, assertGreaterOrEqual, assertMatch } from "@std/assert";
+import { cpSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../internal/base/assert.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
@@ -200,6 +200,17 @@ for (const { name, change, finding } of missing) {
       assert(lines.some((line) => finding.test(line)), lines.join("\n"));
     }));
 }
+
+Deno.test("a segment of another life is told from the one that was there, though all else fits", () =>
+  withDirectory(async (directory) => {
+    const other = `${directory} of another life`;
+    await makeDirectory(other, PLAN);
+    const [first, second] = [directory, other].map((one) => must(segmentsOf(one)[1], "There is one"));
+    assert(first !== undefined && second !== undefined);
+    cpSync(second, first);
+    const lines = shown(damagesOf((await verify(files, directory)).findings));
+    assertMatch(lines[0] ?? "", /\.seg:0 the header goes on after batch \d+, the log before ends with \d+/);
+  }));
 
 Deno.test("what is left over and what is unknown is told, and is no damage", () =>
   withDirectory(async (directory) => {

@@ -46,6 +46,12 @@ export function setEntry(index: number, term: number, padding = 0): Entry {
   };
 }
 
+/** An entry by which the servers agree on what the state behind an index was. */
+export function checkEntry(index: number, about: number, digest: number): Entry {
+  const command = encodeCommand(Operation.check, [text(String(about)), text(String(digest))]);
+  return { ...setEntry(index, 1), payload: encodeCommandBatch([command]) };
+}
+
 export interface Plan {
   readonly serverId?: string;
   readonly clusterId?: string;
