@@ -36,6 +36,9 @@ const END_MS = 5000;
 const BATCH_COMMANDS_MAX = 128;
 const BATCH_BYTES_MAX = 32 * 1024;
 
+/** So many bytes, asked or answered, are as much work as one command. */
+const BYTES_OF_A_COMMAND = 1024;
+
 /** What a connection needs of the room. */
 export interface ConnectionHome {
   readonly clock: Clock;
@@ -244,7 +247,10 @@ export class ClientConnection implements CommandContext {
   /** Counts what the newest command will be answered. */
   #expect(): void {
     const { packer, backend } = this.#home;
-    this.#expectedBytes += backend.answerBytes(packer.bytes, packer.lastFrom, packer.lastTo);
+    const bytes = backend.answerBytes(packer.bytes, packer.lastFrom, packer.lastTo);
+    if (bytes === 0) return;
+    this.#expectedBytes += bytes;
+    this.#home.pace.took(this.#share, bytes / BYTES_OF_A_COMMAND);
   }
 
   /** Submits what was packed, if there is something. */
@@ -252,19 +258,19 @@ export class ClientConnection implements CommandContext {
     const { packer, backend } = this.#home;
     const { count } = packer;
     if (count === 0) return;
-    this.#counted(count);
+    this.#counted(count, packer.length);
     backend.submit(this.#order, this.#packed, packer.take(), this.#replies.slot(count));
   }
 
-  #counted(commands: number): void {
+  #counted(commands: number, bytes: number): void {
     this.#home.counted(commands);
-    this.#home.pace.took(this.#share, commands);
+    this.#home.pace.took(this.#share, commands + bytes / BYTES_OF_A_COMMAND);
   }
 
   #take(words: readonly Uint8Array[]): void {
     this.#submitPacked();
     const { backend, packer } = this.#home;
-    this.#counted(1);
+    this.#counted(1, 0);
     const plan = planOf(words, this);
     switch (plan.kind) {
       case "answer":

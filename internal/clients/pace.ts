@@ -2,7 +2,8 @@
  * How many commands clients may ask in one turn of the loop: timers and other servers have to be heard between two turns, however much
  * is asked.
  *
- * Keeps true: no turn takes more than so many commands, of one client or of all, give or take what is submitted together; whoever has to wait goes on
+ * Keeps true: no turn takes more than so many commands, of one client or of all, give or take what is submitted together; long ones, and those
+ * with long answers, count as several; whoever has to wait goes on
  * in a later turn, in the order in which it began to wait.
  *
  * @module
@@ -10,10 +11,10 @@
 import type { Clock } from "../platform/clock.ts";
 
 /** Of all clients, and of one: some ten milliseconds' work. */
-const COMMANDS_MAX = 8192;
-const COMMANDS_OF_ONE_MAX = 2048;
+const COMMANDS_MAX = 4096;
+const COMMANDS_OF_ONE_MAX = 1024;
 /** As long as fewer were taken nobody looks at the clock. */
-const COMMANDS_UNWATCHED = 4096;
+const COMMANDS_UNWATCHED = 2048;
 
 /** What one client took in the present turn. */
 export interface PaceShare {
@@ -36,7 +37,7 @@ export class Pace {
     return { turn: this.#turn, taken: 0 };
   }
 
-  /** A client took commands. */
+  /** A client took commands, or as much work as so many of them. */
   took(share: PaceShare, commands: number): void {
     if (share.turn !== this.#turn) {
       share.turn = this.#turn;

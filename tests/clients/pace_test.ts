@@ -12,8 +12,8 @@ import { Pace } from "../../internal/clients/pace.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 import { ClientStage, request } from "./stage.ts";
 
-const OF_ONE = 2048;
-const OF_ALL = 8192;
+const OF_ONE = 1024;
+const OF_ALL = 4096;
 
 /** Counts how many commands are answered in each turn of the loop: what happens between two timers. */
 function commandsPerTurn(stage: ClientStage, clients: readonly { take(): string }[]): number[][] {
@@ -123,4 +123,25 @@ Deno.test("a client that takes no answers has no more of them under way than may
   stage.pass(1000);
   assert(client.bytesQueued < 2_000_000, `${client.bytesQueued} bytes wait`);
   assert(client.paused && !client.closed);
+});
+
+Deno.test("commands that are long, and those that are answered long, count as several", () => {
+  const stage = new ClientStage();
+  const { backend } = stage;
+  backend.answerer = backend.perform;
+  const megabyte = "v".repeat(1_000_000);
+  const submittedIn = (text: string) => {
+    const client = stage.connect();
+    const before = backend.submitted.length;
+    client.says(text);
+    const submitted = backend.submitted.length - before;
+    stage.pass(100);
+    client.drain();
+    stage.pass(100);
+    return [submitted, backend.submitted.length - before];
+  };
+  const set = request("SET", "long", megabyte);
+  // A megabyte is about a client's share of a turn.
+  assertEquals(submittedIn(set.repeat(5)), [2, 5]);
+  assertEquals(submittedIn("GET long\r\n".repeat(2)), [2, 2]);
 });

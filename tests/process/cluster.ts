@@ -8,8 +8,9 @@ import { Cluster, type Program } from "./harness.ts";
 export async function onCluster(
   programs: readonly Program[],
   body: (cluster: Cluster) => Promise<void>,
+  profile: Cluster["profile"] = "lan",
 ): Promise<void> {
-  const cluster = await Cluster.start(programs);
+  const cluster = await Cluster.start(programs, profile);
   try {
     await body(cluster);
   } catch (cause) {

@@ -217,8 +217,9 @@ export class Cluster {
   }
 
   /** Starts one server per program and waits until one of them leads. */
-  static async start(programs: readonly Program[]): Promise<Cluster> {
+  static async start(programs: readonly Program[], profile: Cluster["profile"] = "lan"): Promise<Cluster> {
     const cluster = await Cluster.prepare(programs);
+    cluster.profile = profile;
     for (const { id } of cluster.plans) cluster.launch(id);
     await cluster.leader();
     return cluster;
