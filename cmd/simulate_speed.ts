@@ -9,8 +9,8 @@ import { runtimeName } from "./version.ts";
 import { grouped } from "./simulate_words.ts";
 
 /** Until the compilers are done. */
-const WARM_MS = 20_000;
-const RUN_MS = 30_000;
+const WARM_MS = 300_000;
+const RUN_MS = 120_000;
 const RUNS = 5;
 
 function cpuMs(): number {

@@ -84,17 +84,12 @@ export interface StateView {
   readonly matchIndexes: ReadonlyMap<ServerId, LogIndex>;
 }
 
-const NO_INDEXES: ReadonlyMap<ServerId, LogIndex> = new Map();
-
-function matchIndexesOf(progress: State["progress"]): ReadonlyMap<ServerId, LogIndex> {
-  if (progress.size === 0) return NO_INDEXES;
-  const indexes = new Map<ServerId, LogIndex>();
-  for (const [id, { matchIndex }] of progress) indexes.set(id, matchIndex);
-  return indexes;
-}
+const NO_MATCHES: ReadonlyMap<ServerId, LogIndex> = new Map();
 
 export class Raft {
   readonly #state: State;
+  /** What the latest picture said of the followers; given out again as long as it is so. */
+  #matchIndexes = NO_MATCHES;
 
   constructor(options: RaftOptions) {
     this.#state = initialState(
@@ -150,8 +145,19 @@ export class Raft {
       configuration: state.configuration.value,
       configurationIndex: state.configurationIndex,
       isTransferring: state.transfer !== null,
-      matchIndexes: matchIndexesOf(state.progress),
+      matchIndexes: this.#matches(),
     };
+  }
+
+  #matches(): ReadonlyMap<ServerId, LogIndex> {
+    const { progress } = this.#state;
+    let isSame = this.#matchIndexes.size === progress.size;
+    for (const [id, { matchIndex }] of progress) isSame &&= this.#matchIndexes.get(id) === matchIndex;
+    if (isSame) return this.#matchIndexes;
+    const matches = new Map<ServerId, LogIndex>();
+    for (const [id, { matchIndex }] of progress) matches.set(id, matchIndex);
+    this.#matchIndexes = matches;
+    return matches;
   }
 
   /** The configuration in force at an index of the log, and where it stands: what a snapshot that ends there has to say. */

@@ -9,34 +9,38 @@
 import type { Departure, DurableState } from "./disk.ts";
 import { Violation } from "./ghost.ts";
 
-export function checkPromise({ server, to, message, acknowledged }: Departure, disk: DurableState): void {
-  const { currentTerm, votedFor } = disk.hardState;
-  const mustBe = (holds: boolean, what: string) => {
-    if (!holds) {
-      throw new Violation(
-        `${server} sends ${message.kind} of term ${message.term} to ${to} before ${what} is durable`,
-      );
-    }
-  };
+export function checkPromise(departure: Departure, disk: DurableState): void {
+  const missing = missingFor(departure, disk);
+  if (missing === null) return;
+  const { server, to, message } = departure;
+  throw new Violation(
+    `${server} sends ${message.kind} of term ${message.term} to ${to} before ${missing} is durable`,
+  );
+}
+
+/** What is promised and not on the disk; `null` where nothing is missing. */
+function missingFor({ server, to, message, acknowledged }: Departure, disk: DurableState): string | null {
   switch (message.kind) {
-    case "requestVoteRequest":
-      mustBe(
-        currentTerm > message.term || (currentTerm === message.term && votedFor === server),
-        "its own vote",
-      );
-      return;
-    case "requestVoteResponse":
-      mustBe(currentTerm >= message.term, "its term");
-      if (message.voteGranted) mustBe(currentTerm > message.term || votedFor === to, "its vote");
-      return;
+    case "requestVoteRequest": {
+      const { currentTerm, votedFor } = disk.hardState;
+      const holds = currentTerm > message.term || (currentTerm === message.term && votedFor === server);
+      return holds ? null : "its own vote";
+    }
+    case "requestVoteResponse": {
+      const { currentTerm, votedFor } = disk.hardState;
+      if (currentTerm < message.term) return "its term";
+      const holds = !message.voteGranted || currentTerm > message.term || votedFor === to;
+      return holds ? null : "its vote";
+    }
     case "appendEntriesResponse":
-    case "installSnapshotResponse":
-      mustBe(currentTerm >= message.term, "its term");
-      if (message.matchIndex > 0 && currentTerm === message.term) {
-        mustBe(
-          acknowledged !== undefined && disk.prefixAt(message.matchIndex) === acknowledged,
-          `its log up to ${message.matchIndex}`,
-        );
-      }
+    case "installSnapshotResponse": {
+      const { currentTerm } = disk.hardState;
+      if (currentTerm < message.term) return "its term";
+      if (message.matchIndex === 0 || currentTerm > message.term) return null;
+      const holds = acknowledged !== undefined && disk.prefixAt(message.matchIndex) === acknowledged;
+      return holds ? null : `its log up to ${message.matchIndex}`;
+    }
+    default:
+      return null;
   }
 }

@@ -92,8 +92,9 @@ export class Ghost {
         prefix.length = effect.truncateFrom;
       }
       if (effect.append.length === 0) continue;
-      const written = effect.append.map((entry) => this.#extend(prefix, entry));
-      entered = entered.length === 0 ? written : [...entered, ...written];
+      const written: Entered[] = [...entered];
+      for (const entry of effect.append) written.push(this.#extend(prefix, entry));
+      entered = written;
     }
     const is = raft.view();
     const was = this.#views.get(server) ?? null;
@@ -167,19 +168,22 @@ export class Ghost {
 }
 
 /** Folds an entry into the hash of what is before it; 52 bits, integer arithmetic only. */
-export function chain(before: PrefixHash, entry: Entry): PrefixHash {
+export function chain(before: PrefixHash, { term, index, kind, payload, configuration }: Entry): PrefixHash {
   let a = Math.imul((before >>> 0) ^ 0x9e3779b9, 0x85ebca6b);
   let b = Math.imul(Math.floor(before / 2 ** 26) ^ 0xc2b2ae35, 0x27d4eb2f);
-  const mix = (value: number) => {
+  const extra = configuration === null ? "" : JSON.stringify(configuration);
+  const bytes = payload.length;
+  const total = 3 + bytes + extra.length;
+  for (let i = 0; i < total; i++) {
+    const value = i >= 3
+      ? i - 3 < bytes ? payload[i - 3] ?? 0 : extra.charCodeAt(i - 3 - bytes)
+      : i === 0
+      ? term
+      : i === 1
+      ? index
+      : kind.charCodeAt(0);
     a = Math.imul(a ^ value, 0x01000193) ^ (b >>> 13);
     b = Math.imul(b ^ value ^ (a >>> 15), 0x5bd1e995);
-  };
-  mix(entry.term);
-  mix(entry.index);
-  mix(entry.kind.charCodeAt(0));
-  for (const byte of entry.payload) mix(byte);
-  if (entry.configuration !== null) {
-    for (const character of JSON.stringify(entry.configuration)) mix(character.charCodeAt(0));
   }
   a ^= a >>> 16;
   b ^= b >>> 15;

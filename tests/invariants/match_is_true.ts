@@ -19,6 +19,7 @@ export class MatchIsTrue implements Property {
   check({ server, was, is }: Observation, ghost: Ghost): void {
     if (is.role !== "leader") return;
     const same = was !== null && was.role === "leader" && was.currentTerm === is.currentTerm;
+    if (same && was.matchIndexes === is.matchIndexes) return;
     const prefix = ghost.prefixOf(server);
     for (const [follower, matchIndex] of is.matchIndexes) {
       if (matchIndex === (same ? was.matchIndexes.get(follower) ?? 0 : 0)) continue;

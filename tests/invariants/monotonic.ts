@@ -43,11 +43,14 @@ export class Monotonic implements Property {
     if (is.currentTerm === was.currentTerm && was.votedFor !== null && is.votedFor !== was.votedFor) {
       throw new Violation(`${server} took its vote for ${was.votedFor} back in term ${is.currentTerm}`);
     }
-    if (is.currentTerm === was.currentTerm && is.role === "leader") {
+    if (is.currentTerm === was.currentTerm && is.role === "leader" && is.matchIndexes !== was.matchIndexes) {
       for (const [follower, matchIndex] of was.matchIndexes) {
-        // Who is no member any more is not followed, and who becomes one again begins anew.
-        const isMember = is.configuration.members.some(({ id }) => id === follower);
-        const now = is.matchIndexes.get(follower) ?? (isMember ? 0 : matchIndex);
+        let now = is.matchIndexes.get(follower);
+        if (now === undefined) {
+          // Who is no member any more is not followed, and who becomes one again begins anew.
+          const isMember = is.configuration.members.some(({ id }) => id === follower);
+          now = isMember ? 0 : matchIndex;
+        }
         if (now < matchIndex) {
           throw new Violation(`${server} lowers matchIndex of ${follower} from ${matchIndex} to ${now}`);
         }

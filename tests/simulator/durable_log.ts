@@ -154,6 +154,9 @@ export class DurableLog implements DurableState {
   }
 }
 
+/** Asked for with every write, so each is made once. */
+const paths: string[] = [];
+
 function pathOf(serial: number): string {
-  return `${DIRECTORY}/log/${segmentName(serial)}`;
+  return paths[serial] ??= `${DIRECTORY}/log/${segmentName(serial)}`;
 }
