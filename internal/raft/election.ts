@@ -12,7 +12,8 @@
  *  4. A leader that no quorum answers steps down within one election timeout, and falls silent (6.2; E15): nobody stays loyal to
  *     a leader that cannot commit.
  *  5. A timer that is read much too late has slept, not waited: it is set anew once before it starts an election (P4).
- *  6. Nobody campaigns who could not lead: a server that does not vote, one whose log misses what it may have acknowledged, one whose
+ *  6. Nobody campaigns who could not lead: a server that does not vote (one that left by a change that may not be committed does, since
+ *     it may be the only one who has it), one whose log misses what it may have acknowledged, one whose
  *     disk does not answer (E17, E20), and, for a while, one with a lower priority than another.
  *
  * Points 2 to 4 together give the liveness under partial partitions that none of them gives alone (E14).
@@ -20,6 +21,7 @@
  * @module
  */
 import { broadcastAppendEntries } from "./append_entries.ts";
+import { mayStand, standingOf } from "./membership.ts";
 import type {
   PreVoteRequest,
   PreVoteResponse,
@@ -59,7 +61,7 @@ export function timeout(state: State, outbox: Outbox): void {
 function mayCampaign(state: State): boolean {
   const { log, floor } = state;
   if (floor !== null && isOlder(log.lastTerm, log.lastIndex, floor.term, floor.index)) return false;
-  return state.configuration.isVoter(state.id) && state.currentTerm < Number.MAX_SAFE_INTEGER &&
+  return mayStand(state) && state.currentTerm < Number.MAX_SAFE_INTEGER &&
     !isDiskStalled(state);
 }
 
@@ -77,7 +79,7 @@ export function isDiskStalled(state: State): boolean {
 /** A server with a lower priority lets others go first, but not for ever: what is wanted decays with every timeout. */
 function isWantedByPriority(state: State): boolean {
   const { configuration } = state;
-  const priority = configuration.member(state.id)?.priority ?? 0;
+  const priority = standingOf(state)?.priority ?? 0;
   if (priority === 0) return false;
   const highest = configuration.members
     .filter(({ id }) => configuration.isVoter(id))

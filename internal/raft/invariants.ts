@@ -8,6 +8,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { mayStand } from "./membership.ts";
 import type { State } from "./state.ts";
 import type { LogIndex, Role, ServerId, Term, WriteNumber } from "./types.ts";
 
@@ -65,12 +66,12 @@ export function checkState(state: State): void {
       break;
     case "preCandidate":
       assert(state.leaderId === null, "A pre-candidate knows no leader that lives");
-      assert(state.configuration.isVoter(state.id), "I22: only voters campaign");
+      assert(mayStand(state), "I22: only voters campaign");
       break;
     case "candidate":
       assert(state.votedFor === state.id, "A candidate votes for itself");
       assert(state.termLeaderId === null, "A candidate knows no leader of its term");
-      assert(state.configuration.isVoter(state.id), "I22: only voters campaign");
+      assert(mayStand(state), "I22: only voters campaign");
       break;
     case "leader":
       assert(state.leaderId === state.id, "A leader knows that it leads");

@@ -60,6 +60,26 @@ export function configurationAt(state: State, index: LogIndex): {
   return must(placed, "The log knows the configuration at every index from its beginning on");
 }
 
+/**
+ * Whether we may campaign at all: we vote, or we did before the newest configuration, of which we do not know that it is committed. It may
+ * be that only we have it; then nobody is elected without our help, and nobody else can get it from us (4.2.2).
+ */
+export function mayStand(state: State): boolean {
+  return standing(state)?.isVoter(state.id) ?? false;
+}
+
+/** What we are where we stand for election; `null` where we may not. */
+export function standingOf(state: State): Member | null {
+  return standing(state)?.member(state.id) ?? null;
+}
+
+/** The configuration by which we may stand for election. */
+function standing(state: State): Configuration | null {
+  const { configuration, configurationIndex, configurations, commitIndex, id } = state;
+  if (configuration.isVoter(id) || configurationIndex <= commitIndex) return configuration;
+  return configurations.at(-2)?.configuration ?? null;
+}
+
 function newestOf(state: State): State["configurations"][number] {
   return must(state.configurations.at(-1), "There is always a configuration");
 }

@@ -30,7 +30,7 @@ import type { Message } from "./message.ts";
 import { broadcastAppendEntries } from "./append_entries.ts";
 import { Outbox } from "./outbox.ts";
 import { heartbeat } from "./leadership.ts";
-import { changeConfiguration, configurationAt } from "./membership.ts";
+import { changeConfiguration, configurationAt, mayStand } from "./membership.ts";
 import type { Progress } from "./progress.ts";
 import { readRequest } from "./reads.ts";
 import {
@@ -126,7 +126,7 @@ export class Raft {
   get wakeAt(): Millis {
     const state = this.#state;
     if (state.role === "leader") return state.heartbeatDeadline;
-    return state.configuration.isVoter(state.id) ? state.electionDeadline : Infinity;
+    return mayStand(state) ? state.electionDeadline : Infinity;
   }
 
   view(): StateView {

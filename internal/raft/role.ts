@@ -8,6 +8,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { mayStand } from "./membership.ts";
 import type { Outbox } from "./outbox.ts";
 import { Progress } from "./progress.ts";
 import type { State } from "./state.ts";
@@ -48,7 +49,7 @@ export function stepDown(state: State, outbox: Outbox): void {
 /** Asks whether it would be elected; knows no leader any more. */
 export function becomePreCandidate(state: State): void {
   assert(state.role !== "leader", "A leader does not campaign");
-  assert(state.configuration.isVoter(state.id), "Only voters campaign (E17)");
+  assert(mayStand(state), "Only voters campaign (E17)");
   state.role = "preCandidate";
   state.leaderId = null;
   state.preVoteRound += 1;
@@ -58,7 +59,7 @@ export function becomePreCandidate(state: State): void {
 /** Opens a new term and votes for itself in it. */
 export function becomeCandidate(state: State, outbox: Outbox): void {
   assert(state.role !== "leader", "A leader does not campaign");
-  assert(state.configuration.isVoter(state.id), "Only voters campaign (E17)");
+  assert(mayStand(state), "Only voters campaign (E17)");
   state.currentTerm += 1;
   state.votedFor = state.id;
   state.role = "candidate";
