@@ -44,6 +44,7 @@ const message: AppendEntriesRequest = {
   leaderCommit: 5,
   round: 900,
   health: { diskMs: 1, loopMs: 1 },
+  epoch: 0,
   entries: [entry],
 };
 const body = encodeMessage(message);

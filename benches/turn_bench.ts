@@ -102,6 +102,7 @@ class Stage {
         listen: (events) => this.#disk = events,
         write: ({ number }) => this.#stable = number,
         discard: () => {},
+        endRepair: () => {},
       },
       snapshots: new SnapshotHands(),
       peers: {

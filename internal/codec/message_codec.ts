@@ -5,7 +5,7 @@
  * | --- | --- | --- |
  * | 1 | RequestVote request | term, lastLogIndex, lastLogTerm, transfer |
  * | 2 | RequestVote response | term, voteGranted |
- * | 3 | AppendEntries request | term, prevLogIndex, prevLogTerm, leaderCommit, round, diskMs, loopMs, entries as one byte string of records |
+ * | 3 | AppendEntries request | term, prevLogIndex, prevLogTerm, leaderCommit, round, diskMs, loopMs, epoch, entries as one byte string of records |
  * | 4 | AppendEntries response | term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch |
  * | 5 | PreVote request | term, lastLogIndex, lastLogTerm, round |
  * | 6 | PreVote response | term, voteGranted, round |
@@ -102,11 +102,12 @@ function writeMessage(writer: CborWriter, message: WireMessage): void {
     case "preVoteResponse":
       return writer.value([6, message.term, message.voteGranted, message.round]);
     case "appendEntriesRequest": {
-      const { term, prevLogIndex, prevLogTerm, leaderCommit, round, health, entries } = message;
-      writer.array(9);
+      const { term, prevLogIndex, prevLogTerm, leaderCommit, round, health, entries, epoch } = message;
+      writer.array(10);
       for (const field of [3, term, prevLogIndex, prevLogTerm, leaderCommit, round]) writer.number(field);
       writer.number(health.diskMs);
       writer.number(health.loopMs);
+      writer.number(epoch);
       writer.bytesHead(recordBytesOf(entries));
       for (const entry of entries) writer.raw(recordOf(entry));
       return;
@@ -187,7 +188,7 @@ const ADMIN_WORDS_MAX = 16;
 const FIELD_COUNTS: Readonly<Record<number, number>> = {
   1: 5,
   2: 3,
-  3: 9,
+  3: 10,
   4: 10,
   5: 5,
   6: 4,
@@ -447,6 +448,7 @@ function appendEntriesOf(fields: FieldReader): WireMessage {
   const leaderCommit = fields.number("leaderCommit");
   const round = fields.number("round");
   const health = { diskMs: fields.number("diskMs"), loopMs: fields.number("loopMs") };
+  const epoch = fields.number("epoch");
   const records = fields.bytes("entries");
   if (term === 0) fields.refuse("term is 0");
   if (prevLogTerm > term) fields.refuse(`prevLogTerm is ${prevLogTerm}, term is ${term}`);
@@ -472,6 +474,7 @@ function appendEntriesOf(fields: FieldReader): WireMessage {
     leaderCommit,
     round,
     health,
+    epoch,
     entries,
   };
 }

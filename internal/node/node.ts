@@ -768,6 +768,9 @@ export class Node implements Backend {
         return this.#keeper.need(effect.leaderId, effect.index);
       case "installSnapshot":
         return this.#installSnapshot(effect.index);
+      case "repaired":
+        this.#trace.event("info", "the log is repaired");
+        return this.#options.store.endRepair();
       case "halt":
         return this.#die(new Refusal(ExitCode.brokenInvariant, `broken invariant: ${effect.reason}`));
       default:

@@ -20,6 +20,8 @@ export interface Store {
   write(effect: WriteEffect): void;
   /** Entries up to `index` are not needed on disk any more. */
   discard(index: LogIndex): void;
+  /** All that was lost is on the disk again: the mark of the loss may go. */
+  endRepair(): void;
 }
 
 export interface StoreEvents {

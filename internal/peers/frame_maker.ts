@@ -25,6 +25,6 @@ export class FrameMaker {
 function saysTheSame(a: AppendEntriesRequest, b: AppendEntriesRequest): boolean {
   return a.term === b.term && a.prevLogIndex === b.prevLogIndex && a.prevLogTerm === b.prevLogTerm &&
     a.leaderCommit === b.leaderCommit && a.round === b.round && a.health.diskMs === b.health.diskMs &&
-    a.health.loopMs === b.health.loopMs && a.entries.length === b.entries.length &&
+    a.health.loopMs === b.health.loopMs && a.epoch === b.epoch && a.entries.length === b.entries.length &&
     a.entries.every((entry, i) => entry === b.entries[i]);
 }

@@ -91,5 +91,6 @@ function send(
     leaderCommit: state.commitIndex,
     round: state.round,
     health: healthOf(state),
+    epoch: must(state.progress.get(to), "A leader has a progress for every follower").epoch,
   });
 }

@@ -107,6 +107,11 @@ export interface HaltEffect {
   readonly reason: string;
 }
 
+/** All that this server may have acknowledged before it lost a part of its log is on its disk again: the mark of the loss may go. */
+export interface RepairedEffect {
+  readonly kind: "repaired";
+}
+
 /** A read may be answered from any state that has applied `index`. */
 export interface ReadableEffect {
   readonly kind: "readable";
@@ -142,5 +147,6 @@ export type Effect =
   | NeedSnapshotEffect
   | InstallSnapshotEffect
   | HaltEffect
+  | RepairedEffect
   | ChangedEffect
   | ObjectionEffect;

@@ -30,6 +30,7 @@ import type {
   TimeoutNowRequest,
 } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
+import { isBelowFloor, isOlder } from "./repair.ts";
 import { appendNoop } from "./replication.ts";
 import {
   becomeCandidate,
@@ -40,7 +41,7 @@ import {
   stepDown,
 } from "./role.ts";
 import type { State } from "./state.ts";
-import type { LogIndex, Millis, ServerId, Term } from "./types.ts";
+import type { Millis, ServerId } from "./types.ts";
 
 /** The election timer ran out. */
 export function timeout(state: State, outbox: Outbox): void {
@@ -59,8 +60,7 @@ export function timeout(state: State, outbox: Outbox): void {
 
 /** Whether we could lead at all. */
 function mayCampaign(state: State): boolean {
-  const { log, floor } = state;
-  if (floor !== null && isOlder(log.lastTerm, log.lastIndex, floor.term, floor.index)) return false;
+  if (isBelowFloor(state, { term: state.log.lastTerm, index: state.log.lastIndex })) return false;
   return mayStand(state) && state.currentTerm < Number.MAX_SAFE_INTEGER &&
     !isDiskStalled(state);
 }
@@ -239,13 +239,9 @@ export function stepDownIfAlone(state: State, outbox: Outbox): boolean {
 /** Whether a candidate has all that we have, and all that we had and may have acknowledged before we lost it. */
 function isAtLeastAsNew(
   { lastLogTerm, lastLogIndex }: PreVoteRequest | RequestVoteRequest,
-  { log, floor }: State,
+  state: State,
 ): boolean {
-  if (floor !== null && isOlder(lastLogTerm, lastLogIndex, floor.term, floor.index)) return false;
-  return !isOlder(lastLogTerm, lastLogIndex, log.lastTerm, log.lastIndex);
-}
-
-/** Compares the last terms first, then the last indexes (3.6.1; E5). */
-function isOlder(term: Term, index: LogIndex, thanTerm: Term, thanIndex: LogIndex): boolean {
-  return term !== thanTerm ? term < thanTerm : index < thanIndex;
+  const last = { term: lastLogTerm, index: lastLogIndex };
+  return !isBelowFloor(state, last) &&
+    !isOlder(last, { term: state.log.lastTerm, index: state.log.lastIndex });
 }

@@ -71,6 +71,11 @@ export interface AppendEntriesRequest {
   readonly round: Round;
   /** How well the leader is; see {@link Health}. */
   readonly health: Health;
+  /**
+   * The newest epoch of the receiver's log that the leader heard of in this term, 0 before the first: a receiver that repairs its log knows
+   * by it what was said with its loss in mind (repair.ts).
+   */
+  readonly epoch: number;
 }
 
 export interface AppendEntriesResponse {

@@ -117,6 +117,10 @@ export class Outbox {
     this.#answers.push({ kind: "needSnapshot", leaderId, index });
   }
 
+  repaired(): void {
+    this.#answers.push({ kind: "repaired" });
+  }
+
   halt(reason: string): void {
     this.#answers.push({ kind: "halt", reason });
   }

@@ -88,6 +88,11 @@ export class Progress {
     return true;
   }
 
+  /** How often it lost a part of its log, as far as it told us in our term. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
   /** What comes next for it is gone from our log. */
   lacks(): void {
     if (this.#mood === "snapshot") return;

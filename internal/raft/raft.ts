@@ -33,6 +33,7 @@ import { heartbeat } from "./leadership.ts";
 import { changeConfiguration, configurationAt, mayStand } from "./membership.ts";
 import type { Progress } from "./progress.ts";
 import { readRequest } from "./reads.ts";
+import { endRepairWhereProved } from "./repair.ts";
 import {
   advanceCommitIndex,
   clientRequest,
@@ -46,6 +47,7 @@ import { transferLeadership } from "./transfer.ts";
 import type {
   ConfigurationValue,
   LogIndex,
+  LogPosition,
   Millis,
   Recovered,
   Role,
@@ -78,6 +80,8 @@ export interface StateView {
   /** The configuration in force, and where it stands. */
   readonly configuration: ConfigurationValue;
   readonly configurationIndex: LogIndex;
+  /** Where the log must reach before this server campaigns again; `null` for a log that lacks nothing. */
+  readonly floor: LogPosition | null;
   /** Whether a leader takes no new work, since it hands over. */
   readonly isTransferring: boolean;
   /** On a leader: how far each follower's log agrees, on its disk. */
@@ -116,6 +120,7 @@ export class Raft {
     const was = before(state);
     const outbox = new Outbox(state);
     this.#dispatch(input, outbox);
+    endRepairWhereProved(state, outbox);
     const effects = outbox.finish();
     checkState(state);
     checkTransition(was, state);
@@ -144,6 +149,7 @@ export class Raft {
       durableIndex: state.durableIndex,
       configuration: state.configuration.value,
       configurationIndex: state.configurationIndex,
+      floor: state.floor,
       isTransferring: state.transfer !== null,
       matchIndexes: this.#matches(),
     };

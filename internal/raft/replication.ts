@@ -23,6 +23,7 @@ import type { Outbox } from "./outbox.ts";
 import { followLeader } from "./follower.ts";
 import { isHandingOver, isRemovedLeader, leaveJoint } from "./membership.ts";
 import { confirmReads, startReadRound } from "./reads.ts";
+import { noteProofOfRepair } from "./repair.ts";
 import { stepDown } from "./role.ts";
 import type { State } from "./state.ts";
 import { askToCampaign, handOver } from "./transfer.ts";
@@ -201,6 +202,7 @@ export function handleAppendEntriesRequest(
     for (const entry of entries.slice(firstNew)) outbox.append(entry);
   }
   state.commitIndex = Math.max(state.commitIndex, Math.min(message.leaderCommit, matchIndex));
+  noteProofOfRepair(state, message);
   outbox.promise(from, {
     kind: "appendEntriesResponse",
     term: state.currentTerm,

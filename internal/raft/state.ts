@@ -164,8 +164,10 @@ export interface State {
   configurations: PlacedConfiguration[];
   /** Counts how often we lost a part of our log; see AppendEntriesResponse. */
   readonly epoch: number;
-  /** See {@link Recovered}. */
-  readonly floor: LogPosition | null;
+  /** See {@link Recovered}; gone once the log is repaired (repair.ts). */
+  floor: LogPosition | null;
+  /** When everything up to here is on our disk, the log is repaired; `null` while nobody proved that. */
+  repairedAt: LogIndex | null;
 
   /* serverVars */
   currentTerm: Term;
@@ -251,6 +253,7 @@ export function initialState(
     recovered.commitIndex >= log.snapshotIndex && recovered.commitIndex <= log.lastIndex,
     "What the disk knows to be committed is in the log",
   );
+  assert(recovered.floor === null || recovered.epoch > 0, "Only a server that lost something has a floor");
   const configurations = configurationsOf(recovered);
   const newest = must(configurations.at(-1), "There is a configuration");
   return {
@@ -262,6 +265,7 @@ export function initialState(
     configurations,
     epoch: recovered.epoch,
     floor: recovered.floor,
+    repairedAt: null,
     currentTerm: recovered.hardState.currentTerm,
     votedFor: recovered.hardState.votedFor,
     role: "follower",

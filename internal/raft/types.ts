@@ -99,11 +99,14 @@ export interface Recovered {
   /** Counts how often this server lost a part of its log (reliability, repair). */
   readonly epoch: number;
   /**
-   * The furthest entry that was lost and may have been acknowledged; `null` where none was. Until the log is as new again, this server
-   * neither campaigns nor votes for anybody whose log is older than that.
+   * Where the log ended that was lost, or a place that is certainly no earlier; `null` where none was lost, or all of it is here again.
+   * Until then this server neither campaigns nor votes for anybody whose log is older than that (repair.ts).
    */
   readonly floor: LogPosition | null;
 }
+
+/** The index of a floor of which no more is known than its term: no entry of that term reaches it. */
+export const BEYOND_THE_TERM: LogIndex = Number.MAX_SAFE_INTEGER;
 
 /**
  * What a server is at the moment. A pre-candidate asks whether it would be elected, in the term it has, and changes

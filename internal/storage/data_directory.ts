@@ -3,6 +3,7 @@
  *
  *     DIR/lock         claimed by the process that uses it
  *     DIR/identity     whose it is
+ *     DIR/promises     term, vote, and what was lost, apart from the log
  *     DIR/log/         the segments of the log
  *     DIR/snapshots/   the newest snapshots
  *
@@ -15,7 +16,7 @@ import { CorruptLogError, ExitCode, Refusal } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { DirectoryLock, FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
-import type { ConfigurationValue, HardState, LogPosition, Recovered } from "../raft/types.ts";
+import type { LogPosition, Recovered } from "../raft/types.ts";
 import {
   type BirthMember,
   type Identity,
@@ -24,10 +25,20 @@ import {
   SUCCESSOR,
   writeIdentity,
 } from "./identity.ts";
-import { listSegments, type RecoveredLog, recoverLog } from "./recovery.ts";
-import { type SnapshotMeta, snapshotPlaceOf } from "./snapshot_file.ts";
+import { type Promises, PROMISES_NAME, readPromises } from "./promises.ts";
+import {
+  type Durable,
+  listSegments,
+  type ReadLog,
+  readLog,
+  type RecoveredLog,
+  recoverLog,
+} from "./recovery.ts";
+import { birthOf, reconcile } from "./reconcile.ts";
+import { mend } from "./repair.ts";
+import { type SnapshotDamage, type SnapshotMeta, snapshotPlaceOf } from "./snapshot_file.ts";
 import { type Begin, SnapshotStore } from "./snapshot_store.ts";
-import { refusalOf, StableStore } from "./stable_store.ts";
+import { refusalOf, StableStore, type StoreOptions } from "./stable_store.ts";
 
 export const LOG = "log";
 export const SNAPSHOTS = "snapshots";
@@ -100,31 +111,34 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
 async function openOwned(options: DataDirectoryOptions, lock: DirectoryLock): Promise<DataDirectory> {
   const { fileSystem, directory, trace, restore } = options;
   const identity = await openIdentity(options);
-  const log = await recoverLog(fileSystem, `${directory}/${LOG}`, identity, trace);
+  const promised = await readPromises(fileSystem, directory, identity);
+  const read = await readOwnLog(options, identity, promised.promises ?? { lastBatch: 0, serial: 0 });
   const { store: snapshots, restored, damaged } = await SnapshotStore.open(
     { fileSystem, directory: `${directory}/${SNAPSHOTS}`, trace, clusterId: identity.clusterId },
     restore,
     (await fileSystem.readDirectory(directory)).includes(SNAPSHOTS),
   );
-  const firstDamage = damaged[0];
-  const isCovered = log.base.index < (restored?.index ?? 0) ||
-    (log.base.index === (restored?.index ?? 0) && log.base.term !== null);
-  if (!isCovered) {
-    const [file, offset, why] = firstDamage === undefined
-      ? [`${directory}/${SNAPSHOTS}`, 0, ""]
-      : [firstDamage.file, firstDamage.offset, `${firstDamage.message}; `];
-    throw new CorruptLogError(
-      file,
-      offset,
-      `${why}the log begins behind index ${log.base.index}, and ${
-        restored === null ? "no snapshot" : `only a snapshot of index ${restored.index}`
-      } covers what is before it`,
+  const gap = gapOf(read.log, restored, damaged, directory);
+  const damage = gap ?? read.damage ?? unfinishedRepair(read.log, promised.promises, directory);
+  const { log, sequence } = damage === null && read.log !== null
+    ? { log: { ...read.log, firstSerial: 0 }, sequence: promised.sequence }
+    : await mend(
+      options,
+      identity,
+      read,
+      gap !== null,
+      restored,
+      promised,
+      damage ?? logIsMissing(directory),
     );
+  const [rotten] = promised.damages;
+  if (damage === null && rotten !== undefined) {
+    trace.event("warn", "the promises are written anew from the log", { reason: rotten.found });
   }
   const { recovered, begin } = reconcile(log, restored, birthOf(identity), directory);
-  // Everything was read and found to be sound. From here on the disk is changed.
+  // Everything was read and found to be sound, or marked as lost. From here on the disk is changed.
   await snapshots.prepare();
-  const store = await StableStore.open(storeOptions(options, identity), log);
+  const store = await StableStore.open(storeOptions(options, identity, sequence), log);
   if (begin !== null) await store.beginBehind(begin.position, begin.hardState);
   trace.event("info", "log is recovered", {
     term: recovered.hardState.currentTerm,
@@ -140,86 +154,78 @@ async function openOwned(options: DataDirectoryOptions, lock: DirectoryLock): Pr
   return { identity, store, snapshots, recovered, close };
 }
 
-/** Puts log and snapshot together: the log goes on where it agrees with the snapshot's last entry, and begins anew where not (S3). */
-export function reconcile(
-  { base, entries, state }: RecoveredLog,
-  snapshot: SnapshotMeta | null,
-  birth: ConfigurationValue,
-  directory: string,
-): {
-  readonly recovered: Recovered;
-  /** Where the log has to begin anew, if it has to; and in which term, if in a newer one. */
-  readonly begin: { readonly position: LogPosition; readonly hardState: HardState | null } | null;
-} {
-  const { hardState, commitIndex, epoch, floor } = state;
-  if (snapshot === null) {
-    const recovered = {
-      hardState,
-      snapshotIndex: 0,
-      snapshotTerm: 0,
-      configuration: birth,
-      configurationIndex: 0,
-      commitIndex,
-      entries,
-      epoch,
-      floor,
-    };
-    return { recovered, begin: null };
+/** The log as it is read: up to the damage, with the floor that the promises know. */
+async function readOwnLog(
+  { fileSystem, directory, trace }: DataDirectoryOptions,
+  identity: Identity,
+  durable: Durable & { readonly epoch?: number; readonly floor?: LogPosition | null },
+): Promise<ReadLog> {
+  const path = `${directory}/${LOG}`;
+  if (!(await fileSystem.readDirectory(directory)).includes(LOG)) {
+    return { log: null, damage: logIsMissing(directory), serials: [] };
   }
-  const { index, term, configuration, configurationIndex } = snapshot;
-  const here = index === base.index ? base.term : entries[index - base.index - 1]?.term;
-  const common = {
-    snapshotIndex: index,
-    snapshotTerm: term,
-    configuration,
-    configurationIndex,
-    epoch,
-    floor,
-  };
-  if (here === term) {
-    const left = entries.slice(index - base.index);
-    const recovered = { ...common, hardState, commitIndex: Math.max(commitIndex, index), entries: left };
-    return { recovered, begin: null };
-  }
-  if (here !== undefined && index <= commitIndex) {
-    throw new CorruptLogError(
-      `${directory}/${SNAPSHOTS}`,
-      0,
-      `index ${index} is committed with term ${here} in the log, and with term ${term} in a snapshot`,
-    );
-  }
-  // A snapshot may be durable before the log is that it covers: others had the entries, or it came from them.
-  const raised = term > hardState.currentTerm ? { currentTerm: term, votedFor: null } : hardState;
-  return {
-    recovered: { ...common, hardState: raised, commitIndex: index, entries: [] },
-    begin: { position: { index, term }, hardState: raised === hardState ? null : raised },
-  };
+  const read = await readLog(fileSystem, path, identity, trace, durable);
+  if (read.serials.length === 0) return { ...read, damage: logIsMissing(directory) };
+  const { log } = read;
+  // A repair may have ended since the last segment began.
+  if (log === null || durable.floor === undefined || durable.epoch !== log.state.epoch) return read;
+  return { ...read, log: { ...log, state: { ...log.state, floor: durable.floor } } };
 }
 
-/** The configuration of the birth. */
-export function birthOf({ members, serverId, incarnation }: Identity): ConfigurationValue {
-  const sorted = [...members].sort((a, b) => a.id < b.id ? -1 : 1);
-  return {
-    voters: sorted.map(({ id }) => id),
-    outgoing: [],
-    learners: [],
-    members: sorted.map(({ id, address }) => ({
-      id,
-      address,
-      incarnation: id === serverId && sorted.length === 1 ? incarnation : "",
-      priority: 100,
-      promote: false,
-      replaces: null,
-    })),
-  };
+function logIsMissing(directory: string): CorruptLogError {
+  return new CorruptLogError(`${directory}/${LOG}`, 0, "the log is missing, though this server was born");
+}
+
+/** What is missing between the snapshot and the log. */
+function gapOf(
+  log: RecoveredLog | null,
+  restored: SnapshotMeta | null,
+  damaged: readonly SnapshotDamage[],
+  directory: string,
+): CorruptLogError | null {
+  const covered = restored?.index ?? 0;
+  if (log === null || log.base.index < covered || (log.base.index === covered && log.base.term !== null)) {
+    return null;
+  }
+  const firstDamage = damaged[0];
+  const [file, offset, why] = firstDamage === undefined
+    ? [`${directory}/${SNAPSHOTS}`, 0, ""]
+    : [firstDamage.file, firstDamage.offset, `${firstDamage.message}; `];
+  return new CorruptLogError(
+    file,
+    offset,
+    `${why}the log begins behind index ${log.base.index}, and ${
+      restored === null ? "no snapshot" : `only a snapshot of index ${restored.index}`
+    } covers what is before it`,
+  );
+}
+
+/** A start that had begun to repair did not come to its end. */
+function unfinishedRepair(
+  log: RecoveredLog | null,
+  promises: Promises | null,
+  directory: string,
+): CorruptLogError | null {
+  if (log === null || promises === null || promises.epoch <= log.state.epoch) return null;
+  return new CorruptLogError(`${directory}/${LOG}`, 0, "an earlier repair was not finished");
 }
 
 function storeOptions(
   options: DataDirectoryOptions,
   { clusterId, serverId }: Pick<Identity, "clusterId" | "serverId">,
-) {
+  sequence: number,
+): StoreOptions {
   const { fileSystem, directory, random, trace, segmentBytes } = options;
-  return { fileSystem, directory: `${directory}/${LOG}`, random, trace, clusterId, serverId, segmentBytes };
+  return {
+    fileSystem,
+    directory: `${directory}/${LOG}`,
+    random,
+    trace,
+    clusterId,
+    serverId,
+    segmentBytes,
+    promises: { directory, name: PROMISES_NAME, sequence },
+  };
 }
 
 async function openIdentity(options: DataDirectoryOptions): Promise<Identity> {
@@ -240,12 +246,6 @@ async function openIdentity(options: DataDirectoryOptions): Promise<Identity> {
   );
   if (was !== is && wanted.members.length > 0) {
     trace.event("info", "the members are those of the log, not those of the options", { options: is ?? "" });
-  }
-  if (
-    !names.includes(LOG) ||
-    (await listSegments(fileSystem, `${directory}/${LOG}`, options.trace)).length === 0
-  ) {
-    throw new CorruptLogError(`${directory}/${LOG}`, 0, "the log is missing, though this server was born");
   }
   return identity;
 }
@@ -269,7 +269,7 @@ async function giveBirth(options: DataDirectoryOptions, names: readonly string[]
     await fileSystem.syncDirectory(logDirectory);
   }
   await fileSystem.makeDirectory(logDirectory);
-  await StableStore.create(storeOptions(options, wanted));
+  await StableStore.create(storeOptions(options, wanted, 0));
   const incarnation = Array.from({ length: 16 }, () => random.below(16).toString(16)).join("");
   const identity: Identity = { ...wanted, incarnation };
   await writeIdentity(fileSystem, directory, identity);

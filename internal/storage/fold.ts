@@ -24,8 +24,8 @@ export class Fold {
   readonly entries: Entry[] = [];
   #hardState: HardState;
   #commitIndex: LogIndex;
-  readonly #epoch: number;
-  readonly #floor: LogPosition | null;
+  #epoch: number;
+  #floor: LogPosition | null;
   /** The highest index that was appended since `segmentBegins` was called. */
   highestIndex: LogIndex = 0;
 
@@ -55,9 +55,25 @@ export class Fold {
     return { index, term: term ?? 0 };
   }
 
+  /** What the header of the next segment contradicts. A loss and its repair are written down there, and nowhere else in the log. */
+  objectionTo(begin: LogState): string | null {
+    const isSame = begin.last.index === this.last.index && begin.last.term === this.last.term &&
+      begin.commitIndex === this.#commitIndex;
+    const { currentTerm, votedFor } = begin.hardState;
+    const isSamePromise = currentTerm === this.#hardState.currentTerm &&
+      votedFor === this.#hardState.votedFor;
+    const isLoss = begin.epoch > this.#epoch && currentTerm >= this.#hardState.currentTerm;
+    if (isSame && (isLoss || (isSamePromise && begin.epoch === this.#epoch))) return null;
+    const [was, is] = [this.state, begin].map((state) => JSON.stringify(state));
+    return `the header says that the log before came to ${is}, it came to ${was}`;
+  }
+
   /** A segment begins: what it appends is counted anew. */
-  segmentBegins(): void {
+  segmentBegins({ hardState, epoch, floor }: LogState): void {
     this.highestIndex = 0;
+    this.#hardState = hardState;
+    this.#epoch = epoch;
+    this.#floor = floor;
   }
 
   /** Takes a record, or says what it contradicts. */

@@ -10,12 +10,13 @@
  *     The first one left may begin behind entries that it replaces: they were never committed, and are gone with their segments.
  *
  * So a bad batch with nothing valid behind it, in the last segment, is a **torn tail**: it is cut, which is said, and the log
- * goes on in a new segment whose header pins where this one ends. A bad batch with a later valid one behind it, or in a segment
- * that has a successor, is **damage**: the server does not start, and nothing is changed. A read error is neither: it stops
- * the server as what it is.
+ * goes on in a new segment whose header pins where this one ends. A bad batch with a later valid one behind it, or in a segment that has
+ * a successor, or that was certainly durable, is **damage**, and so is a log that ends before a batch that was. What is before
+ * the damage is given all the same; nothing is changed here, and what becomes of it is the caller's to say (repair.ts). A read error is
+ * neither: it stops the server as what it is.
  *
  * What cannot be told apart, said plainly: a last batch that was synced and rotted afterwards looks torn, as long as nothing
- * was written behind it.
+ * was written behind it and nobody wrote down that it was durable (promises.ts).
  *
  * Recovery is one sentence: fold the records.
  *
@@ -27,6 +28,7 @@ import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { Entry, LogIndex } from "../raft/types.ts";
+import { isOfOtherVersion } from "./block.ts";
 import { type Base, Fold } from "./fold.ts";
 import {
   ALIGNMENT,
@@ -34,6 +36,7 @@ import {
   checkBatchBody,
   decodeBatchHeader,
   decodeSegmentHeader,
+  isQuarantined,
   type LogState,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
@@ -95,11 +98,38 @@ export async function listSegments(
   for (const name of await fileSystem.readDirectory(directory)) {
     const serial = serialOf(name);
     if (serial !== null) serials.push(serial);
-    else if (!name.endsWith(".tmp")) {
+    else if (!name.endsWith(".tmp") && !isQuarantined(name)) {
       trace.event("warn", "unknown file in the log directory is left alone", { name });
     }
   }
   return serials.sort((a, b) => a - b);
+}
+
+/** What was certainly durable: the number of a batch, and the serial of a segment. */
+export interface Durable {
+  readonly lastBatch: number;
+  readonly serial: number;
+}
+
+/** What a log gives back. */
+export interface ReadLog {
+  /** The log up to the damage, or all of it; `null` where not even its beginning is there. */
+  readonly log: RecoveredLog | null;
+  /** What is wrong behind that; `null` for a whole log. */
+  readonly damage: CorruptLogError | null;
+  /** The serials of all segments that were found, in order. */
+  readonly serials: readonly number[];
+}
+
+/**
+ * What is whole, and yet says what cannot be, or is of another format: no disk did that, so nobody knows what did, and no part of the log is
+ * trusted. Never repaired.
+ */
+class Contradiction extends CorruptLogError {}
+
+interface Owner {
+  readonly clusterId: string;
+  readonly serverId: string;
 }
 
 /**
@@ -111,47 +141,101 @@ export async function listSegments(
 export async function recoverLog(
   fileSystem: FileSystem,
   directory: string,
-  owner: { readonly clusterId: string; readonly serverId: string },
+  owner: Owner,
   trace: Trace,
 ): Promise<RecoveredLog> {
+  const { log, damage } = await readLog(fileSystem, directory, owner, trace, { lastBatch: 0, serial: 0 });
+  if (damage !== null) throw damage;
+  if (log === null) throw new CorruptLogError(directory, 0, "the log has no segment");
+  return log;
+}
+
+/**
+ * Reads the log up to where it is damaged.
+ *
+ * @throws {Contradiction} where batches that are whole say what cannot be
+ * @throws {FileError} where it cannot be read
+ */
+export async function readLog(
+  fileSystem: FileSystem,
+  directory: string,
+  owner: Owner,
+  trace: Trace,
+  durable: Durable,
+): Promise<ReadLog> {
   const serials = await listSegments(fileSystem, directory, trace);
   const first = serials[0];
-  if (first === undefined) throw new CorruptLogError(directory, 0, "the log has no segment");
-  const beginning = await readHeader(fileSystem, `${directory}/${segmentName(first)}`, first, owner);
+  if (first === undefined) {
+    return { log: null, damage: new CorruptLogError(directory, 0, "the log has no segment"), serials };
+  }
+  const pathOf = (serial: number) => `${directory}/${segmentName(serial)}`;
+  const beginning = await readHeader(fileSystem, pathOf(first), first, owner);
+  if (beginning instanceof CorruptLogError) return { log: null, damage: beginning, serials };
   const fold = new Fold(beginning.state);
   const thread: Thread = { chain: beginning.chain, lastBatch: beginning.lastBatch };
   const segments: SegmentContent[] = [];
   let end: LogEnd | null = null;
+  let damage: CorruptLogError | null = null;
   for (const [i, serial] of serials.entries()) {
-    const path = `${directory}/${segmentName(serial)}`;
+    const path = pathOf(serial);
     if (serial !== first + i) {
-      throw new CorruptLogError(`${directory}/${segmentName(first + i)}`, 0, "the segment is missing");
+      damage = new CorruptLogError(pathOf(first + i), 0, "the segment is missing");
+      break;
     }
     const segment = await readSegment(fileSystem, path, serial, owner);
-    checkHeader(segment, fold, thread);
-    fold.segmentBegins();
+    damage = segment instanceof CorruptLogError ? segment : objectionToHeader(segment, fold, thread);
+    if (segment instanceof CorruptLogError || damage !== null) break;
+    fold.segmentBegins(segment.header.state);
     const successor = serials[i + 1];
     const limit = successor === undefined
       ? null
-      : (await readHeader(fileSystem, `${directory}/${segmentName(successor)}`, successor, owner))
-        .previousEnd;
-    end = foldSegment(segment, fold, thread, limit, trace);
+      : await limitOf(fileSystem, pathOf(successor), successor, serial, owner);
+    const folded = foldSegment(segment, fold, thread, limit, durable, trace);
+    end = folded.end;
     segments.push({ serial, highestIndex: fold.highestIndex });
+    damage = folded.damage;
+    if (damage !== null) break;
   }
-  if (end === null) throw new CorruptLogError(directory, 0, "the log has no segment");
-  return { base: fold.base, entries: fold.entries, state: fold.state, end, segments };
+  if (end === null) return { log: null, damage: damage ?? beginningOnly(directory), serials };
+  if (damage === null && end.serial < durable.serial) {
+    damage = new CorruptLogError(pathOf(end.serial + 1), 0, "the segment is missing");
+  }
+  if (damage === null && end.lastBatch < durable.lastBatch) {
+    const found = `the log ends with batch ${end.lastBatch}, batch ${durable.lastBatch} was on the disk`;
+    damage = new CorruptLogError(pathOf(end.serial), end.offset, found);
+  }
+  const log = { base: fold.base, entries: fold.entries, state: fold.state, end, segments };
+  return { log, damage, serials };
+}
+
+function beginningOnly(directory: string): CorruptLogError {
+  return new CorruptLogError(directory, 0, "the log has no whole segment");
+}
+
+/** Where a segment ends according to its successor; `unknown` where that is not to be trusted. */
+async function limitOf(
+  fileSystem: FileSystem,
+  path: string,
+  serial: number,
+  before: number,
+  owner: Owner,
+): Promise<number | "unknown"> {
+  const header = await readHeader(fileSystem, path, serial, owner);
+  if (header instanceof CorruptLogError || header.previousSerial !== before) return "unknown";
+  return header.previousEnd;
 }
 
 async function readSegment(
   fileSystem: FileSystem,
   path: string,
   serial: number,
-  owner: { readonly clusterId: string; readonly serverId: string },
-): Promise<SegmentFile> {
+  owner: Owner,
+): Promise<SegmentFile | CorruptLogError> {
   const file = await fileSystem.openForReading(path);
   try {
     const bytes = await file.readAt(0, await file.size());
-    return { path, bytes, header: headerOf(path, bytes, serial, owner) };
+    const header = headerOf(path, bytes, serial, owner);
+    return header instanceof CorruptLogError ? header : { path, bytes, header };
   } finally {
     await file.close();
   }
@@ -161,8 +245,8 @@ async function readHeader(
   fileSystem: FileSystem,
   path: string,
   serial: number,
-  owner: { readonly clusterId: string; readonly serverId: string },
-): Promise<SegmentHeader> {
+  owner: Owner,
+): Promise<SegmentHeader | CorruptLogError> {
   const file = await fileSystem.openForReading(path);
   try {
     return headerOf(path, await file.readAt(0, SEGMENT_HEADER_BYTES), serial, owner);
@@ -171,19 +255,21 @@ async function readHeader(
   }
 }
 
-function headerOf(
+/** The header of a segment, or why it is not that of this segment of this server. */
+export function headerOf(
   path: string,
   bytes: Uint8Array,
   serial: number,
-  owner: { readonly clusterId: string; readonly serverId: string },
-): SegmentHeader {
+  owner: Owner,
+): SegmentHeader | CorruptLogError {
   const header = decodeSegmentHeader(bytes);
-  if (typeof header === "string") throw new CorruptLogError(path, 0, header);
+  if (typeof header === "string" && isOfOtherVersion(header)) throw new Contradiction(path, 0, header);
+  if (typeof header === "string") return new CorruptLogError(path, 0, header);
   if (header.serial !== serial) {
-    throw new CorruptLogError(path, 0, `the header says segment ${header.serial}, the name ${serial}`);
+    return new CorruptLogError(path, 0, `the header says segment ${header.serial}, the name ${serial}`);
   }
   if (header.clusterId !== owner.clusterId || header.serverId !== owner.serverId) {
-    throw new CorruptLogError(
+    return new CorruptLogError(
       path,
       0,
       `the segment belongs to server ${header.serverId} of cluster ${header.clusterId}, ` +
@@ -194,60 +280,59 @@ function headerOf(
 }
 
 /** A segment goes on where the one before ended. */
-function checkHeader({ path, header }: SegmentFile, fold: Fold, thread: Thread): void {
+function objectionToHeader(
+  { path, header }: SegmentFile,
+  fold: Fold,
+  thread: Thread,
+): CorruptLogError | null {
   if (header.previousSerial !== header.serial - 1) {
-    throw new CorruptLogError(path, 0, `the header says that segment ${header.previousSerial} is before it`);
+    const found = `the header says that segment ${header.previousSerial} is before it`;
+    return new CorruptLogError(path, 0, found);
   }
   if (header.chain !== thread.chain || header.lastBatch !== thread.lastBatch) {
-    throw new CorruptLogError(
-      path,
-      0,
-      `the header goes on after batch ${header.lastBatch}, the log before ends with ${thread.lastBatch}`,
-    );
+    const found =
+      `the header goes on after batch ${header.lastBatch}, the log before ends with ${thread.lastBatch}`;
+    return new CorruptLogError(path, 0, found);
   }
-  const [was, is] = [fold.state, header.state].map((state) => JSON.stringify(state));
-  if (was !== is) {
-    throw new CorruptLogError(
-      path,
-      0,
-      `the header says that the log before came to ${is}, it came to ${was}`,
-    );
-  }
+  const objection = fold.objectionTo(header.state);
+  if (objection !== null) throw new Contradiction(path, 0, objection);
+  return null;
 }
 
-/** Folds the batches of one segment: up to `limit` where a successor pins it, else up to the end of the log. */
+/**
+ * Folds the batches of one segment: up to `limit` where a successor pins it, up to the end of the log where there is no successor, and as
+ * far as they go where there is one that does not say.
+ */
 function foldSegment(
   { path, bytes, header }: SegmentFile,
   fold: Fold,
   thread: Thread,
-  limit: number | null,
+  limit: number | "unknown" | null,
+  durable: Durable,
   trace: Trace,
-): LogEnd {
+): { readonly end: LogEnd; readonly damage: CorruptLogError | null } {
   let at = SEGMENT_HEADER_BYTES;
   let lastBatchAt: LogEnd["lastBatchAt"] = null;
   let clean = true;
+  let damage: CorruptLogError | null = null;
   while (at !== limit) {
-    if (limit === null && isZero(bytes, at, bytes.length)) break;
+    if (typeof limit !== "number" && isZero(bytes, at, bytes.length)) break;
     const batch = batchAt(bytes, at, header.nonce, thread);
     if (typeof batch === "string") {
-      if (limit !== null) {
-        throw new CorruptLogError(path, at, `${batch}, and the log goes on in the next segment`);
-      }
-      const later = findBatch(bytes, at + ALIGNMENT, header.nonce);
-      if (later !== null) {
-        throw new CorruptLogError(
-          path,
-          at,
-          `${batch}, and batch ${later.number} follows at offset ${later.at}`,
-        );
-      }
+      clean = false;
+      damage = damageOf(path, bytes, at, batch, header.nonce, limit, thread, durable);
+      if (damage !== null) break;
       trace.event("info", "torn tail is cut", {
         file: path,
         offset: at,
         found: batch,
         lastIndex: fold.last.index,
       });
+      break;
+    }
+    if (typeof limit === "number" && batch.end > limit) {
       clean = false;
+      damage = new CorruptLogError(path, batch.end, `the next segment says that this one ends at ${limit}`);
       break;
     }
     foldRecords(path, bytes, at, batch.recordsEnd, fold);
@@ -255,11 +340,8 @@ function foldSegment(
     thread.lastBatch = batch.number;
     lastBatchAt = { offset: at, bytes: bytes.subarray(at, batch.end) };
     at = batch.end;
-    if (limit !== null && at > limit) {
-      throw new CorruptLogError(path, at, `the next segment says that this one ends at ${limit}`);
-    }
   }
-  return {
+  const end = {
     serial: header.serial,
     nonce: header.nonce,
     offset: at,
@@ -269,6 +351,31 @@ function foldSegment(
     clean,
     lastBatchAt,
   };
+  return { end, damage };
+}
+
+/** Why a bad batch is damage, or `null` where it is a torn tail. */
+function damageOf(
+  path: string,
+  bytes: Uint8Array,
+  at: number,
+  found: string,
+  nonce: Uint8Array,
+  limit: number | "unknown" | null,
+  thread: Thread,
+  durable: Durable,
+): CorruptLogError | null {
+  if (limit !== null) {
+    return new CorruptLogError(path, at, `${found}, and the log goes on in the next segment`);
+  }
+  const later = findBatch(bytes, at + ALIGNMENT, nonce);
+  if (later !== null) {
+    return new CorruptLogError(path, at, `${found}, and batch ${later.number} follows at offset ${later.at}`);
+  }
+  if (thread.lastBatch < durable.lastBatch) {
+    return new CorruptLogError(path, at, `${found}, and batch ${durable.lastBatch} was on the disk`);
+  }
+  return null;
 }
 
 interface FoundBatch {
@@ -291,7 +398,7 @@ function batchAt(bytes: Uint8Array, at: number, nonce: Uint8Array, thread: Threa
 }
 
 /** Any batch of this segment behind a place; only one that was synced can have a successor. */
-function findBatch(
+export function findBatch(
   bytes: Uint8Array,
   from: number,
   nonce: Uint8Array,
@@ -303,13 +410,14 @@ function findBatch(
   return null;
 }
 
+/** Folds the records of a batch that is whole. */
 function foldRecords(path: string, bytes: Uint8Array, batchOffset: number, end: number, fold: Fold): void {
   const records = bytes.subarray(0, end);
   for (let at = batchOffset + BATCH_HEADER_BYTES; at < end;) {
     const found = decodeRecord(records, at);
-    if (typeof found === "string") throw new CorruptLogError(path, at, found);
+    if (typeof found === "string") throw new Contradiction(path, at, found);
     const objection = fold.take(found.record);
-    if (objection !== null) throw new CorruptLogError(path, at, objection);
+    if (objection !== null) throw new Contradiction(path, at, objection);
     at = found.end;
   }
 }

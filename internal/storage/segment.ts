@@ -1,8 +1,7 @@
 /**
  * One file of the log: a header block, then batches of records (DESIGN section 5).
  *
- * The header fills the first 4,096 bytes: `raftline`, CRC32C of what follows it in the block (4 bytes), length of the
- * CBOR value (4 bytes), then the value, then zeros. The value is an array: format version, cluster id, server id, serial of
+ * The header is a block (block.ts) under the letters `raftline`. Its value is an array: format version, cluster id, server id, serial of
  * this segment, nonce (8 bytes), serial of the segment before (0 for none), where that one ended, chain, number of the last batch
  * before this segment; then what the log had come to: current term, voted for, index and term of the last entry, commit index, epoch,
  * index and term of the floor (0 and 0 for none). All numbers outside CBOR are little-endian.
@@ -29,18 +28,17 @@
  *
  * @module
  */
-import { assert } from "../base/assert.ts";
 import { isZero, readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
-import { decodeCbor, encodeCbor } from "../codec/cbor.ts";
 import { crc32c, crc32cAround } from "../codec/crc32c.ts";
 import type { HardState, LogIndex, LogPosition } from "../raft/types.ts";
+import { BLOCK_BYTES, decodeBlock, encodeBlock } from "./block.ts";
 
 const FORMAT_VERSION = 1;
-export const SEGMENT_HEADER_BYTES = 4096;
+export const SEGMENT_HEADER_BYTES = BLOCK_BYTES;
 export const BATCH_HEADER_BYTES = 40;
 export const ALIGNMENT = 8;
 
-const SEGMENT_MAGIC = new TextEncoder().encode("raftline");
+const LETTERS = "raftline";
 const BATCH_MAGIC = 0x31424c52;
 const NONCE_BYTES = 8;
 
@@ -98,6 +96,11 @@ export function serialOf(name: string): number | null {
   return match === null ? null : Number(match[1]);
 }
 
+/** Whether a name is that of a segment that was put aside, since it was damaged or stood behind damage. */
+export function isQuarantined(name: string): boolean {
+  return /^log-\d{10}\.seg\.lost-\d+$/.test(name);
+}
+
 function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
@@ -105,7 +108,7 @@ function align(bytes: number): number {
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   const { clusterId, serverId, serial, nonce, previousSerial, previousEnd, chain, lastBatch, state } = header;
   const { hardState, last, commitIndex, epoch, floor } = state;
-  const value = encodeCbor([
+  return encodeBlock(LETTERS, [
     FORMAT_VERSION,
     clusterId,
     serverId,
@@ -124,31 +127,17 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
     floor?.index ?? 0,
     floor?.term ?? 0,
   ]);
-  assert(16 + value.length <= SEGMENT_HEADER_BYTES, "The header fits into its block");
-  const block = new Uint8Array(SEGMENT_HEADER_BYTES);
-  block.set(SEGMENT_MAGIC);
-  writeUint32(block, 12, value.length);
-  block.set(value, 16);
-  writeUint32(block, 8, crc32c(block.subarray(12)));
-  return block;
 }
 
 /** The header, or why the block holds none. */
 export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
-  if (block.length < SEGMENT_HEADER_BYTES) {
-    return `the header block has ${SEGMENT_HEADER_BYTES} bytes, the file ${block.length}`;
-  }
-  for (let i = 0; i < SEGMENT_MAGIC.length; i++) {
-    if (block[i] !== SEGMENT_MAGIC[i]) return "the file does not begin as a segment of the log does";
-  }
-  const [expected, found] = [readUint32(block, 8), crc32c(block.subarray(12, SEGMENT_HEADER_BYTES))];
-  if (expected !== found) return `the header's checksum is ${expected}, its bytes have ${found}`;
-  const decoded = decodeCbor(block.subarray(16, 16 + readUint32(block, 12)));
-  if ("reason" in decoded) return `the header cannot be decoded: ${decoded.reason}`;
-  if (!Array.isArray(decoded.value)) return "the header is no array";
-  const fields: readonly unknown[] = decoded.value;
+  const fields = decodeBlock(block, {
+    letters: LETTERS,
+    version: FORMAT_VERSION,
+    what: "a segment of the log",
+  });
+  if (typeof fields === "string") return fields;
   const [
-    version,
     clusterId,
     serverId,
     serial,
@@ -161,9 +150,6 @@ export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
     votedFor,
     ...position
   ] = fields;
-  if (version !== FORMAT_VERSION) {
-    return `the format version is ${version}, this program reads ${FORMAT_VERSION}`;
-  }
   if (
     typeof clusterId !== "string" || typeof serverId !== "string" || typeof serial !== "number" ||
     !(nonce instanceof Uint8Array) || nonce.length !== NONCE_BYTES || typeof previousSerial !== "number" ||

@@ -30,7 +30,8 @@ import { FileError, type FileHandle, type FileSystem } from "../platform/file_sy
 import type { Trace } from "../platform/trace.ts";
 import type { WriteEffect } from "../raft/effect.ts";
 import type { Entry, HardState, LogIndex, LogPosition, WriteNumber } from "../raft/types.ts";
-import type { RecoveredLog, SegmentContent } from "./recovery.ts";
+import { type Promises, PromisesFile } from "./promises.ts";
+import type { LogEnd, RecoveredLog, SegmentContent } from "./recovery.ts";
 import {
   BATCH_HEADER_BYTES,
   EMPTY_LOG,
@@ -49,6 +50,8 @@ const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Zeros are written in steps of this size, between batches. */
 const PREPARE_STEP_BYTES = 1024 * 1024;
 export const NEXT_NAME = "next.tmp";
+/** After so many batches the promises say how far the log is: a loss of what is before that is always noticed. */
+const NOTE_EVERY = 256;
 
 export interface StoreOptions {
   readonly fileSystem: FileSystem;
@@ -59,6 +62,8 @@ export interface StoreOptions {
   readonly clusterId: string;
   readonly serverId: string;
   readonly segmentBytes: number;
+  /** Where the promises are kept, and the sequence number of the newest copy there. */
+  readonly promises: { readonly directory: string; readonly name: string; readonly sequence: number };
 }
 
 export interface StoreEvents {
@@ -85,6 +90,7 @@ interface PreparedSegment {
 
 export class StableStore {
   readonly #options: StoreOptions;
+  readonly #promises: PromisesFile;
   #segment: OpenSegment;
   #prepared: PreparedSegment | null = null;
   #chain: number;
@@ -95,6 +101,9 @@ export class StableStore {
   readonly #closed: SegmentContent[];
   /** Up to which index entries may be let go of. */
   #discardable: LogIndex = 0;
+  /** Up to which batch the promises say that the log is durable. */
+  #notedBatch: number;
+  #repairEnds = false;
   #queue: WriteEffect[] = [];
   #queuedBytes = 0;
   #busy = false;
@@ -107,13 +116,16 @@ export class StableStore {
 
   private constructor(
     options: StoreOptions,
+    promises: PromisesFile,
     segment: OpenSegment,
-    { end, state, segments }: RecoveredLog,
+    { end, state, segments }: WritableLog,
   ) {
     this.#options = options;
+    this.#promises = promises;
     this.#segment = segment;
-    this.#chain = end.chain;
-    this.#lastBatch = end.lastBatch;
+    this.#chain = end?.chain ?? 0;
+    this.#lastBatch = end?.lastBatch ?? 0;
+    this.#notedBatch = this.#lastBatch;
     this.#state = state;
     this.#closed = segments.filter(({ serial }) => serial !== segment.serial);
   }
@@ -136,6 +148,17 @@ export class StableStore {
       null,
     );
     await segment.file.close();
+    const { clusterId, serverId, fileSystem, promises } = options;
+    const { hardState, epoch, floor } = state;
+    const file = await PromisesFile.open(
+      fileSystem,
+      promises.directory,
+      { clusterId, serverId },
+      { hardState, epoch, floor, lastBatch: 0, serial: 1 },
+      promises.sequence,
+      promises.name,
+    );
+    await file.close();
   }
 
   /**
@@ -143,15 +166,24 @@ export class StableStore {
    *
    * @throws {Refusal} where the disk fails
    */
-  static async open(options: StoreOptions, log: RecoveredLog): Promise<StableStore> {
+  static async open(options: StoreOptions, log: WritableLog): Promise<StableStore> {
     try {
-      const { fileSystem, directory } = options;
+      const { fileSystem, directory, promises, clusterId, serverId } = options;
       for (const name of await fileSystem.readDirectory(directory)) {
         if (name.endsWith(".tmp")) await fileSystem.remove(`${directory}/${name}`);
       }
       const segment = await reopen(options, log);
       await fileSystem.syncDirectory(directory);
-      return new StableStore(options, segment, log);
+      const { hardState, epoch, floor } = log.state;
+      const file = await PromisesFile.open(
+        fileSystem,
+        promises.directory,
+        { clusterId, serverId },
+        { hardState, epoch, floor, lastBatch: log.end?.lastBatch ?? 0, serial: segment.serial },
+        promises.sequence,
+        promises.name,
+      );
+      return new StableStore(options, file, segment, log);
     } catch (error) {
       throw error instanceof Refusal ? error : refusalOf("open the log", error);
     }
@@ -201,6 +233,7 @@ export class StableStore {
         commitIndex: position.index,
       };
       this.#segment.highestIndex = Math.max(this.#segment.highestIndex, position.index);
+      if (hardState !== null) await this.#promise();
     } catch (error) {
       throw refusalOf("write the log", error);
     }
@@ -212,10 +245,18 @@ export class StableStore {
     if (!this.#failed && !this.#closing) this.#work();
   }
 
+  /** All that was lost is on the disk again: the mark of the loss goes when there is time. */
+  endRepair(): void {
+    this.#repairEnds = true;
+    if (!this.#failed && !this.#closing) this.#work();
+  }
+
   /** Makes durable what was queued, and gives the files back. */
   async close(): Promise<void> {
     this.#closing = true;
     await this.#working;
+    if (!this.#failed && this.#lastBatch > this.#notedBatch) await this.#note();
+    await this.#promises.close();
     await this.#segment.file.close();
     const prepared = this.#prepared;
     this.#prepared = null;
@@ -232,8 +273,9 @@ export class StableStore {
     try {
       // What else this very turn wants written joins the first batch.
       await Promise.resolve();
-      while (this.#queue.length > 0 || this.#mustPrepare() || this.#mayDiscard()) {
+      while (this.#queue.length > 0 || this.#repairEnds || this.#mustPrepare() || this.#mayDiscard()) {
         if (this.#queue.length > 0) await this.#writeBatch();
+        else if (this.#repairEnds) await this.#endRepair();
         else if (this.#mustPrepare()) await this.#prepare();
         else await this.#discardOldest();
       }
@@ -250,11 +292,36 @@ export class StableStore {
     const { records, effects } = this.#takeBatch();
     await this.#append(records);
     for (const { hardState, reset, truncateFrom, append, commitIndex } of effects) {
-      this.#note(hardState, reset, truncateFrom, append, commitIndex);
+      this.#done(hardState, reset, truncateFrom, append, commitIndex);
       for (const entry of append) this.#queuedBytes -= recordOf(entry).length;
     }
+    if (effects.some(({ hardState }) => hardState !== null)) await this.#promise();
+    else if (this.#lastBatch - this.#notedBatch >= NOTE_EVERY) await this.#note();
     const last = must(effects.at(-1), "A batch has a write");
     must(this.#events, "A store that writes has a listener").onStable(last.number);
+  }
+
+  async #endRepair(): Promise<void> {
+    this.#repairEnds = false;
+    this.#state = { ...this.#state, floor: null };
+    await this.#promise();
+  }
+
+  /** Writes down what was promised, behind the batch that holds it: then the log is known to have had it (promises.ts). */
+  async #promise(): Promise<void> {
+    await this.#promises.write(this.#promisesNow());
+    this.#notedBatch = this.#lastBatch;
+  }
+
+  /** Writes down how far the log is. */
+  async #note(): Promise<void> {
+    await this.#promises.note(this.#promisesNow());
+    this.#notedBatch = this.#lastBatch;
+  }
+
+  #promisesNow(): Promises {
+    const { hardState, epoch, floor } = this.#state;
+    return { hardState, epoch, floor, lastBatch: this.#lastBatch, serial: this.#segment.serial };
   }
 
   /** Puts one batch on the disk. */
@@ -273,7 +340,7 @@ export class StableStore {
   }
 
   /** What the log has come to, once a write is durable. */
-  #note(
+  #done(
     hardState: HardState | null,
     reset: LogPosition | null,
     truncateFrom: LogIndex | null,
@@ -351,6 +418,7 @@ export class StableStore {
       prepared?.file ?? null,
     );
     await old.file.close();
+    await this.#note();
   }
 
   /** Whether the oldest segment holds nothing that is still wanted. */
@@ -384,6 +452,12 @@ export class StableStore {
     prepared.zeroed += step;
     if (prepared.zeroed >= segmentBytes) await prepared.file.sync();
   }
+}
+
+/** A log as it is written on: behind its end, or, where there is none, in a first segment of that serial. */
+export interface WritableLog extends Pick<RecoveredLog, "state" | "segments"> {
+  readonly end: LogEnd | null;
+  readonly firstSerial: number;
 }
 
 type NewSegment = Omit<Parameters<typeof encodeSegmentHeader>[0], "clusterId" | "serverId" | "nonce">;
@@ -421,7 +495,21 @@ async function makeSegment(
 }
 
 /** Goes on where the log ended: in the same segment after a clean end, in a new one after a cut. */
-async function reopen(options: StoreOptions, { end, state, segments }: RecoveredLog): Promise<OpenSegment> {
+async function reopen(
+  options: StoreOptions,
+  { end, state, segments, firstSerial }: WritableLog,
+): Promise<OpenSegment> {
+  if (end === null) {
+    const header = {
+      serial: firstSerial,
+      previousSerial: firstSerial - 1,
+      previousEnd: 0,
+      chain: 0,
+      lastBatch: 0,
+      state,
+    };
+    return await makeSegment(options, header, options.segmentBytes, null);
+  }
   const file = await options.fileSystem.openForWriting(`${options.directory}/${segmentName(end.serial)}`);
   // The last batch may be in the operating system's cache only: the process may have died before its sync, or the
   // sync may have failed and the pages be marked clean since (D12). The same bytes are written again before anything rests on them.

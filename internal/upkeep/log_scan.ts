@@ -20,6 +20,7 @@ import {
   checkBatchBody,
   decodeBatchHeader,
   decodeSegmentHeader,
+  isQuarantined,
   type LogState,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
@@ -83,7 +84,11 @@ export async function* scanLog(
   for (const name of others) {
     // The next segment, prepared ahead; and what an archive has beside segments.
     if (name === NEXT_NAME || isTimesName(name)) continue;
-    const what = name.endsWith(".tmp") ? "left over; it goes at the next start" : "no file of the log";
+    const what = isQuarantined(name)
+      ? "put aside when a part of the log was lost"
+      : name.endsWith(".tmp")
+      ? "left over; it goes at the next start"
+      : "no file of the log";
     yield found("note", `${directory}/${name}`, 0, what);
   }
   if (serials.length === 0) yield found("damage", directory, 0, "the log has no segment");
@@ -225,13 +230,14 @@ class Scan {
       );
       this.breakOff();
     }
-    const [was, is] = [this.#fold?.state ?? null, state].map((one) => JSON.stringify(one));
-    if (this.#fold !== null && was !== is) {
-      yield wrong(`the header says that the log before came to ${is}, it came to ${was}`);
+    const objection = this.#fold?.objectionTo(state) ?? null;
+    if (objection !== null) {
+      yield wrong(objection);
       this.breakOff();
     }
     this.#thread = { chain, lastBatch };
     this.#fold ??= new Fold(state);
+    this.#fold.segmentBegins(state);
     yield { kind: "segment", file, header };
   }
 

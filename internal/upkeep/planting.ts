@@ -1,7 +1,7 @@
 /**
  * A new server's data directory out of a state: what `restore` and `recover` leave behind.
  *
- * Everything is written under names of its own first (`snapshots.new`, `log.new`, `origin.new`, and `identity.new` last, which says that the
+ * Everything is written under names of its own first (`snapshots.new`, `log.new`, `promises.new`, `origin.new`, and `identity.new` last, which says that the
  * rest is whole) and then takes its place, one durable rename after another, the identity last. What was there before is kept under the name
  * `....before-<its cluster>`. A server that finds an end of this and no identity does not start.
  *
@@ -17,6 +17,7 @@ import type { Trace } from "../platform/trace.ts";
 import type { ConfigurationValue, LogPosition, Term } from "../raft/types.ts";
 import { LOG, SNAPSHOTS } from "../storage/data_directory.ts";
 import { type Identity, IDENTITY_NAME, SUCCESSOR, writeIdentity } from "../storage/identity.ts";
+import { PROMISES_NAME } from "../storage/promises.ts";
 import { SnapshotStore } from "../storage/snapshot_store.ts";
 import { StableStore } from "../storage/stable_store.ts";
 
@@ -66,7 +67,16 @@ export async function prepare(planting: Planting): Promise<void> {
   const log = `${directory}/${LOG}${SUCCESSOR}`;
   await fileSystem.makeDirectory(log);
   await StableStore.create(
-    { fileSystem, directory: log, random, trace, clusterId, serverId, segmentBytes },
+    {
+      fileSystem,
+      directory: log,
+      random,
+      trace,
+      clusterId,
+      serverId,
+      segmentBytes,
+      promises: { directory, name: `${PROMISES_NAME}${SUCCESSOR}`, sequence: 0 },
+    },
     {
       hardState: { currentTerm, votedFor: null },
       last: position,
@@ -100,7 +110,7 @@ export async function takePlace(
   };
   // From here on no server starts here, until its identity is in its place again.
   if (before !== null) await move(IDENTITY_NAME, `${IDENTITY_NAME}.before-${before}`);
-  for (const part of [LOG, SNAPSHOTS]) {
+  for (const part of [LOG, SNAPSHOTS, PROMISES_NAME]) {
     const names = await fileSystem.readDirectory(directory);
     if (!names.includes(`${part}${SUCCESSOR}`)) continue;
     if (before !== null) await move(part, `${part}.before-${before}`);
@@ -114,7 +124,7 @@ export async function takePlace(
 async function clear(fileSystem: FileSystem, directory: string): Promise<void> {
   const names = await fileSystem.readDirectory(directory);
   // The identity first: without it nobody takes the rest for whole.
-  for (const name of [`${IDENTITY_NAME}${SUCCESSOR}`, `${ORIGIN}${SUCCESSOR}`]) {
+  for (const name of [IDENTITY_NAME, ORIGIN, PROMISES_NAME].map((name) => `${name}${SUCCESSOR}`)) {
     if (!names.includes(name)) continue;
     await fileSystem.remove(`${directory}/${name}`);
     await fileSystem.syncDirectory(directory);

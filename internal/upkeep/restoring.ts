@@ -13,7 +13,7 @@ import { crc32c } from "../codec/crc32c.ts";
 import type { DirectoryLock, FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { LogPosition } from "../raft/types.ts";
-import { birthOf } from "../storage/data_directory.ts";
+import { birthOf } from "../storage/reconcile.ts";
 import type { BirthMember } from "../storage/identity.ts";
 import { prepare, takePlace } from "./planting.ts";
 import type { LoadedSnapshot } from "./snapshot_look.ts";

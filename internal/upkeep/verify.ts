@@ -11,6 +11,7 @@ import { FileError, type FileSystem } from "../platform/file_system.ts";
 import type { LogIndex, LogPosition, Term } from "../raft/types.ts";
 import { LOG, SNAPSHOTS } from "../storage/data_directory.ts";
 import { type Identity, IDENTITY_NAME, readIdentity } from "../storage/identity.ts";
+import { type Promises, PROMISES_NAME, readPromises } from "../storage/promises.ts";
 import type { LogState } from "../storage/segment.ts";
 import { SnapshotDamage, snapshotPlaceOf } from "../storage/snapshot_file.ts";
 import { type Finding, type Owner, scanLog, segmentsIn } from "./log_scan.ts";
@@ -52,6 +53,8 @@ class Check implements Soundness {
   /** The term of the entry that stands at an index, where a snapshot might be of it. */
   readonly #terms = new Map<LogIndex, Term>();
 
+  #lastBatch = 0;
+
   constructor(fileSystem: FileSystem) {
     this.#fileSystem = fileSystem;
   }
@@ -59,11 +62,17 @@ class Check implements Soundness {
   /** The log before the snapshots: those that are taken meanwhile cover more, never less. */
   async whole(directory: string, names: readonly string[]): Promise<void> {
     const owner = await this.#owner(directory, names);
+    // Before the log, which is always ahead of them.
+    const promises = await this.#readPromises(directory, owner);
     const snapshots = names.includes(SNAPSHOTS) ? `${directory}/${SNAPSHOTS}` : null;
     const places = snapshots === null ? [] : await this.#places(snapshots);
     for (const { index } of places) this.#terms.set(index, 0);
     if (names.includes(LOG)) await this.log(`${directory}/${LOG}`, owner);
     else this.#damage(`${directory}/${LOG}`, 0, "the log is missing");
+    if (promises !== null && this.state !== null && this.#lastBatch < promises.lastBatch) {
+      const what = `the log ends with batch ${this.#lastBatch}, batch ${promises.lastBatch} was on the disk`;
+      this.#damage(`${directory}/${LOG}`, 0, what);
+    }
     if (snapshots !== null) await this.#readSnapshots(snapshots, owner);
     this.#compare(directory);
   }
@@ -73,9 +82,11 @@ class Check implements Soundness {
       switch (sight.kind) {
         case "segment":
           this.base ??= sight.header.state.last;
+          this.#lastBatch = Math.max(this.#lastBatch, sight.header.lastBatch);
           break;
         case "record": {
           this.records++;
+          this.#lastBatch = Math.max(this.#lastBatch, sight.batch);
           const { record } = sight;
           if (record.kind === "reset") this.base = record.position;
           if (record.kind !== "entry" || !this.#terms.has(record.entry.index)) break;
@@ -106,6 +117,29 @@ class Check implements Soundness {
       this.#damage(error.file, error.offset, error.found);
     }
     return this.identity;
+  }
+
+  async #readPromises(directory: string, owner: Owner): Promise<Promises | null> {
+    if (owner === null) return null;
+    const path = `${directory}/${PROMISES_NAME}`;
+    if (!(await this.#fileSystem.readDirectory(directory)).includes(PROMISES_NAME)) {
+      const what = "the promises are missing; they are written anew from the log at the next start";
+      this.findings.push({ level: "note", file: path, offset: 0, what });
+      return null;
+    }
+    try {
+      let found = await readPromises(this.#fileSystem, directory, owner);
+      // A copy that is being written while it is read is whole a moment later.
+      for (let again = 0; again < 3 && found.damages.length > 0; again++) {
+        found = await readPromises(this.#fileSystem, directory, owner);
+      }
+      for (const { offset, found: what } of found.damages) this.#damage(path, offset, what);
+      return found.promises;
+    } catch (error) {
+      if (!(error instanceof CorruptLogError)) throw error;
+      this.#damage(error.file, error.offset, error.found);
+      return null;
+    }
   }
 
   async #places(directory: string): Promise<readonly LogPosition[]> {

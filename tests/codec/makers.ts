@@ -141,6 +141,7 @@ export const messageMakers: {
       prevLogTerm,
       leaderCommit: randomNumber(random),
       health: randomHealth(random),
+      epoch: randomNumber(random),
       round: randomNumber(random),
       entries: entriesOf(random, { first: prevLogIndex + 1, count, termMin, termMax: term }),
     };

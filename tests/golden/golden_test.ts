@@ -88,7 +88,8 @@ function assertContent(
 for (const version of versions) {
   Deno.test(`${version}: a voter's directory gives back everything`, () =>
     onCopy(version, "voter", async (directory) => {
-      assertEquals((await verify(files, directory)).findings, []);
+      const { findings } = await verify(files, directory);
+      assertEquals(findings.filter(({ level }) => level === "damage"), []);
       await opened(directory, "n1", (data, machine) => {
         assertContent(data, machine, contentIn(version, "voter"));
         const { recovered, identity } = data;

@@ -5,10 +5,10 @@
  */
 import { Violation } from "./ghost.ts";
 
-const KNOWN = /^data\/(?:identity|log\/log-\d{10}\.seg)$/;
+const KNOWN = /^data\/(?:identity|promises|log\/log-\d{10}\.seg(?:\.lost-\d+)?)$/;
 const SNAPSHOT = /^data\/snapshots\/snap-\d{16}-\d+\.snap$/;
 const TEMPORARY =
-  /^data\/(?:identity\.tmp|log\/(?:next|log-\d{10}\.seg)\.tmp|snapshots\/(?:taking|receiving)\.tmp)$/;
+  /^data\/(?:(?:identity|promises)\.tmp|log\/(?:next|log-\d{10}\.seg(?:\.lost-\d+)?)\.tmp|snapshots\/(?:taking|receiving)\.tmp)$/;
 
 /**
  * At most this many temporary files of a server's own making at a time: the next segment, one that gets its name, a snapshot that is taken,

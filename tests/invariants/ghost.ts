@@ -54,6 +54,7 @@ export class Ghost {
   readonly #properties: readonly Property[];
   readonly #views = new Map<ServerId, StateView>();
   readonly #prefixes = new Map<ServerId, PrefixHash[]>();
+  readonly #lost = new Map<ServerId, PrefixHash[][]>();
   /** What was ever committed: the hash of the prefix that ends at each index. Only grows. */
   readonly #committed: PrefixHash[] = [0];
   /** In which term each index was first known to be committed; never falls along the log. */
@@ -107,6 +108,17 @@ export class Ghost {
     const prefix = this.#prefixes.get(server);
     if (prefix === undefined) throw new Error(`Cannot look up the log of ${server}: it never started`);
     return prefix;
+  }
+
+  /** A server's disk loses a part of its log: what it held until now is remembered. */
+  loses(server: ServerId): void {
+    this.#lost.set(server, [...this.#lost.get(server) ?? [], this.prefixOf(server)]);
+  }
+
+  /** Whether a server's log holds that prefix, or held it before it was damaged. */
+  everHeld(server: ServerId, index: LogIndex, hash: PrefixHash | undefined): boolean {
+    return this.prefixOf(server)[index] === hash ||
+      (this.#lost.get(server) ?? []).some((prefix) => prefix[index] === hash);
   }
 
   /** The highest index that any server ever knew to be committed. */

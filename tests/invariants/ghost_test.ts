@@ -78,6 +78,7 @@ Deno.test("the ghost follows a log through its writes, and starts anew with a se
     entries: [2, 3].map((index) => ({ ...entry, index, term: 2, payload: Uint8Array.of(index, 2) })),
     leaderCommit: 0,
     health: { diskMs: 0, loopMs: 0 },
+    epoch: 0,
     round: 0,
   });
   follow();

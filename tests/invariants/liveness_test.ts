@@ -67,6 +67,7 @@ const append = (entries: string): Message => ({
   leaderCommit: 0,
   round: 0,
   health: { diskMs: 0, loopMs: 0 },
+  epoch: 0,
 });
 
 Deno.test("bounds: a message carries no more entries and bytes than it may, save one entry alone", () => {

@@ -11,6 +11,12 @@ import type { Message } from "../../internal/raft/message.ts";
 import type { ServerId, Term } from "../../internal/raft/types.ts";
 import { type Observation, type Property, Violation } from "./ghost.ts";
 
+/** How often a leader may lower what it believes of a follower, and how often it did. */
+interface Lowered {
+  losses: number;
+  readonly by: Map<ServerId, number>;
+}
+
 interface Told {
   term: Term;
   votes: Map<Term, ServerId>;
@@ -19,6 +25,7 @@ interface Told {
 export class Monotonic implements Property {
   readonly name = "term and vote monotone";
   readonly #told = new Map<ServerId, Told>();
+  readonly #lowered = new Map<ServerId, Lowered>();
 
   check({ server, was, is }: Observation): void {
     const told = this.#told.get(server);
@@ -51,7 +58,7 @@ export class Monotonic implements Property {
           const isMember = is.configuration.members.some(({ id }) => id === follower);
           now = isMember ? 0 : matchIndex;
         }
-        if (now < matchIndex) {
+        if (now < matchIndex && !this.#mayLower(server, follower)) {
           throw new Violation(`${server} lowers matchIndex of ${follower} from ${matchIndex} to ${now}`);
         }
       }
@@ -59,6 +66,21 @@ export class Monotonic implements Property {
     if (is.commitIndex < was.commitIndex) {
       throw new Violation(`${server} went from commit index ${was.commitIndex} to ${is.commitIndex}`);
     }
+  }
+
+  /** A server lost a part of its log: each leader may take back once what it believed of it. */
+  lost(server: ServerId): void {
+    const lowered = this.#lowered.get(server) ?? { losses: 0, by: new Map<ServerId, number>() };
+    lowered.losses++;
+    this.#lowered.set(server, lowered);
+  }
+
+  #mayLower(leader: ServerId, follower: ServerId): boolean {
+    const lowered = this.#lowered.get(follower);
+    if (lowered === undefined) return false;
+    const times = (lowered.by.get(leader) ?? 0) + 1;
+    lowered.by.set(leader, times);
+    return times <= lowered.losses;
   }
 
   /** A message left this server. */

@@ -249,6 +249,7 @@ const heartbeat = (term: number): Message => ({
   entries: [],
   leaderCommit: 0,
   health: { diskMs: 0, loopMs: 0 },
+  epoch: 0,
   round: 0,
 });
 const vote = (term: number, voteGranted = true): Message => ({

@@ -100,6 +100,7 @@ const append = (story: Story, change: Partial<AppendEntriesRequest>): Message =>
   leaderCommit: 1,
   round: 0,
   health: { diskMs: 0, loopMs: 0 },
+  epoch: 0,
   ...change,
 });
 const leads = (story: Story) =>

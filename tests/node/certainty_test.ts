@@ -157,6 +157,7 @@ for (const [what, entries, answer] of FATES) {
       ),
       leaderCommit: 1 + entries.length,
       health: { diskMs: 0, loopMs: 0 },
+      epoch: 0,
       round: 0,
     });
     stage.sync();

@@ -95,6 +95,7 @@ for (const [name, isSound] of [["sound", true], ["corrupted", false]] as const) 
         entries,
         leaderCommit,
         health: { diskMs: 0, loopMs: 0 },
+        epoch: 0,
         round: 0,
       });
       stage.sync();

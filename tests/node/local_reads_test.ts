@@ -69,6 +69,7 @@ class Reader {
       })),
       leaderCommit: commit,
       health: { diskMs: 0, loopMs: 0 },
+      epoch: 0,
       round: 0,
     });
     this.#last += values.length;

@@ -70,6 +70,7 @@ export class NodeStage {
         listen: (events) => this.#store = events,
         write: (effect) => this.writes.push(effect),
         discard: (index) => this.discarded.push(index),
+        endRepair: () => {},
       },
       snapshots: this.snapshots,
       peers: {
@@ -162,6 +163,7 @@ export class NodeStage {
       entries: [],
       leaderCommit: 0,
       health: { diskMs: 0, loopMs: 0 },
+      epoch: 0,
       round: 0,
     });
     this.sync();

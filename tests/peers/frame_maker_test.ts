@@ -26,7 +26,7 @@ Deno.test("random messages, again and again and each a little changed, are frame
   for (let i = 0; i < 3000; i++) {
     if (random.chance(1, 8)) message = (makers[random.below(makers.length)] ?? messageMakers.ping)(random);
     else if (message.kind === "appendEntriesRequest" && random.chance(2, 3)) {
-      const fields = ["term", "prevLogIndex", "prevLogTerm", "leaderCommit", "round"] as const;
+      const fields = ["term", "prevLogIndex", "prevLogTerm", "leaderCommit", "round", "epoch"] as const;
       const field = fields[random.below(fields.length)] ?? "term";
       const entries: readonly Entry[] = random.chance(1, 2) ? message.entries : other.entries;
       message = random.chance(1, 3)

@@ -151,5 +151,5 @@ Deno.test({
           client.close();
         }
       });
-    }, "wan"),
+    }, { profile: "wan" }),
 });

@@ -8,10 +8,17 @@ import { Cluster, type Program } from "./harness.ts";
 export async function onCluster(
   programs: readonly Program[],
   body: (cluster: Cluster) => Promise<void>,
-  profile: Cluster["profile"] = "lan",
+  { profile = "lan", moreArgs = [] }: {
+    readonly profile?: Cluster["profile"];
+    readonly moreArgs?: readonly string[];
+  } = {},
 ): Promise<void> {
-  const cluster = await Cluster.start(programs, profile);
+  const cluster = await Cluster.prepare(programs);
+  cluster.profile = profile;
+  cluster.moreArgs = () => moreArgs;
   try {
+    for (const { id } of cluster.plans) cluster.launch(id);
+    await cluster.leader();
     await body(cluster);
   } catch (cause) {
     const said = [...cluster.running].map(([id, { stderr }]) => `--- ${id}\n${stderr.slice(-3000)}`).join(

@@ -3,10 +3,11 @@
  * specification's next-state relation: deliver, duplicate, drop, crash, sync, time out, ask.
  *
  * No shell, no bytes, no promises. The disk of a server is a list of writes in order; a crash keeps a prefix of those that
- * were not synced. A message that waits for a write leaves only when that write is stable.
+ * were not synced. A message that waits for a write leaves only when that write is stable. Damage takes a disk back to what it was some
+ * writes ago; what storage promises is kept: the newest hard state, a new epoch, and a floor that is not before the end of what was lost.
  *
  * Checks on its own, besides the properties it is given:
- *  - I7: what a leader commits is durable on a quorum, with the leader's prefix;
+ *  - I7: what a leader commits is durable on a quorum, with the leader's prefix, or was so before damage;
  *  - I10, I11: votes and acknowledgements leave only when what they promise is durable;
  *  - I28 at the level of the log: a read's index covers everything that was committed when it was asked for.
  *
@@ -20,13 +21,15 @@ import type { Input, RequestId } from "../../internal/raft/input.ts";
 import type { Message } from "../../internal/raft/message.ts";
 import { Raft } from "../../internal/raft/raft.ts";
 import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
-import type {
-  Entry,
-  HardState,
-  LogIndex,
-  Recovered,
-  ServerId,
-  WriteNumber,
+import {
+  BEYOND_THE_TERM,
+  type Entry,
+  type HardState,
+  type LogIndex,
+  type LogPosition,
+  type Recovered,
+  type ServerId,
+  type WriteNumber,
 } from "../../internal/raft/types.ts";
 import { chain, Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
 import { raftProperties } from "../invariants/properties.ts";
@@ -38,6 +41,12 @@ interface Disk {
   entries: Entry[];
   /** Hashes of the prefixes of `entries`, by index. */
   prefix: PrefixHash[];
+  epoch: number;
+  floor: LogPosition | null;
+  /** The log as it was after each write, oldest first, the last one as it is now. */
+  history: (readonly Entry[])[];
+  /** What was lost to damage, and may have been acknowledged: the prefixes of the logs that were. */
+  lost: PrefixHash[][];
 }
 
 /** A message that waits for a write, with the hash of the log prefix that it acknowledges, if it does. */
@@ -65,10 +74,14 @@ interface Odds {
   readonly write: number;
   readonly read: number;
   readonly crash: number;
+  readonly damage: number;
   readonly total: number;
   readonly disorder: number;
   readonly duplicate: number;
 }
+
+/** What is left out, to see that it is missed. */
+export type Sabotage = "none" | "no floor";
 
 export interface Envelope {
   readonly from: ServerId;
@@ -89,9 +102,25 @@ export class Bag {
   #requestId: RequestId = 0;
   readonly #readFloors = new Map<RequestId, LogIndex>();
   /** How often each thing happened, so that a run that tests nothing shows. */
-  readonly counts = { leaders: 0, committed: 0, truncations: 0, crashes: 0, reads: 0, objections: 0 };
+  readonly counts = {
+    leaders: 0,
+    committed: 0,
+    truncations: 0,
+    crashes: 0,
+    reads: 0,
+    objections: 0,
+    damages: 0,
+    repairs: 0,
+  };
+  readonly #sabotage: Sabotage;
 
-  constructor(size: number, seed: string, settings: Partial<Settings> = {}) {
+  constructor(
+    size: number,
+    seed: string,
+    settings: Partial<Settings> = {},
+    { damage = 0, sabotage = "none" }: { readonly damage?: number; readonly sabotage?: Sabotage } = {},
+  ) {
+    this.#sabotage = sabotage;
     this.ghost = new Ghost(this.#properties.all);
     this.#settings = { ...defaultSettings, ...settings };
     this.#random = new SeededRandom(seed);
@@ -104,6 +133,7 @@ export class Bag {
       write: random.between(10, 100),
       read: random.between(5, 50),
       crash: random.between(0, 8),
+      damage: damage === 0 ? 0 : random.between(0, damage),
     };
     this.#odds = {
       ...odds,
@@ -114,7 +144,15 @@ export class Bag {
     const ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
     this.#configuration = new Configuration(configurationOfVoters(ids));
     for (const id of ids) {
-      const disk: Disk = { hardState: { currentTerm: 0, votedFor: null }, entries: [], prefix: [0] };
+      const disk: Disk = {
+        hardState: { currentTerm: 0, votedFor: null },
+        entries: [],
+        prefix: [0],
+        epoch: 0,
+        floor: null,
+        history: [[]],
+        lost: [],
+      };
       this.servers.set(id, this.#born(id, disk, 0));
     }
   }
@@ -192,6 +230,35 @@ export class Bag {
     this.servers.set(id, this.#born(id, old.disk, old.lives + 1));
   }
 
+  /**
+   * Kills a server, keeps the first `kept` of its pending writes, and takes its log back to what it was `writes` writes before. Of what
+   * was lost it knows the end, or, as `isKnown` says, no more than its term.
+   */
+  damage(id: ServerId, kept: number, writes: number, isKnown: boolean): void {
+    const old = this.server(id);
+    const { disk } = old;
+    for (const write of old.pending.slice(0, kept)) applyWrite(disk, write);
+    const place = Math.max(0, disk.history.length - 1 - writes);
+    const left = must(disk.history[place], "There is a log at that place");
+    const last = disk.entries.at(-1);
+    const end = isKnown
+      ? { index: last?.index ?? 0, term: last?.term ?? 0 }
+      : { index: BEYOND_THE_TERM, term: disk.hardState.currentTerm };
+    const isOlder = disk.floor === null || disk.floor.term < end.term ||
+      (disk.floor.term === end.term && disk.floor.index <= end.index);
+    disk.lost.push(disk.prefix);
+    if (this.#sabotage !== "no floor") disk.floor = isOlder && end.index > 0 ? end : disk.floor;
+    disk.epoch++;
+    disk.history.length = place + 1;
+    disk.entries = [...left];
+    disk.prefix = [0];
+    for (const entry of left) disk.prefix.push(chain(disk.prefix[entry.index - 1] ?? 0, entry));
+    this.counts.damages++;
+    this.#properties.monotonic.lost(id);
+    this.ghost.loses(id);
+    this.servers.set(id, this.#born(id, disk, old.lives + 1));
+  }
+
   /** Takes one step chosen by chance; how likely each kind is was drawn from the seed. */
   randomStep(): void {
     const random = this.#random;
@@ -219,8 +286,10 @@ export class Bag {
       );
     } else if (chosen(odds.read)) {
       this.read(this.#likelyLeader());
-    } else {
+    } else if (chosen(odds.crash)) {
       this.crash(id, random.between(0, pending.length));
+    } else if (odds.damage > 0) {
+      this.damage(id, random.between(0, pending.length), random.between(0, 12), random.chance(1, 2));
     }
     if (this.envelopes.length > 300) this.envelopes.splice(random.below(150), 150);
   }
@@ -241,6 +310,8 @@ export class Bag {
       hardState: disk.hardState,
       ...birth(this.#configuration.voters),
       entries: disk.entries.slice(),
+      epoch: disk.epoch,
+      floor: disk.floor,
     };
     const raft = new Raft({
       id,
@@ -282,6 +353,11 @@ export class Bag {
       }
       case "apply":
         this.counts.committed += effect.entries.length;
+        break;
+      case "repaired":
+        this.counts.repairs++;
+        // A crash may come before the mark is gone from the disk.
+        if (this.#random.chance(1, 2)) server.disk.floor = null;
         break;
       case "changed":
         if (effect.role === "leader") this.counts.leaders++;
@@ -328,7 +404,9 @@ export class Bag {
     const index = leader.raft.view().commitIndex;
     const hash = this.ghost.committedHash(index);
     let count = 0;
-    for (const { disk } of this.servers.values()) if (disk.prefix[index] === hash) count++;
+    for (const { disk } of this.servers.values()) {
+      if (disk.prefix[index] === hash || disk.lost.some((prefix) => prefix[index] === hash)) count++;
+    }
     if (count < majorityOf(this.#configuration.voters.length)) {
       throw new Violation(
         `${leader.id} takes ${index} for committed; it is durable on ${count} servers only`,
@@ -347,4 +425,5 @@ function applyWrite(disk: Disk, write: WriteEffect): void {
     disk.prefix.push(chain(disk.prefix[disk.entries.length] ?? 0, entry));
     disk.entries.push(entry);
   }
+  disk.history.push(disk.entries.slice());
 }

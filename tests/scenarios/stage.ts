@@ -25,9 +25,10 @@ export interface Scene {
   readonly term?: number;
   readonly votedFor?: ServerId | null;
   readonly log?: string;
-  readonly settings?: Partial<Settings>;
-  /** What A lost and may have acknowledged. */
+  /** Where the log ended that was lost, and how often something was. */
   readonly floor?: LogPosition | null;
+  readonly epoch?: number;
+  readonly settings?: Partial<Settings>;
 }
 
 /** Entries from their notation; the payload says where an entry came from. */
@@ -68,7 +69,15 @@ export class Stage {
   #lastWrite = 0;
 
   constructor(
-    { servers = "A B C", term = 0, votedFor = null, log = "", settings = {}, floor = null }: Scene,
+    {
+      servers = "A B C",
+      term = 0,
+      votedFor = null,
+      log = "",
+      floor = null,
+      epoch = floor === null ? 0 : 1,
+      settings = {},
+    }: Scene,
   ) {
     this.raft = new Raft({
       id: "A",
@@ -79,6 +88,7 @@ export class Stage {
         ...birth(servers.split(" ")),
         entries: entriesOf(log),
         floor,
+        epoch,
       },
       random: new SeededRandom("stage"),
       now: 0,
@@ -182,6 +192,7 @@ export function append(
     entries: entriesOf(log),
     leaderCommit,
     health: { diskMs: 0, loopMs: 0 },
+    epoch: 0,
     round,
   };
 }

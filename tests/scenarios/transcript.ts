@@ -361,6 +361,8 @@ function shown(effect: Effect): string {
       return `needs a snapshot that reaches ${effect.index}`;
     case "installSnapshot":
       return `goes on from the snapshot ${effect.index}:${effect.term}`;
+    case "repaired":
+      return "is repaired";
     case "halt":
       return `halts: ${effect.reason}`;
     case "changed":
@@ -400,9 +402,11 @@ function shownMessage(message: Message): string {
     case "requestVoteResponse":
       return `Vote ${message.voteGranted ? "yes" : "no"} ${t}`;
     case "appendEntriesRequest": {
-      const { prevLogIndex, prevLogTerm, entries, leaderCommit, round } = message;
+      const { prevLogIndex, prevLogTerm, entries, leaderCommit, round, epoch } = message;
       const what = entries.length === 0 ? "nothing" : entries.map(shownEntry).join(" ");
-      return `Append ${t} after ${prevLogIndex}:${prevLogTerm} ${what}, commit ${leaderCommit} round ${round}`;
+      return `Append ${t} after ${prevLogIndex}:${prevLogTerm} ${what}, commit ${leaderCommit} round ${round}${
+        epoch === 0 ? "" : ` epoch ${epoch}`
+      }`;
     }
     case "appendEntriesResponse": {
       const { success, matchIndex, prevLogIndex, hintIndex, hintTerm, requestTerm, round, epoch } = message;

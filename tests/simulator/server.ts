@@ -161,7 +161,10 @@ export class Server {
       (index) => this.#home.restores(this, index),
     );
     if (clock.isDead) return;
-    if (this.#undamaged !== null) throw new Violation(`${this.id} started on damaged data`);
+    if (this.#undamaged !== null) {
+      if (directory.recovered.epoch === 0) throw new Violation(`${this.id} started on damaged data`);
+      return this.#noticed();
+    }
     const node = assemble(options, directory, machine, network.bodyFor(this.id, clock), around);
     life.node = node;
     this.#home.started(this, life, node);
@@ -172,15 +175,17 @@ export class Server {
     if (this.life !== life) return;
     if (isViolation(error)) return this.#home.fail(this, error);
     const code = error instanceof Refusal ? error.exitCode : null;
-    if (this.#undamaged !== null && code === FOR_DAMAGE) {
-      this.end("it notices damage");
-      this.#home.noticed(this);
-      this.#repairIn(this.#random.between(500, 2500));
-      return;
-    }
+    if (this.#undamaged !== null && code === FOR_DAMAGE) return this.#noticed();
     if (!life.injected || code === null || !FOR_DISK.includes(code)) return this.#home.fail(this, error);
     this.end(describeError(error));
     this.startIn(this.#random.between(100, 2100));
+  }
+
+  /** It would not start, or it would let others repair it: here it gets its data back. */
+  #noticed(): void {
+    this.end("it notices damage");
+    this.#home.noticed(this);
+    this.#repairIn(this.#random.between(500, 2500));
   }
 
   #repairIn(ms: number): void {

@@ -383,7 +383,7 @@ class Mount implements FileSystem {
     const disk = this.#disk;
     const clock = this.#clock;
     const isOfLog = operation === "write" || operation === "sync" || operation === "read";
-    const rare = !isOfLog || path.includes("/snapshots/");
+    const rare = !isOfLog || path.includes("/snapshots/") || path.endsWith("/promises");
     const number = disk.operations++;
     const code = disk.fault?.(operation, path, number) ?? null;
     return new Promise((resolve, reject) => {

@@ -309,6 +309,10 @@ export class World {
         this.#settled(true);
         store.discard(index);
       },
+      endRepair: () => {
+        this.#settled(true);
+        store.endRepair();
+      },
     };
   }
 

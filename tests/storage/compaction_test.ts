@@ -62,7 +62,17 @@ Deno.test("without the snapshots that cover what is gone the same log is damaged
   await machine.run(async () => {
     await begunBehindReplaced(machine);
     for (const path of machine.disk.paths()) if (path.startsWith(SNAPSHOTS)) machine.disk.replace(path, null);
-    const refusal = await assertRejects(() => machine.open(), Refusal, "the log begins behind index 6");
+  });
+  // Who cannot know what it promised must not go on; who does lets others repair it.
+  const unknowing = machine.copy();
+  unknowing.disk.replace("data/promises", null);
+  await unknowing.run(async () => {
+    const refusal = await assertRejects(() => unknowing.open(), Refusal, "the log begins behind index 6");
     assertEquals(refusal.exitCode, ExitCode.damagedData);
+  });
+  const knowing = machine.copy();
+  await knowing.run(async () => {
+    const { recovered: { entries, epoch, floor, hardState } } = await knowing.open();
+    assertEquals([entries, epoch, floor, hardState.currentTerm], [[], 1, { index: 12, term: 2 }, 2]);
   });
 });

@@ -147,7 +147,9 @@ for (const [code, exitCode] of [["EIO", ExitCode.diskIo], ["ENOSPC", ExitCode.no
 
 Deno.test("whatever the code, the exit code is the one that an operator's script expects", async () => {
   const operations = await operationsOfALife();
-  const lastSync = operations.findLastIndex(({ operation }) => operation === "sync");
+  const lastSync = operations.findLastIndex(({ operation, path }) =>
+    operation === "sync" && path.endsWith(".seg")
+  );
   const birth = operations.findIndex(({ operation }) => operation === "sync");
   for (const [code, exitCode] of EXITS) {
     for (const failing of [birth, lastSync]) {

@@ -39,6 +39,12 @@ async function onMachine(
   });
 }
 
+/** Writes the first term, so that what follows promises nothing new. */
+async function begun(opened: Opened, writer: Writer): Promise<void> {
+  opened.store.write(writer.entry(10));
+  await opened.until(1);
+}
+
 Deno.test("the writes of one turn share a sync, and complete as one", () =>
   onMachine("turn", async (machine, opened, writer) => {
     const counts = counting(machine);
@@ -64,24 +70,34 @@ Deno.test("everything that arrives while a sync is under way joins the next one"
 
 Deno.test("a write that is asked for when another completes goes at once", () =>
   onMachine("chain", async (machine, opened, writer) => {
+    await begun(opened, writer);
     const counts = counting(machine);
-    machine.onStable = (upTo) => upTo < 6 && opened.store.write(writer.any());
+    machine.onStable = (upTo) => upTo < 7 && opened.store.write(writer.entry(10));
     const start = machine.time.now;
-    opened.store.write(writer.any());
-    await opened.until(6);
-    assertEquals([opened.events, counts.sync], [[1, 2, 3, 4, 5, 6], 6]);
+    opened.store.write(writer.entry(10));
+    await opened.until(7);
+    assertEquals([opened.events, counts.sync], [[1, 2, 3, 4, 5, 6, 7], 6]);
     assert(machine.time.now - start < 6 * 5.2, "nothing waits between two batches");
   }));
 
 Deno.test("a completion comes after the sync of its batch, never before", () =>
   onMachine("after", async (machine, opened, writer) => {
+    await begun(opened, writer);
     const saidAt: number[] = [];
     machine.onStable = () => saidAt.push(machine.time.now);
     const start = machine.time.now;
-    opened.store.write(writer.any());
-    machine.time.at(start + 1, () => opened.store.write(writer.any()));
-    await opened.until(2);
+    opened.store.write(writer.entry(10));
+    machine.time.at(start + 1, () => opened.store.write(writer.entry(10)));
+    await opened.until(3);
     assertEquals(saidAt.map((at) => Math.round((at - start) * 10) / 10), [5.1, 10.2]);
+  }));
+
+Deno.test("a vote or a term completes when both copies of the promises are durable too, one after the other", () =>
+  onMachine("promised", async (machine, opened, writer) => {
+    const start = machine.time.now;
+    opened.store.write(writer.entry(10));
+    await opened.until(1);
+    assertEquals(Math.round((machine.time.now - start) * 10) / 10, 15.3);
   }));
 
 Deno.test("a batch is bounded: what is beyond four megabytes goes into the next one, in order", () =>

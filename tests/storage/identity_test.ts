@@ -115,7 +115,10 @@ const CASES: readonly Case[] = [
     exitCode: ExitCode.damagedData,
     message: /the log is missing, though this server was born/,
     at: ["data/log", 0],
-    do: (machine) => machine.damage(pathOf(1), () => null),
+    do: (machine) => {
+      machine.damage(pathOf(1), () => null);
+      machine.damage("data/promises", () => null);
+    },
   },
   {
     what: "a log that begins with its second segment, without an identity",
@@ -291,7 +294,12 @@ Deno.test("a birth that was cut short after its first segment is begun again", a
   await empty.run(async () => {
     const { recovered, identity } = await empty.open();
     assertEquals([lineOf(recovered), identity.serverId], [lineOf(EMPTY), "n1"]);
-    assertEquals((await empty.files.readDirectory("data")).sort(), ["identity", "log", "snapshots"]);
+    assertEquals((await empty.files.readDirectory("data")).sort(), [
+      "identity",
+      "log",
+      "promises",
+      "snapshots",
+    ]);
     assertEquals(await empty.files.readDirectory("data/log"), ["log-0000000001.seg"]);
   });
   assertNotEquals(empty.disk.durableBytes(pathOf(1)), before, "it is a new segment, with a nonce of its own");

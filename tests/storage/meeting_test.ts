@@ -114,7 +114,7 @@ for (
     { what: "only an older snapshot", snapshot: 1, found: "only a snapshot of index 1 covers" },
   ]
 ) {
-  Deno.test(`S15: a log whose beginning is missing, with ${what}, is damage, and nothing is changed`, async () => {
+  Deno.test(`S15: a log whose beginning is missing, with ${what}, is damage where the promises are gone too, and nothing is changed`, async () => {
     const machine = new Machine("gap");
     machine.segmentBytes = 8192;
     await machine.run(async () => {
@@ -123,6 +123,7 @@ for (
       if (snapshot !== null) await takeSnapshot(opened, snapshot, 1);
       machine.restart("crash");
       machine.damage(pathOf(1), () => null);
+      machine.damage("data/promises", () => null);
       const before = machine.durable();
       await assertRejects(() => machine.open(), CorruptLogError, found);
       assertEquals(machine.durable(), before);

@@ -14,6 +14,8 @@ import { must } from "../../internal/base/assert.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type { Finding } from "../../internal/upkeep/log_scan.ts";
+import { readIdentity } from "../../internal/storage/identity.ts";
+import { PromisesFile, readPromises } from "../../internal/storage/promises.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
 import { contentOf, files, flip, inTemporary, makeDirectory, openDirectory, segmentsOf } from "./workshop.ts";
 
@@ -125,10 +127,27 @@ Deno.test("damage at several places has a finding for each, and is not told twic
     );
   }));
 
+Deno.test("a last batch that rotted after a clean end is damage: the promises say that it was durable", () =>
+  withDirectory(async (directory) => {
+    const last = must(segmentsOf(directory).at(-1), "There is one");
+    flip(last, endOf(last) - 1);
+    const { findings } = await verify(files, directory);
+    assert(
+      shown(damagesOf(findings)).some((line) => line.includes("was on the disk")),
+      shown(findings).join("\n"),
+    );
+  }));
+
 Deno.test("a torn tail is told, and is no damage", () =>
   withDirectory(async (directory) => {
     const last = must(segmentsOf(directory).at(-1), "There is one");
     flip(last, endOf(last) - 1);
+    // As after a kill: nobody wrote down that the last batch was durable.
+    const { clusterId, serverId } = await readIdentity(files, directory);
+    const found = await readPromises(files, directory, { clusterId, serverId });
+    const promises = { ...must(found.promises, "They are there"), lastBatch: 1 };
+    const file = await PromisesFile.open(files, directory, { clusterId, serverId }, promises, found.sequence);
+    await file.close();
     const { findings } = await verify(files, directory);
     assertEquals(findings.map(({ level, file }) => [level, file]), [["note", last]]);
     assert(must(findings[0], "There is one").what.startsWith("torn tail"));

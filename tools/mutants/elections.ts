@@ -8,6 +8,7 @@
 import { type Mutant, scenario, transcript } from "./mutant.ts";
 
 const ELECTION = "internal/raft/election.ts";
+const REPAIR = "internal/raft/repair.ts";
 const ROLE = "internal/raft/role.ts";
 const RAFT = "internal/raft/raft.ts";
 
@@ -100,18 +101,18 @@ export const electionMutants: readonly Mutant[] = [
     name: "longer-log-is-newer",
     catalogue: ["E5"],
     breaks: "logs are compared by their length",
-    file: ELECTION,
-    find: "return term !== thanTerm ? term < thanTerm : index < thanIndex;",
-    replace: "return index < thanIndex;",
+    file: REPAIR,
+    find: "return a.term !== b.term ? a.term < b.term : a.index < b.index;",
+    replace: "return a.index < b.index;",
     killer: scenario("elections", "E5: "),
   },
   {
     name: "log-compared-as-pair",
     catalogue: ["E5"],
     breaks: "a log is older if its last term or its last index is",
-    file: ELECTION,
-    find: "return term !== thanTerm ? term < thanTerm : index < thanIndex;",
-    replace: "return term < thanTerm || index < thanIndex;",
+    file: REPAIR,
+    find: "return a.term !== b.term ? a.term < b.term : a.index < b.index;",
+    replace: "return a.term < b.term || a.index < b.index;",
     killer: scenario("elections", "E5: "),
   },
   {
@@ -301,9 +302,8 @@ export const electionMutants: readonly Mutant[] = [
     catalogue: ["W3"],
     breaks: "a server that lost acknowledged entries votes for a log that lacks them",
     file: ELECTION,
-    find:
-      "  if (floor !== null && isOlder(lastLogTerm, lastLogIndex, floor.term, floor.index)) return false;\n",
-    replace: "",
+    find: "  return !isBelowFloor(state, last) &&\n    !isOlder",
+    replace: "  return !isOlder",
     killer: scenario("elections", "E22: "),
   },
   {
@@ -312,9 +312,45 @@ export const electionMutants: readonly Mutant[] = [
     breaks: "a server that lost acknowledged entries campaigns before it has them again",
     file: ELECTION,
     find:
-      "  if (floor !== null && isOlder(log.lastTerm, log.lastIndex, floor.term, floor.index)) return false;\n",
+      "  if (isBelowFloor(state, { term: state.log.lastTerm, index: state.log.lastIndex })) return false;\n",
     replace: "",
     killer: scenario("elections", "E22: "),
+  },
+  {
+    name: "repair-ended-by-old-words",
+    catalogue: ["W3", "L10"],
+    breaks: "what a leader said before it heard of a loss ends the repair of it",
+    file: REPAIR,
+    find: "  if (epoch !== state.epoch) return;\n",
+    replace: "",
+    killer: scenario("repair", "what was said before the leader heard of the loss is no proof"),
+  },
+  {
+    name: "repair-ended-before-own-term",
+    catalogue: ["W3", "L1"],
+    breaks: "a leader that has committed nothing in its own term ends a repair",
+    file: REPAIR,
+    find: "  if (state.log.termAt(leaderCommit) !== term) return;\n",
+    replace: "",
+    killer: scenario("repair", "a commit index of an earlier term than the leader's is no proof"),
+  },
+  {
+    name: "repair-ended-too-early",
+    catalogue: ["W3"],
+    breaks: "a repair ends before the log has all that the leader committed",
+    file: REPAIR,
+    find: "state.commitIndex < leaderCommit || !state.log.knowsTermAt(leaderCommit)",
+    replace: "!state.log.knowsTermAt(Math.min(leaderCommit, state.log.lastIndex))",
+    killer: scenario("repair", "a commit index that the log does not reach is no proof"),
+  },
+  {
+    name: "repair-ended-before-disk",
+    catalogue: ["W3", "L13"],
+    breaks: "a repair ends before what proves it is on the disk",
+    file: REPAIR,
+    find: "repairedAt !== null && durableIndex >= repairedAt",
+    replace: "repairedAt !== null",
+    killer: scenario("repair", "all that the leader committed after it heard of the loss"),
   },
   {
     name: "lone-server-waits-for-answers",

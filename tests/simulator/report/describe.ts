@@ -174,6 +174,8 @@ export function noteText(effect: Effect): string | null {
   switch (effect.kind) {
     case "objection":
       return `objects to ${effect.from}: ${effect.reason}`;
+    case "repaired":
+      return "its log is repaired";
     case "halt":
       return `halts: ${effect.reason}`;
     case "configuration":

@@ -1,0 +1,52 @@
+/**
+ * A server that lost a part of its log: what it must not do, and until when (docs/repair.md has the proof).
+ *
+ * The disk says where the lost log ended (`floor`), or a place that is certainly no earlier. What this server acknowledged may have been
+ * committed with its help, so it behaves in elections as if it had the lost log still: it votes for nobody whose log is older than
+ * the floor, and does not campaign itself. It follows, appends, and acknowledges what it has.
+ *
+ * It is over when one of two things is true of what is on its disk:
+ *  1. The log reaches the floor. In the floor's term that log has the lost one for its beginning; in a later term its leader was
+ *     elected with all that the lost one helped to commit.
+ *  2. The log has everything up to a commit index that the leader announced after it had heard of the loss, where that is an entry of
+ *     the leader's own term. From then on no old acknowledgement counts, and what the old ones brought about is committed by then.
+ *
+ * Keeps true: a floor goes only by one of these two, and never comes back in the same life.
+ *
+ * @module
+ */
+import type { AppendEntriesRequest } from "./message.ts";
+import type { Outbox } from "./outbox.ts";
+import type { State } from "./state.ts";
+import type { LogPosition } from "./types.ts";
+
+/** Compares the last terms first, then the last indexes (3.6.1; E5). */
+export function isOlder(a: LogPosition, b: LogPosition): boolean {
+  return a.term !== b.term ? a.term < b.term : a.index < b.index;
+}
+
+/** Whether a log that ends there may lack what we acknowledged and lost. */
+export function isBelowFloor({ floor }: State, last: LogPosition): boolean {
+  return floor !== null && isOlder(last, floor);
+}
+
+/** The leader of our term told how far it committed; what of it agrees is in our log. */
+export function noteProofOfRepair(state: State, { term, leaderCommit, epoch }: AppendEntriesRequest): void {
+  if (state.floor === null || state.repairedAt !== null) return;
+  // Said before the leader heard of the loss: old acknowledgements may count yet.
+  if (epoch !== state.epoch) return;
+  if (state.commitIndex < leaderCommit || !state.log.knowsTermAt(leaderCommit)) return;
+  // Until a leader has committed in its own term, it does not know of all that is committed (3.6.2).
+  if (state.log.termAt(leaderCommit) !== term) return;
+  state.repairedAt = leaderCommit;
+}
+
+/** Lets go of the floor, once what proves that it may go is on our disk. */
+export function endRepairWhereProved(state: State, outbox: Outbox): void {
+  const { floor, repairedAt, durableIndex, log } = state;
+  if (floor === null) return;
+  const isProved = repairedAt !== null && durableIndex >= repairedAt;
+  if (!isProved && isOlder({ term: log.termAt(durableIndex), index: durableIndex }, floor)) return;
+  state.floor = null;
+  outbox.repaired();
+}

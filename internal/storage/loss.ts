@@ -1,0 +1,141 @@
+/**
+ * What is behind the damage of a log: read to know what was lost, never to be used again.
+ *
+ * Keeps true: `last` is where the log ended, or `null`: it is known only where everything from some place up to the end is whole and in
+ * order, and nothing says that there was more. Whatever is unclear makes it `null`.
+ *
+ * @module
+ */
+import { CorruptLogError } from "../base/errors.ts";
+import { isZero } from "../base/bytes.ts";
+import { decodeRecord } from "../codec/record.ts";
+import type { FileSystem } from "../platform/file_system.ts";
+import type { ConfigurationValue, HardState, LogPosition } from "../raft/types.ts";
+import { type Durable, findBatch, headerOf, type ReadLog } from "./recovery.ts";
+import {
+  ALIGNMENT,
+  BATCH_HEADER_BYTES,
+  checkBatchBody,
+  decodeBatchHeader,
+  SEGMENT_HEADER_BYTES,
+  segmentName,
+} from "./segment.ts";
+
+export interface Loss {
+  /** Where the log ended; `null` where nobody knows. */
+  readonly last: LogPosition | null;
+  /** The newest one that was found; `null` where none was. */
+  readonly hardState: HardState | null;
+  readonly epoch: number;
+  /** The last one that was found; `null` where none was. */
+  readonly configuration: ConfigurationValue | null;
+}
+
+/** The newer of two hard states: a vote is newer than none in the same term. */
+export function newerOf(a: HardState, b: HardState): HardState {
+  if (a.currentTerm !== b.currentTerm) return a.currentTerm > b.currentTerm ? a : b;
+  return a.votedFor === null ? b : a;
+}
+
+class Survey implements Loss {
+  last: LogPosition | null = null;
+  hardState: HardState | null = null;
+  epoch = 0;
+  configuration: ConfigurationValue | null = null;
+  lastBatch: number;
+
+  constructor(lastBatch: number) {
+    this.lastBatch = lastBatch;
+  }
+
+  found(hardState: HardState): void {
+    this.hardState = this.hardState === null ? hardState : newerOf(this.hardState, hardState);
+  }
+
+  /** Looks through the batches of a segment from `at` on. */
+  batches(bytes: Uint8Array, nonce: Uint8Array, at: number): void {
+    while (!isZero(bytes, at, bytes.length)) {
+      const header = decodeBatchHeader(bytes, at, nonce);
+      const body = typeof header === "string" ? header : checkBatchBody(bytes, at, header);
+      if (typeof header === "string" || typeof body === "string" || header.number <= this.lastBatch) {
+        this.last = null;
+        const next = findBatch(bytes, at + ALIGNMENT, nonce);
+        if (next === null) return;
+        at = next.at;
+        continue;
+      }
+      if (header.number !== this.lastBatch + 1) this.last = null;
+      this.lastBatch = header.number;
+      this.#records(bytes.subarray(0, body.recordsEnd), at + BATCH_HEADER_BYTES);
+      at = body.end;
+    }
+  }
+
+  #records(records: Uint8Array, from: number): void {
+    for (let at = from; at < records.length;) {
+      const next = decodeRecord(records, at);
+      if (typeof next === "string") {
+        this.last = null;
+        return;
+      }
+      const { record } = next;
+      switch (record.kind) {
+        case "entry":
+          this.last = { index: record.entry.index, term: record.entry.term };
+          this.configuration = record.entry.configuration ?? this.configuration;
+          break;
+        case "reset":
+          this.last = record.position;
+          break;
+        case "truncate":
+          this.last = null;
+          break;
+        case "hardState":
+          this.found(record.hardState);
+          break;
+        case "commit":
+          break;
+      }
+      at = next.end;
+    }
+  }
+}
+
+/** Looks at everything behind the damage. */
+export async function surveyLoss(
+  fileSystem: FileSystem,
+  directory: string,
+  owner: { readonly clusterId: string; readonly serverId: string },
+  { log, serials }: ReadLog,
+  durable: Durable,
+): Promise<Loss> {
+  const survey = new Survey(log?.end.lastBatch ?? 0);
+  for (const serial of serials) {
+    if (log !== null && serial < log.end.serial) continue;
+    const path = `${directory}/${segmentName(serial)}`;
+    const bytes = await readFile(fileSystem, path);
+    const header = headerOf(path, bytes, serial, owner);
+    survey.last = null;
+    if (header instanceof CorruptLogError) continue;
+    if (serial === log?.end.serial) {
+      survey.batches(bytes, header.nonce, log.end.offset);
+      continue;
+    }
+    survey.last = header.state.last;
+    survey.epoch = Math.max(survey.epoch, header.state.epoch);
+    survey.lastBatch = Math.max(survey.lastBatch, header.lastBatch);
+    survey.found(header.state.hardState);
+    survey.batches(bytes, header.nonce, SEGMENT_HEADER_BYTES);
+  }
+  if ((serials.at(-1) ?? 0) < durable.serial || survey.lastBatch < durable.lastBatch) survey.last = null;
+  return survey;
+}
+
+async function readFile(fileSystem: FileSystem, path: string): Promise<Uint8Array> {
+  const file = await fileSystem.openForReading(path);
+  try {
+    return await file.readAt(0, await file.size());
+  } finally {
+    await file.close();
+  }
+}

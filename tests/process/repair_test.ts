@@ -1,0 +1,142 @@
+/**
+ * Kind: chaos (real processes).
+ *
+ * Invariant: a server of three whose log or snapshots were damaged while it was down starts again, says in one line what it lost, gets it
+ * from the others under load, and is as good as before: with another one down, it and the third serve every acknowledged write.
+ *
+ * Learnt: see the notes at the tests.
+ */
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { onCluster, pause } from "./cluster.ts";
+import { type Cluster, compiled, eventually, missingBinary } from "./harness.ts";
+import { sideBySide, type Step, unsanitized } from "./side_by_side.ts";
+import { missingOn, Workload } from "./workload.ts";
+
+const skipped = missingBinary();
+if (skipped !== null) console.log(`skipped: tests/process/repair_test.ts: ${skipped}`);
+
+const HEADER_BYTES = 4096;
+
+function filesIn(directory: string, ending: string): string[] {
+  return readdirSync(directory).filter((name) => name.endsWith(ending)).sort().map((name) =>
+    join(directory, name)
+  );
+}
+
+/** Changes bytes of a batch in the middle of a segment, which is not its last one; tells whether there is such a batch. */
+function rot(path: string): boolean {
+  const bytes = readFileSync(path);
+  const batches: number[] = [];
+  for (let at = bytes.indexOf("RLB1", HEADER_BYTES); at >= 0; at = bytes.indexOf("RLB1", at + 4)) {
+    batches.push(at);
+  }
+  const middle = batches[Math.floor((batches.length - 1) / 2)];
+  if (middle === undefined || batches.length < 2) return false;
+  bytes.fill(0xa5, middle + 41, middle + 45);
+  writeFileSync(path, bytes);
+  return true;
+}
+
+interface Damage {
+  readonly what: string;
+  readonly how: "SIGTERM" | "SIGKILL";
+  /** Snapshots are taken, and the log behind them goes. */
+  readonly snapshots?: boolean;
+  do(data: string): void;
+}
+
+const DAMAGES: readonly Damage[] = [
+  {
+    what: "bytes in the middle of its newest segment are flipped",
+    how: "SIGKILL",
+    do: (data) => assert(filesIn(join(data, "log"), ".seg").reverse().some(rot)),
+  },
+  {
+    what: "bytes in the middle of its oldest segment are flipped",
+    how: "SIGTERM",
+    do: (data) => assert(filesIn(join(data, "log"), ".seg").some(rot)),
+  },
+  {
+    what: "its newest segment is gone",
+    how: "SIGKILL",
+    do: (data) => filesIn(join(data, "log"), ".seg").slice(-1).forEach((path) => rmSync(path)),
+  },
+  {
+    what: "its log directory is gone",
+    how: "SIGTERM",
+    do: (data) => rmSync(join(data, "log"), { recursive: true }),
+  },
+  {
+    what: "two of its segments changed places",
+    how: "SIGTERM",
+    do: (data) => {
+      const [first = "", second = ""] = filesIn(join(data, "log"), ".seg");
+      renameSync(first, `${first}.other`);
+      renameSync(second, first);
+      renameSync(`${first}.other`, second);
+    },
+  },
+  {
+    what: "its snapshots are rotten and what they cover is gone from its log",
+    how: "SIGKILL",
+    snapshots: true,
+    do: (data) => {
+      const snapshots = filesIn(join(data, "snapshots"), ".snap");
+      assertGreater(snapshots.length, 0);
+      for (const path of snapshots) {
+        const bytes = readFileSync(path);
+        bytes.fill(0xa5, bytes.length / 2, bytes.length / 2 + 16);
+        writeFileSync(path, bytes);
+      }
+    },
+  },
+];
+
+async function commitOf(cluster: Cluster, id: string): Promise<number> {
+  return Number((await cluster.infos()).get(id)?.get("raft_applied_index") ?? -1);
+}
+
+const steps: readonly Step[] = DAMAGES.map(({ what, how, snapshots = false, do: damage }) => ({
+  name: `${what}: it repairs itself, and the cluster can do without another one`,
+  fn: () =>
+    onCluster([compiled, compiled, compiled], async (cluster) => {
+      const leader = await cluster.leader();
+      const [hurt = "", other = ""] = cluster.plans.map(({ id }) => id).filter((id) => id !== leader);
+      const workload = new Workload(cluster, cluster.plans.map(({ id }) => id), 2, "repair");
+      await eventually("the log has some segments", 30_000, () => {
+        const segments = filesIn(join(cluster.dataDirectory(hurt), "log"), ".seg");
+        const whole = !snapshots ||
+          filesIn(join(cluster.dataDirectory(hurt), "snapshots"), ".snap").length >= 2;
+        return Promise.resolve(whole && (snapshots || segments.length >= 3));
+      });
+      const process = cluster.running.get(hurt);
+      assert(process !== undefined);
+      process.signal(how);
+      await process.ended;
+      damage(cluster.dataDirectory(hurt));
+      await pause(300);
+      const again = cluster.launch(hurt);
+      await again.said(/a part of the log is lost, and will be fetched from the other servers/, 10_000);
+      await again.said(/the log is repaired/, 20_000);
+      await pause(300);
+      // With another one down there is no majority without it.
+      await cluster.running.get(leader)?.kill();
+      const next = await cluster.leader([leader]);
+      await pause(300);
+      const written = await workload.stop();
+      assertGreater(written.acknowledged.size, 50);
+      for (const id of [hurt, other]) {
+        assertEquals(await missingOn(cluster, id, written), [], `${next} leads`);
+      }
+      assertGreater(await commitOf(cluster, hurt), 0);
+    }, { moreArgs: ["--segment-bytes", "16384", ...(snapshots ? ["--snapshot-entries", "100"] : [])] }),
+}));
+
+Deno.test({
+  name: "a server whose data was damaged repairs itself from the others",
+  ignore: skipped !== null,
+  ...unsanitized,
+  fn: (t) => sideBySide(t, 2, steps),
+});

@@ -1,0 +1,120 @@
+/**
+ * Kind: unit (directed scenarios).
+ *
+ * Invariant: a server that lost a part of its log neither campaigns nor votes for anybody who may lack what it acknowledged, until what it
+ * has on its disk proves that nothing is missing; and each of the conditions of that proof is needed (docs/repair.md).
+ *
+ * Learnt: chance does not find these: of 10,000 schedules none releases a server by words that were said before its loss.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { BEYOND_THE_TERM } from "../../internal/raft/types.ts";
+import { append, askVote, Stage } from "./stage.ts";
+
+/** A had a log up to 4:2 in term 2, and came back with its first entry. */
+const LOST = { term: 2, log: "1:1", floor: { index: 4, term: 2 }, epoch: 1 };
+/** The same, and it does not know how far its log of term 2 went. */
+const UNKNOWN = { ...LOST, floor: { index: BEYOND_THE_TERM, term: 2 } };
+
+function votes(a: Stage, ...request: Parameters<typeof askVote>): boolean {
+  a.hears("B", askVote(...request)).stable();
+  const answer = a.said().map(({ message }) => message).find(({ kind }) => kind === "requestVoteResponse");
+  assert(answer?.kind === "requestVoteResponse");
+  return answer.voteGranted;
+}
+
+for (
+  const { log, of, lost, granted } of [
+    { log: [3, 2], of: "that ends before it in its term", lost: LOST, granted: false },
+    { log: [9, 1], of: "that is longer and of an older term", lost: LOST, granted: false },
+    { log: [4, 2], of: "that reaches it", lost: LOST, granted: true },
+    { log: [2, 3], of: "of a later term", lost: LOST, granted: true },
+    { log: [900, 2], of: "of its term, where only the term is known", lost: UNKNOWN, granted: false },
+    { log: [2, 3], of: "of a later term, where only the term is known", lost: UNKNOWN, granted: true },
+  ] as const
+) {
+  Deno.test(`a candidate with a log ${of} ${granted ? "gets" : "does not get"} the vote below the floor`, () => {
+    assertEquals(votes(new Stage(lost), 5, log[0], log[1]), granted);
+    const a = new Stage(lost);
+    a.hears("B", { kind: "preVoteRequest", term: 2, lastLogIndex: log[0], lastLogTerm: log[1], round: 1 });
+    const answers = a.said().flatMap(({ message }) =>
+      message.kind === "preVoteResponse" ? [message.voteGranted] : []
+    );
+    // In term 2 nobody has an entry of term 3 yet: asked like this it is a lie that has to be survived only.
+    assertEquals(answers, [granted]);
+  });
+}
+
+Deno.test("below the floor nobody campaigns, neither by time nor when asked to take over", () => {
+  const a = new Stage({ ...LOST, log: "1:1 2:1" });
+  a.timeout().timeout().timeout();
+  a.hears("B", append(2, "2:1", ""));
+  a.stable();
+  a.hears("B", { kind: "timeoutNowRequest", term: 2, lastLogIndex: 2 });
+  assertEquals([a.view.role, a.view.currentTerm], ["follower", 2]);
+});
+
+Deno.test("the floor goes when the log on the disk reaches it, and not before it is on the disk", () => {
+  const a = new Stage(LOST);
+  a.hears("B", append(3, "1:1", "2:2 3:2 4:2"));
+  assertEquals(a.view.floor, LOST.floor);
+  a.stable();
+  assertEquals(a.view.floor, null);
+  assertEquals(a.heard().filter(({ kind }) => kind === "repaired").length, 1);
+  a.timeout().timeout();
+  assertEquals(a.view.role, "candidate");
+});
+
+Deno.test("an entry of a later term lets the floor go, however short the log is", () => {
+  const a = new Stage(UNKNOWN);
+  a.hears("B", append(3, "1:1", "2:3")).stable();
+  assertEquals(a.view.floor, null);
+});
+
+const told = (log: string, commit: number, epoch: number) => ({ ...append(2, "1:1", log, commit), epoch });
+
+Deno.test("all that the leader committed after it heard of the loss is on the disk: the floor goes", () => {
+  const a = new Stage(UNKNOWN);
+  a.hears("B", told("2:2 3:2", 3, 1));
+  assertEquals(a.view.floor, UNKNOWN.floor, "not on the disk yet");
+  a.stable();
+  assertEquals(a.view.floor, null);
+  assertEquals(votes(a, 3, 3, 2), true);
+});
+
+for (
+  const { what, message, epoch } of [
+    { what: "what was said before the leader heard of the loss", message: told("2:2 3:2", 3, 0), epoch: 1 },
+    { what: "what was said of an earlier loss", message: told("2:2 3:2", 3, 1), epoch: 2 },
+    { what: "a commit index that the log does not reach", message: told("2:2", 3, 1), epoch: 1 },
+    { what: "a commit index of an earlier term than the leader's", message: told("2:1 3:2", 2, 1), epoch: 1 },
+  ]
+) {
+  Deno.test(`${what} is no proof: the floor stays`, () => {
+    const a = new Stage({ ...UNKNOWN, epoch });
+    a.hears("B", message).stable();
+    assertEquals(a.view.floor, UNKNOWN.floor);
+    assertEquals(votes(a, 3, 900, 2), false);
+  });
+}
+
+Deno.test("a leader says to each follower which of its losses it has heard of", () => {
+  const a = new Stage({ servers: "A B C" }).elected(["B"]);
+  a.stable().heard();
+  a.hears("B", {
+    kind: "appendEntriesResponse",
+    term: 1,
+    requestTerm: 1,
+    success: true,
+    prevLogIndex: 0,
+    round: 0,
+    matchIndex: 1,
+    hintIndex: 0,
+    hintTerm: 0,
+    epoch: 7,
+  });
+  a.write();
+  const epochs = a.said().flatMap(({ to, message }) =>
+    message.kind === "appendEntriesRequest" ? [[to, message.epoch]] : []
+  );
+  assertEquals(epochs, [["B", 7]]);
+});
