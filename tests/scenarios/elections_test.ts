@@ -98,6 +98,25 @@ for (
   });
 }
 
+Deno.test("E6: no older message, entry or snapshot takes a server back to an earlier term", () => {
+  const a = new Stage({ term: 5, log: "1:1 2:1 3:4" });
+  for (
+    const message of [
+      append(3, "3:3", "4:3"),
+      append(5, "2:1", "3:5"),
+      append(5, "9:9", ""),
+      askVote(1, 9, 1),
+      vote(2, true),
+    ]
+  ) {
+    a.hears("B", message).stable();
+    assertEquals(a.view.currentTerm, 5);
+  }
+  assertEquals(a.log, "1:1 2:1 3:5");
+  a.hears("B", append(5, "3:5", "", 0));
+  assertEquals(a.view.currentTerm, 5);
+});
+
 Deno.test("E7: only giving a vote resets the timer, refusing one does not", () => {
   const a = new Stage({ term: 2, log: "1:2" });
   const before = a.raft.wakeAt;

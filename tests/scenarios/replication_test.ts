@@ -22,6 +22,14 @@ Deno.test("L1: an entry of an earlier term is not committed by counting copies (
   assertEquals(a.view.commitIndex, 3, "L2: with an entry of the own term everything before it is");
 });
 
+Deno.test("L2: what earlier terms left uncommitted keeps nothing behind it from being committed", () => {
+  const a = new Stage({ term: 3, log: "1:1 2:1 3:2 4:3" }).elected(["B"]).stable();
+  a.hears("B", agreed(4, 4));
+  assertEquals(a.view.commitIndex, 0);
+  a.hears("B", agreed(4, 5));
+  assertEquals(a.view.commitIndex, 5, "all of it at once");
+});
+
 Deno.test("L3: the commit index does not fall when a leader knows of less", () => {
   const a = new Stage({ term: 1 });
   a.hears("B", append(1, "0:0", "1:1 2:1", 2));

@@ -198,7 +198,7 @@ export const electionMutants: readonly Mutant[] = [
   },
   {
     name: "no-pre-vote",
-    catalogue: ["E13"],
+    catalogue: ["E13", "M12"],
     breaks: "a server that is alone raises its term with every timeout",
     file: ELECTION,
     find: "if (state.settings.preVote) askForPreVotes",

@@ -22,7 +22,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "effective-when-committed",
-    catalogue: ["M2"],
+    catalogue: ["M2", "E18"],
     breaks: "a configuration that is appended is not in force",
     file: "internal/raft/outbox.ts",
     find: "if (entry.configuration !== null) adoptConfiguration(",
@@ -141,7 +141,7 @@ export const membershipMutants: readonly Mutant[] = [
   },
   {
     name: "removed-peer-is-spoken-to",
-    catalogue: ["M8"],
+    catalogue: ["M8", "M9"],
     breaks: "a leader keeps what it knows of a server that is no member any more",
     file: "internal/raft/role.ts",
     find: "  for (const id of progress.keys()) if (!configuration.isMember(id)) progress.delete(id);\n",

@@ -109,7 +109,7 @@ export const snapshotMutants: readonly Mutant[] = [
   },
   {
     name: "configuration-not-restored",
-    catalogue: ["S6", "S7"],
+    catalogue: ["S6", "S7", "M18"],
     breaks: "a snapshot is installed and its configuration is not",
     file: COMPACTION,
     find: "  replaceConfigurations(state, snapshot.configurationIndex, snapshot.configuration);\n",
@@ -281,6 +281,15 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "if (this.#isTaking || index === 0) return;",
     replace: "if (index === 0) return;",
     killer: { file: "tests/node/snapshots_test.ts", test: "S19: " },
+  },
+  {
+    name: "pieces-on-the-control-lane",
+    catalogue: ["S18"],
+    breaks: "snapshots travel on the link that carries heartbeats",
+    file: "internal/peers/peers.ts",
+    find: 'peerId: to, lane: "bulk" },',
+    replace: 'peerId: to, lane: "control" },',
+    killer: { file: "tests/peers/bulk_test.ts", test: "S18: " },
   },
   {
     name: "compaction-outruns-follower",
