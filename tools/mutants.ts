@@ -6,10 +6,10 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { type Death, documentOf, medianOf, shown } from "./mutants/document.ts";
+import { type Death, deathsIn, documentOf, medianOf, shown } from "./mutants/document.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { allMutants, mutantGroups } from "./mutants/table.ts";
 import { type Verdict, Workshop } from "./mutants/workshop.ts";
@@ -57,9 +57,10 @@ function kill(workshop: Workshop, mutants: readonly Mutant[], writes: boolean): 
       `worst ${shown(sorted.at(-1) ?? 0)}`,
   );
   if (alive.length > 0) console.log(`not killed: ${alive.join(" ")}`);
-  if (writes && alive.length === 0 && mutants.length === allMutants.length) {
+  if (writes && alive.length === 0) {
     const path = `${root}/docs/mutants.md`;
-    writeFileSync(path, documentOf(mutantGroups, deaths));
+    const known = new Map([...deathsIn(readFileSync(path, "utf8")), ...deaths]);
+    writeFileSync(path, documentOf(mutantGroups, known));
     spawnSync(process.execPath, ["fmt", "--quiet", path], { cwd: root });
   }
   return alive.length === 0 ? 0 : 1;

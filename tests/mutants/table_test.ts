@@ -9,9 +9,9 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertMatch, assertThrows } from "@std/assert";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { cellsOf } from "../../tools/mutants/document.ts";
+import { cellsOf, deathsIn, documentOf } from "../../tools/mutants/document.ts";
 import { mutated } from "../../tools/mutants/mutant.ts";
-import { allMutants } from "../../tools/mutants/table.ts";
+import { allMutants, mutantGroups } from "../../tools/mutants/table.ts";
 import { failuresIn } from "../../tools/mutants/workshop.ts";
 
 function textOf(path: string): string {
@@ -44,6 +44,11 @@ Deno.test("docs/mutants.md says what the table says: deno task mutants --write",
     assert(rows[i]?.[3]?.startsWith(killer ?? ""), `${name}: ${rows[i]?.[3]} is not ${killer}`);
   }
   for (const cells of rows) assertMatch(cells.at(-1) ?? "", /^\d+\.\d s$/);
+});
+
+Deno.test("a document is read as it was written, so that a part of it can be measured anew", () => {
+  const deaths = new Map(allMutants.map(({ name }, i) => [name, { by: `L1: a | b, ${i}`, ms: i * 100 }]));
+  assertEquals(deathsIn(documentOf(mutantGroups, deaths)), deaths);
 });
 
 Deno.test("a mutant changes one place, or is refused", () => {

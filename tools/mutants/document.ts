@@ -14,7 +14,7 @@ A mutant is a known bug that can be put back: a file, a place in it, and what st
 \`tools/mutants/\`, never in the shipped code. \`deno task mutants\` puts each one into a copy of the sources, runs the
 test named here, and wants it to fail, as a test and not for want of a program. A mutant that survives is a test that
 is missing; one whose place is not found any more has to be written anew. \`deno task mutants NAME\` tries one,
-\`--hunt NAME\` lists every quick test that it makes fail, \`--write\` measures all and writes this file.
+\`--hunt NAME\` lists every quick test that it makes fail, \`--write\` writes what it measured into this file.
 \`tests/mutants\` holds that this file names every mutant, that each still applies, and, in every run, that one of them,
 the canary, dies.
 
@@ -41,15 +41,27 @@ export function documentOf(
   for (const { title, mutants } of groups) {
     parts.push(`## ${title}\n`, tableOf(CAPTIONS, mutants.map((mutant) => rowOf(mutant, deaths))));
   }
-  const all = [...deaths.values()].map(({ ms }) => ms).sort((a, b) => a - b);
-  const count = groups.reduce((sum, { mutants }) => sum + mutants.length, 0);
+  const mutants = groups.flatMap((group) => group.mutants);
+  const all = mutants.flatMap(({ name }) => deaths.get(name)?.ms ?? []).sort((a, b) => a - b);
   parts.push(
     "## In all\n",
-    `${count} mutants, all killed. Median time to kill ${shown(medianOf(all))}, worst ${
+    `${mutants.length} mutants, all killed. Median time to kill ${shown(medianOf(all))}, worst ${
       shown(all.at(-1) ?? 0)
     }, start of the test runner included; measured on two cores that were busy with other things.\n`,
   );
   return parts.join("\n");
+}
+
+/** What an earlier run wrote down. */
+export function deathsIn(document: string): ReadonlyMap<string, Death> {
+  const deaths = new Map<string, Death>();
+  for (const line of document.split("\n")) {
+    const row = /^\| `([\w-]+)` .*\| `[\w/]+`: (.*?) +\| (\d+\.\d) s +\|$/u.exec(line);
+    const [, name, by, seconds] = row ?? [];
+    if (name === undefined || by === undefined) continue;
+    deaths.set(name, { by: by.replaceAll("\\|", "|"), ms: Math.round(Number(seconds) * 1000) });
+  }
+  return deaths;
 }
 
 /** What a row says whatever the run was: all but how the name of the test goes on, and the time. */

@@ -247,7 +247,7 @@ export const electionMutants: readonly Mutant[] = [
     catalogue: ["E17", "T3"],
     breaks: "a server without a vote campaigns when it is asked to",
     file: ELECTION,
-    find: "return state.configuration.isVoter(state.id) && state.currentTerm",
+    find: "return mayStand(state) && state.currentTerm",
     replace: "return state.currentTerm",
     killer: scenario("elections", "E17: a server that is no voter does not take over"),
   },

@@ -140,6 +140,25 @@ export const membershipMutants: readonly Mutant[] = [
     killer: transcript("M7: a leader that is removed stays"),
   },
   {
+    name: "leaver-does-not-campaign",
+    catalogue: ["M7", "E18"],
+    breaks:
+      "a server that left by a change that only it may have does not campaign, and nobody else can lead",
+    file: MEMBERSHIP,
+    find: "if (configuration.isVoter(id) || configurationIndex <= commitIndex) return configuration;",
+    replace: "if (configuration.isVoter(id) || configurationIndex > 0) return configuration;",
+    killer: transcript("M7: a leader that is removed and alone"),
+  },
+  {
+    name: "who-left-for-good-campaigns",
+    catalogue: ["M12", "E17"],
+    breaks: "a server that knows that its removal is committed campaigns",
+    file: MEMBERSHIP,
+    find: "if (configuration.isVoter(id) || configurationIndex <= commitIndex) return configuration;",
+    replace: "if (configuration.isVoter(id)) return configuration;",
+    killer: transcript("M7: "),
+  },
+  {
     name: "removed-peer-is-spoken-to",
     catalogue: ["M8", "M9"],
     breaks: "a leader keeps what it knows of a server that is no member any more",

@@ -22,7 +22,7 @@ export const snapshotMutants: readonly Mutant[] = [
     catalogue: ["S1", "D6"],
     breaks: "the log goes as soon as one snapshot covers it, and nothing is left to fall back on",
     file: STORE,
-    find: "return this.#stored.length < KEPT ? 0 : this.#stored.at(-1)?.meta.index ?? 0;",
+    find: "return this.#stored[KEPT - 1]?.meta.index ?? 0;",
     replace: "return this.#stored[0]?.meta.index ?? 0;",
     killer: stored("the newest two are kept"),
   },
