@@ -41,6 +41,6 @@ export function transcript(test: string): Killer {
 }
 
 /** A scenario of one core, by how its name begins. */
-export function scenario(room: "elections" | "replication" | "reads", test: string): Killer {
+export function scenario(room: "elections" | "replication" | "reads" | "repair", test: string): Killer {
   return { file: `tests/scenarios/${room}_test.ts`, test };
 }
