@@ -4,7 +4,7 @@
  *
  * Keeps true: no turn takes more than so many commands, of one client or of all, give or take what is submitted together; long ones, and those
  * with long answers, count as several; whoever has to wait goes on
- * in a later turn, in the order in which it began to wait.
+ * in a later turn, in the order in which it began to wait; who asks little does not wait for those who ask much.
  *
  * @module
  */
@@ -13,6 +13,9 @@ import type { Clock } from "../platform/clock.ts";
 /** Of all clients, and of one: some ten milliseconds' work. */
 const COMMANDS_MAX = 4096;
 const COMMANDS_OF_ONE_MAX = 1024;
+/** Who asks no more than so many is served even when the turn is full, up to a fuller one: it would wait behind those who filled it. */
+const FEW = 64;
+const COMMANDS_WITH_FEW_MAX = 16_384;
 /** As long as fewer were taken nobody looks at the clock. */
 const COMMANDS_UNWATCHED = 2048;
 
@@ -50,7 +53,9 @@ export class Pace {
 
   /** Whether this client has to wait for another turn. */
   isOver(share: PaceShare): boolean {
-    return this.#taken >= COMMANDS_MAX || share.turn === this.#turn && share.taken >= COMMANDS_OF_ONE_MAX;
+    const own = share.turn === this.#turn ? share.taken : 0;
+    if (own < FEW) return this.#taken >= COMMANDS_WITH_FEW_MAX;
+    return own >= COMMANDS_OF_ONE_MAX || this.#taken >= COMMANDS_MAX;
   }
 
   /** Calls back in another turn, when it is this one's. */

@@ -120,6 +120,7 @@ Deno.test({
             `ratio ${(during / before).toFixed(1)}`,
         );
       }
+      console.log(`    ${polite.refusals.length} refused: ${[...new Set(polite.refusals)].join(" | ")}`);
       console.log(`    most memory: ${
         [...peaks].map(([id, bytes]) => `${id} ${(bytes / 1e6).toFixed(0)} MB`).join(", ")
       }`);

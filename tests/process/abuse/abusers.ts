@@ -218,7 +218,9 @@ const abuses: Readonly<Record<string, () => Promise<void>>> = {
 
 const only = process.env["RAFTLINE_ABUSE"];
 await Promise.all(
-  Object.entries(abuses).filter(([name]) => only === undefined || only === name).map(([, abuse]) => abuse()),
+  Object.entries(abuses).filter(([name]) => only === undefined || only.split(",").includes(name)).map((
+    [, abuse],
+  ) => abuse()),
 );
 console.log(
   JSON.stringify({ counts: Object.fromEntries([...counts].sort()), wrong: [...new Set(wrong)].slice(0, 20) }),
