@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { LogIndex, ServerId } from "../../internal/raft/types.ts";
+import type { ConfigurationValue, LogIndex, ServerId } from "../../internal/raft/types.ts";
 import type { Disks } from "./disk.ts";
 import { type Ghost, type Observation, type PrefixHash, type Property, Violation } from "./ghost.ts";
 
@@ -22,16 +22,27 @@ export class CommittedIsDurable implements Property {
     if (is.role !== "leader" || is.commitIndex === (was?.commitIndex ?? 0)) return;
     const index = is.commitIndex;
     const hash = ghost.committedHash(index);
-    // In a joint configuration both halves count (chapter 4).
-    for (const voters of [is.configuration.voters, is.configuration.outgoing]) {
-      if (voters.length === 0) continue;
-      const count = this.#count(voters, index, hash);
-      if (2 * count > voters.length) continue;
-      throw new Violation(
-        `${server} takes ${index} for committed in term ${is.currentTerm}; it is durable on ${count} of ${voters.length} servers`,
-      );
+    // A leader may change the members in the very step in which it commits: it counted by the configuration that was in force.
+    const before = was?.configuration ?? is.configuration;
+    const objection = this.#objection(before, index, hash);
+    if (objection !== null && this.#objection(is.configuration, index, hash) !== null) {
+      throw new Violation(`${server} takes ${index} for committed in term ${is.currentTerm}; ${objection}`);
     }
     this.#durableUpTo = Math.max(this.#durableUpTo, index);
+  }
+
+  /** In a joint configuration both halves count (chapter 4). */
+  #objection(
+    { voters, outgoing }: ConfigurationValue,
+    index: LogIndex,
+    hash: PrefixHash | undefined,
+  ): string | null {
+    for (const half of [voters, outgoing]) {
+      if (half.length === 0) continue;
+      const count = this.#count(half, index, hash);
+      if (2 * count <= half.length) return `it is durable on ${count} of ${half.length} servers`;
+    }
+    return null;
   }
 
   #count(voters: readonly ServerId[], index: LogIndex, hash: PrefixHash | undefined): number {

@@ -363,6 +363,7 @@ Deno.test("all properties are checked, and what is committed is written down bef
     all.map(({ name }) => name).sort(),
     [
       "commit rule",
+      "configurations change step by step",
       "election safety",
       "honest messages",
       "leader append-only",
@@ -374,6 +375,7 @@ Deno.test("all properties are checked, and what is committed is written down bef
       "state machine safety",
       "term and vote monotone",
       "up-to-date vote",
+      "who may not lead does not",
     ],
   );
   assertEquals(all.includes(monotonic), true);

@@ -12,7 +12,8 @@ import { Log } from "../../internal/raft/log.ts";
 import type { Message } from "../../internal/raft/message.ts";
 import { Raft, type StateView } from "../../internal/raft/raft.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
-import type { Entry, LogIndex } from "../../internal/raft/types.ts";
+import { configurationOfVoters } from "../../internal/raft/configuration.ts";
+import type { ConfigurationValue, Entry, LogIndex, Term } from "../../internal/raft/types.ts";
 import { birth } from "../scenarios/stage.ts";
 import { Ghost, type Property, Violation } from "./ghost.ts";
 import { Monotonic } from "./monotonic.ts";
@@ -32,6 +33,23 @@ export function entriesOf(log: string): Entry[] {
       record: null,
     };
   });
+}
+
+/** A configuration as `n1 n2 n3`, or as `n1 n2 / n1 n2 n3` where it is joint; learners in brackets. */
+export function configurationOf(text: string): ConfigurationValue {
+  const [, names = "", learning = ""] = /^([^[]*)(?:\[(.*)\])?$/.exec(text) ?? [];
+  const [voters = [], outgoing = []] = names.split("/").map(wordsOf);
+  const learners = wordsOf(learning);
+  const { members } = configurationOfVoters([...new Set([...voters, ...outgoing, ...learners])]);
+  return { voters, outgoing, learners, members };
+}
+
+function wordsOf(text: string): string[] {
+  return text.split(" ").filter((word) => word !== "");
+}
+
+function configurationEntry({ index, term, configuration }: Configures): Entry {
+  return { index, term, kind: "configuration", payload: new Uint8Array(0), configuration, record: null };
 }
 
 const SERVERS = ["n1", "n2", "n3"];
@@ -69,10 +87,18 @@ class Puppet extends Raft {
   }
 }
 
+interface Configures {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly configuration: ConfigurationValue;
+}
+
 interface Step extends Partial<StateView> {
   /** What the server writes: first it removes from that index on, then it appends. */
   readonly truncateFrom?: LogIndex;
   readonly append?: string;
+  /** A configuration that it appends; it goes by that from then on, unless `configuration` says otherwise. */
+  readonly configures?: Configures;
   /** What the server gives to its state machine. */
   readonly apply?: string;
   /** What the server sends. */
@@ -99,11 +125,14 @@ export class Story {
     return this;
   }
 
-  steps(server: string, { truncateFrom, append = "", apply, send = [], ...view }: Step): this {
+  steps(server: string, { truncateFrom, append = "", configures, apply, send = [], ...view }: Step): this {
     const puppet = this.#puppets.get(server);
     if (puppet === undefined) throw new Error(`${server} did not start`);
     const effects: Effect[] = [];
-    const entries = entriesOf(append);
+    const entries = [
+      ...entriesOf(append),
+      ...(configures === undefined ? [] : [configurationEntry(configures)]),
+    ];
     if (truncateFrom !== undefined || entries.length > 0) {
       if (truncateFrom !== undefined) puppet.log.truncateFrom(truncateFrom);
       for (const entry of entries) puppet.log.append(entry);
@@ -119,7 +148,12 @@ export class Story {
     }
     if (apply !== undefined) effects.push({ kind: "apply", entries: entriesOf(apply) });
     for (const [to, message] of send) effects.push({ kind: "send", to, message, after: null });
-    puppet.show(view);
+    puppet.show({
+      ...(configures === undefined
+        ? {}
+        : { configuration: configures.configuration, configurationIndex: configures.index }),
+      ...view,
+    });
     this.#ghost.stepped(server, puppet, effects);
     return this;
   }
