@@ -9,6 +9,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ExitCode, Refusal } from "../../internal/base/errors.ts";
 import { checkKept, type Outcome } from "./acknowledged_is_kept.ts";
+import { BoundedStaleness } from "./bounded_staleness.ts";
 import { checkPipeline, ClientOrder, type Placed } from "./client_order.ts";
 import { checkAnswers, checkOutcome, checkStop } from "./error_discipline.ts";
 import { ExactlyOnce } from "./exactly_once.ts";
@@ -150,4 +151,21 @@ Deno.test("same state: in the end everybody holds the same", () => {
     Violation,
     "n2 and n1 applied the same",
   );
+});
+
+Deno.test("bounded staleness: a read lacks nothing that was acknowledged longer ago than its bound", () => {
+  const property = new BoundedStaleness(50);
+  property.told("k", 1, 1000);
+  property.told("k", 2, 2000);
+  property.told("k", 1, 2500);
+  property.read("client 1", "k", 2, 2100, 50);
+  property.read("client 1", "k", 1, 2100, 100);
+  property.read("client 1", "other", 0, 2100, 0);
+  property.read("client 1", "k", 1, 2104, 100);
+  assertThrows(
+    () => property.read("client 1", "k", 1, 2110, 100),
+    Violation,
+    "client 1 reads k at position 1, at most 100 ms old; position 2 had been told 110 ms before it asked",
+  );
+  assertThrows(() => property.read("client 1", "k", 1, 2000.1, 0), Violation, "position 2 had been told");
 });

@@ -20,7 +20,7 @@ import type { LogIndex } from "../../internal/raft/types.ts";
 import { type DataDirectory, openDataDirectory } from "../../internal/storage/data_directory.ts";
 import { SnapshotDesk } from "../../internal/storage/snapshot_desk.ts";
 import type { WatchedMachine } from "./history.ts";
-import type { Odds } from "./odds.ts";
+import { CLOCKS_WITHIN_PERMILLE, type Odds } from "./odds.ts";
 import type { SimDisk } from "./sim_file_system.ts";
 import type { LifeClock } from "./virtual_time.ts";
 
@@ -34,7 +34,7 @@ const SILENT: Trace = { event: () => {} };
 /** One life of one server, as far as its rooms mind. */
 export interface LifeOptions {
   readonly id: string;
-  /** Every voter, this server among them. */
+  /** The voters of the birth, if this server is one of them; nobody for a server that waits to be added. */
   readonly ids: readonly string[];
   readonly odds: Odds;
   readonly clock: LifeClock;
@@ -51,12 +51,13 @@ export interface Around {
   fail(error: Error): void;
 }
 
-export function settingsOf({ heartbeatMs, electionMs, narrow }: Odds): Settings {
+export function settingsOf({ heartbeatMs, electionMs, narrow, reads }: Odds): Settings {
   const settings: Settings = {
     ...defaultSettings,
     heartbeatMs,
     electionTimeoutMinMs: electionMs[0],
     electionTimeoutMaxMs: electionMs[1],
+    leaseDriftPermille: reads === "leader" ? null : CLOCKS_WITHIN_PERMILLE,
   };
   if (!narrow) return settings;
   return {
@@ -69,7 +70,7 @@ export function settingsOf({ heartbeatMs, electionMs, narrow }: Odds): Settings 
   };
 }
 
-function peerAddressOf(id: string): string {
+export function peerAddressOf(id: string): string {
   return `${id}:${PEER_PORT}`;
 }
 

@@ -14,6 +14,7 @@ import type { Settings } from "../../internal/raft/state.ts";
 import type { LogIndex, ServerId, Term, WriteNumber } from "../../internal/raft/types.ts";
 import { checkHoldings, checkMessage } from "../invariants/bounds.ts";
 import { CommittedIsDurable } from "../invariants/committed_is_durable.ts";
+import type { PlacedConfiguration } from "../invariants/configuration_steps.ts";
 import { checkPromise } from "../invariants/durable_promise.ts";
 import { checkFiles } from "../invariants/expected_files.ts";
 import { Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
@@ -22,7 +23,7 @@ import { MatchIsTrue } from "../invariants/match_is_true.ts";
 import { raftProperties } from "../invariants/properties.ts";
 import { openDisk } from "./assemble.ts";
 import { STRANGE_FILES } from "./damage.ts";
-import { DurableLog } from "./durable_log.ts";
+import { DurableLog, type DurableSource } from "./durable_log.ts";
 import type { History } from "./history.ts";
 import type { Odds } from "./odds.ts";
 import type { Server } from "./server.ts";
@@ -31,6 +32,7 @@ import { LifeClock, VirtualTime } from "./virtual_time.ts";
 
 /** What is remembered of a server's disk and of what is on its way there. */
 interface Watched {
+  /** Of its disk as it was last, if that was lost. */
   readonly log: DurableLog;
   /** Writes of this life that are not stable yet. */
   pending: WriteEffect[];
@@ -44,6 +46,11 @@ interface Inspected {
   readonly odds: Odds;
   readonly network: SimNetwork;
   readonly history: History;
+}
+
+export interface Configurations {
+  readonly committed: readonly PlacedConfiguration[];
+  readonly views: ReadonlyMap<ServerId, StateView>;
 }
 
 export class Checks {
@@ -65,14 +72,24 @@ export class Checks {
     this.#ghost = new Ghost([...this.#properties.all, this.#durable, new MatchIsTrue(disks)]);
   }
 
-  add(server: Server): void {
+  add(server: DurableSource & Pick<Server, "watchedAs" | "disk">): void {
     const log = new DurableLog(server, (index) => this.#ghost.coveredUpTo(index));
     server.disk.onRemove = () => log.follow();
-    this.#watched.set(server.id, {
+    this.#watched.set(server.watchedAs, {
       log,
       pending: [],
       acknowledged: new Map(),
     });
+  }
+
+  /** Every configuration that is known to be committed, and the newest in the log of each server. */
+  get configurations(): Configurations {
+    return { committed: this.#properties.configurations.committed, views: this.#ghost.views };
+  }
+
+  /** What was on the disk of a server before it was lost still counts for what was promised by then. */
+  wiped(id: ServerId): void {
+    this.#of(id).log.freeze();
   }
 
   started(id: ServerId, raft: Raft): StateView {
@@ -148,26 +165,29 @@ export class Checks {
    * that took.
    */
   async inspect(server: Server, world: Inspected, random: Random): Promise<number> {
-    const { id, life } = server;
+    const { life, watchedAs: id } = server;
     const { servers, odds, network } = world;
     checkFiles(id, server.disk.paths(), STRANGE_FILES);
     if (life === null || life.node === null) return 0;
     const { node, clock } = life;
     const { pending, log } = this.#of(id);
     const wakeAt = node.raft.wakeAt;
-    const ids = servers.map((other) => other.id);
     checkHoldings({
       server: id,
       lateMs: clock.isPaused || !Number.isFinite(wakeAt) ? 0 : clock.now() - wakeAt,
-      connections: ids.filter((other) => other !== id).map((other) =>
-        [other, network.connectionsBetween(id, other)] as const
+      connections: servers.filter((other) => other !== server).map((other) =>
+        [other.id, network.connectionsBetween(server.id, other.id)] as const
       ),
     });
     const disk = server.disk.cloneWithPending(random.fork("disk"));
     disk.crash();
     const time = new VirtualTime();
     const machine = new KeyValueMachine();
-    const opening = openDisk(disk, { id, ids, odds, clock: new LifeClock(time), random }, machine);
+    const opening = openDisk(
+      disk,
+      { id: server.id, ids: server.birth, odds, clock: new LifeClock(time), random },
+      machine,
+    );
     let isOver = false;
     opening.finally(() => isOver = true).catch(() => {});
     while (!isOver) {

@@ -22,6 +22,18 @@ const others = {
   tornWrite: "D1 D3",
   undoneName: "D17",
   drift: "P3",
+  add: "M1 M5",
+  addLearner: "M9",
+  remove: "M6 M7",
+  replace: "M5",
+  promote: "M14",
+  demote: "M14",
+  transfer: "E14",
+  snapshot: "S1",
+  priority: "E18",
+  readFollower: "R1",
+  readLease: "R6",
+  readStale: "R7",
   restDown: "I35",
   restAsleep: "I35",
   restCutOff: "I35",
@@ -45,6 +57,11 @@ export function firedIn(world: World): ReadonlyMap<FaultClass, number> {
   const { network: { counts }, losses, odds, strikes: struck } = world;
   const fired = new Map<FaultClass, number>([
     ...struck,
+    ...world.deeds,
+    ["wiped", world.servers.filter(({ isWiped }) => isWiped).length],
+    ["readFollower", world.reads.follower],
+    ["readLease", world.reads.lease],
+    ["readStale", world.reads.stale],
     ["loss", counts.lost],
     ["duplicate", counts.duplicated],
     ["break", counts.broken],
@@ -63,8 +80,13 @@ export function firedIn(world: World): ReadonlyMap<FaultClass, number> {
   return new Map([...fired].filter(([, count]) => count > 0));
 }
 
-/** Only one of them can be in a seed. */
-const EXCLUSIVE: ReadonlySet<FaultClass> = new Set(["restDown", "restAsleep", "restCutOff"]);
+/** Of each set only one can be in a seed. */
+const EXCLUSIVE: readonly ReadonlySet<FaultClass>[] = [
+  new Set(["restDown", "restAsleep", "restCutOff"]),
+  new Set(["suspend", "readFollower"]),
+  new Set(["suspend", "readLease"]),
+  new Set(["suspend", "readStale"]),
+];
 
 /** The matrix as plain data, so that it can travel between processes. */
 export interface CoverageData {
@@ -110,7 +132,7 @@ export class Coverage {
     faultClasses.forEach((name, i) => {
       if (this.#counts[i] === 0) missing.push(name);
       for (const [j, other] of faultClasses.entries()) {
-        if (j >= i || EXCLUSIVE.has(name) && EXCLUSIVE.has(other)) continue;
+        if (j >= i || EXCLUSIVE.some((set) => set.has(name) && set.has(other))) continue;
         if (this.#counts[i] !== 0 && this.#counts[j] !== 0 && this.#pairs[i]?.[j] === 0) {
           missing.push(`${other} with ${name}`);
         }

@@ -44,6 +44,7 @@ export class DurableLog implements DurableState {
   /** The hashes of what was committed up to an index: what a snapshot that ends there covers. */
   readonly #covered: (index: LogIndex) => PrefixHash[];
   #version = -1;
+  #isFrozen = false;
   #hardState: HardState = UNBORN;
   #prefix: PrefixHash[] = [0];
   /** The segment that is read, and the place behind the last batch of it. */
@@ -58,8 +59,15 @@ export class DurableLog implements DurableState {
     this.#covered = covered;
   }
 
+  /** The disk is lost: what it held is remembered as it was. */
+  freeze(): void {
+    this.follow();
+    this.#isFrozen = true;
+  }
+
   /** A new life may go on in another place than the last one stopped: everything is read again. */
   restart(): void {
+    if (this.#isFrozen) return;
     this.#version = -1;
     this.#serial = 0;
     this.#header = null;
@@ -85,7 +93,7 @@ export class DurableLog implements DurableState {
 
   /** Reads what became durable; before a segment goes, so that it is known what it held. */
   follow(): void {
-    if (this.#version === this.#source.durableVersion) return;
+    if (this.#isFrozen || this.#version === this.#source.durableVersion) return;
     this.#version = this.#source.durableVersion;
     if (this.#header === null) this.#begin();
     while (this.#readSegment() && this.#nextSegment());

@@ -16,6 +16,8 @@ import { decodeCommand, encodeCommand, Operation } from "../../internal/codec/co
 import type { Reply } from "../../internal/codec/reply.ts";
 import type { StateMachine } from "../../internal/machine/machine.ts";
 import { checkKept } from "../invariants/acknowledged_is_kept.ts";
+import { BoundedStaleness } from "../invariants/bounded_staleness.ts";
+import { CLOCKS_WITHIN_PERMILLE } from "./odds.ts";
 import { checkPipeline, ClientOrder } from "../invariants/client_order.ts";
 import { checkAnswers, checkOutcome } from "../invariants/error_discipline.ts";
 import { ExactlyOnce } from "../invariants/exactly_once.ts";
@@ -34,6 +36,8 @@ export interface HistoryOperation {
   readonly key: string;
   /** Written by a write; unique. */
   readonly value: string;
+  /** For a read that may be stale: how old it may be, in milliseconds; `null` for all others. */
+  readonly staleMs: number | null;
   /** How far the order of the key had got, as far as anybody had been told, when this was asked. */
   readonly floor: number;
   readonly pipeline: Pipeline;
@@ -73,12 +77,13 @@ export class History {
   readonly #places = new Map<string, Place>();
   readonly #order = new ClientOrder();
   readonly #once = new ExactlyOnce();
+  readonly #staleness = new BoundedStaleness(CLOCKS_WITHIN_PERMILLE);
   readonly #phantoms = new NoPhantom();
   readonly #state = new SameState();
   #serial = 0;
   #answered = 0;
   isOver = false;
-  readonly counts = { ok: 0, refused: 0, unknown: 0, reads: 0 };
+  readonly counts = { ok: 0, refused: 0, unknown: 0, reads: 0, stale: 0 };
   /** Hears of every write that is acknowledged, with its place among all commands, from 0. */
   onAcknowledged: (operation: HistoryOperation, command: number) => void = () => {};
 
@@ -100,8 +105,14 @@ export class History {
     return operation;
   }
 
-  read(pipeline: Pipeline, client: number, key: string, at: number): HistoryOperation {
-    return this.#operation("read", pipeline, client, key, "", at);
+  read(
+    pipeline: Pipeline,
+    client: number,
+    key: string,
+    at: number,
+    staleMs: number | null = null,
+  ): HistoryOperation {
+    return this.#operation("read", pipeline, client, key, "", at, staleMs);
   }
 
   /** The client learned something, or that it never will: its connection is gone. */
@@ -126,14 +137,24 @@ export class History {
     operation.outcome = "ok";
     this.counts.ok++;
     if (operation.kind === "read") this.counts.reads++;
-    const { key, client, kind, pipeline, floor } = operation;
+    const { key, client, kind, pipeline, floor, staleMs, askedAt } = operation;
     operation.position = kind === "write"
       ? this.#placeOfWrite(operation, reply)
       : this.#placeOfRead(operation, reply);
     if (pipeline.operations.length > 1) {
-      checkPipeline(key, pipeline.operations.filter(({ outcome }) => outcome === "ok"));
+      checkPipeline(
+        key,
+        pipeline.operations.filter(({ outcome, staleMs }) => outcome === "ok" && staleMs === null),
+      );
     }
-    this.#order.answered(`client ${client}`, key, operation.position, floor);
+    const who = `client ${client}`;
+    const { position } = operation;
+    if (staleMs === null) this.#order.answered(who, key, position, floor);
+    else {
+      this.counts.stale++;
+      this.#staleness.read(who, key, position, askedAt, staleMs);
+    }
+    this.#staleness.told(key, position, at);
   }
 
   /** A state machine that is watched as it applies. */
@@ -194,12 +215,14 @@ export class History {
     key: string,
     value: string,
     askedAt: number,
+    staleMs: number | null = null,
   ): HistoryOperation {
     const operation: HistoryOperation = {
       kind,
       client,
       key,
       value,
+      staleMs,
       floor: this.#order.floorOf(key),
       pipeline,
       outcome: "pending",

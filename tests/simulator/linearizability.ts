@@ -21,9 +21,9 @@ import { type History, type HistoryOperation, isList } from "./history.ts";
 /** Many times what a seed takes; a seed that needs more is a failed one. */
 const LIMITS = { ...defaultLimits, stepsMax: 10_000_000 };
 
-/** What clients saw, as the checker takes it. */
+/** What clients saw, as the checker takes it; reads that may be stale are no part of it. */
 export function operationsOf({ operations }: History): readonly Operation[] {
-  return operations.map(operationOf);
+  return operations.filter(({ staleMs }) => staleMs === null).map(operationOf);
 }
 
 function operationOf(

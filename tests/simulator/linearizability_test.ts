@@ -26,7 +26,7 @@ const TRIES = 4;
 
 async function historyOf(seed: number): Promise<History> {
   await loadCrc32c();
-  const world = worldOf(seed, { faultyMs: FAULTY_MS });
+  const world = worldOf(seed, { faultyMs: FAULTY_MS, odds: { reads: "leader", clients: 6, thinkMs: 100 } });
   await world.run();
   return world.history;
 }

@@ -34,6 +34,12 @@ export interface Odds {
   /** Clocks run wrong by up to this part of a thousand. */
   readonly driftPermille: number;
   readonly rest: Rest;
+  /** The mean time between two wishes of an operator; 0 where there is none. */
+  readonly operatorEveryMs: number;
+  /** Servers that may become members later; without any the members stay. */
+  readonly spares: number;
+  /** How clients read: all of the leader, or each in a way of its own. */
+  readonly reads: "leader" | "mixed";
   readonly clients: number;
   /** The longest that a client thinks between an answer and its next question. */
   readonly thinkMs: number;
@@ -50,6 +56,11 @@ export interface Odds {
   /** Servers compare their states every so many entries. */
   readonly divergenceEntries: number;
 }
+
+/** No clock of a world runs further from its time than this, unless its machine sleeps. */
+export const CLOCKS_WITHIN_PERMILLE = 50;
+
+const SPARES = 3;
 
 export function drawOdds(random: Random): Odds {
   const sometimes = (value: () => number) => random.chance(1, 2) ? value() : 0;
@@ -69,6 +80,8 @@ export function drawOdds(random: Random): Odds {
   const quiet = random.chance(1, 4);
   const [numerator, denominator] = random.chance(1, 2) ? [1, 2] : random.chance(1, 2) ? [1, 4] : [1, 8];
   const slow = random.chance(1, 8);
+  const strikes = strikesDrawn.filter(() => random.chance(numerator, denominator));
+  const isOperated = random.chance(2, 3);
   return {
     servers: random.chance(1, 3) ? 5 : 3,
     heartbeatMs: slow ? 100 : 50,
@@ -76,7 +89,7 @@ export function drawOdds(random: Random): Odds {
     narrow: random.chance(1, 4),
     segmentBytes: random.chance(1, 2) ? 16 * 1024 : 32 * 1024,
     network: quiet ? { ...calmNetwork, latencyMs: network.latencyMs } : network,
-    strikes: strikesDrawn.filter(() => random.chance(numerator, denominator)),
+    strikes,
     strikeEveryMs: random.between(400, 4000),
     driftPermille: sometimes(() => random.between(1, 50)),
     rest: random.chance(1, 2)
@@ -86,6 +99,10 @@ export function drawOdds(random: Random): Odds {
       : random.chance(1, 2)
       ? "asleep"
       : "cutOff",
+    operatorEveryMs: isOperated ? random.between(100, 1500) : 0,
+    spares: isOperated && random.chance(3, 4) ? SPARES : 0,
+    // A clock that stops with its machine is beyond what a lease or an age in milliseconds can bear (R6).
+    reads: !strikes.includes("suspend") && random.chance(1, 2) ? "mixed" : "leader",
     clients: random.between(1, 6),
     thinkMs: random.between(20, 300),
     pipelineOneIn: random.chance(1, 2) ? 5 : 0,

@@ -9,10 +9,14 @@
  */
 import { checkLinearizable } from "./linearizability.ts";
 import type { Random } from "../../internal/base/random.ts";
-import type { Term } from "../../internal/raft/types.ts";
+import type { StateView } from "../../internal/raft/raft.ts";
+import type { ConfigurationValue, Term } from "../../internal/raft/types.ts";
+import { type PlacedConfiguration, showVoters } from "../invariants/configuration_steps.ts";
 import { missingToConverge, Stalled } from "../invariants/convergence.ts";
+import { decides } from "../invariants/quorum.ts";
 import { checkContents } from "../invariants/same_state.ts";
 import { StableLeader } from "../invariants/stable_leader.ts";
+import type { Configurations } from "./checks.ts";
 import { contentOf, type History } from "./history.ts";
 import type { Odds } from "./odds.ts";
 import type { Server } from "./server.ts";
@@ -32,6 +36,8 @@ const PROBE_CLIENT = 1000;
 /** Leaders and terms from the end of the faults on, at most (I34). */
 const CHANGES_MAX = 2;
 const TERMS_MAX = 3;
+/** More where a change of the members or of the lead was under way: whoever leads may be about to go. */
+const OPERATED_MORE = 2;
 
 export interface LivenessOptions {
   readonly odds: Odds;
@@ -44,12 +50,13 @@ export interface LivenessOptions {
   readonly calmMs: number;
   /** The highest term that any of these servers was seen in. */
   readonly highestTerm: (ids: readonly string[]) => Term;
+  readonly configurations: () => Configurations;
 }
 
 export class Liveness {
   readonly lookEveryMs = LOOK_MS;
   readonly #options: LivenessOptions;
-  readonly #leader = new StableLeader(CHANGES_MAX, TERMS_MAX);
+  readonly #leader: StableLeader;
   #core: readonly string[] = [];
   #healedAt = 0;
   /** Servers of the core that did not serve yet. */
@@ -60,6 +67,8 @@ export class Liveness {
 
   constructor(options: LivenessOptions) {
     this.#options = options;
+    const more = options.odds.operatorEveryMs > 0 ? OPERATED_MORE : 0;
+    this.#leader = new StableLeader(CHANGES_MAX + more, TERMS_MAX + more);
   }
 
   /** How long it took from the end of the faults, in milliseconds, and what it took. */
@@ -78,8 +87,9 @@ export class Liveness {
 
   /** Ends the faults; gives the core. */
   heal(random: Random): readonly Server[] {
-    const { servers, network, odds, workload, now } = this.#options;
-    const core = odds.rest === "well" ? servers : chosen(servers, random);
+    const { network, odds, workload, now } = this.#options;
+    const servers = this.#options.servers.filter(({ isSpare }) => !isSpare);
+    const core = this.#chosen(servers.filter(({ isWiped }) => !isWiped), random);
     network.heal();
     network.faults = { ...calmNetwork, latencyMs: odds.network.latencyMs };
     for (const server of servers) {
@@ -89,13 +99,48 @@ export class Liveness {
     }
     this.#core = core.map(({ id }) => id);
     this.#healedAt = now();
-    workload.moveTo(this.#core);
     this.#leader.healed(this.#options.highestTerm(this.#core));
-    for (const { id } of core) {
+    const members = this.#membersOf(core);
+    workload.moveTo(members.map(({ id }) => id));
+    for (const { id } of members) {
       this.#unserved.add(id);
       this.#probe(id);
     }
     return core;
+  }
+
+  /** Servers without which nothing is missing: each configuration that may be in force has a quorum among them. */
+  #chosen(servers: readonly Server[], random: Random): readonly Server[] {
+    if (this.#options.odds.rest === "well") return servers;
+    const { committed, views } = this.#options.configurations();
+    const newest = committed.at(-1);
+    if (newest === undefined) return servers;
+    const inForce = configurationsInForce(newest, views.values());
+    const core = [...servers];
+    const fewest = random.between(1, servers.length - 1);
+    for (const server of shuffled(servers, random)) {
+      const left = core.filter((other) => other !== server).map(({ id }) => id);
+      if (left.length >= fewest && inForce.every((one) => decides(one, left))) {
+        core.splice(core.indexOf(server), 1);
+      }
+    }
+    return core;
+  }
+
+  /** Those of them that are members by now: the others do not serve, and need not be up to date. */
+  #membersOf(core: readonly Server[]): readonly Server[] {
+    const members = this.#options.configurations().committed.at(-1)?.configuration.members ?? [];
+    return core.filter((server) => members.some(({ id }) => id === server.id));
+  }
+
+  /** What is missing until these are well; `null` for nothing. */
+  #missing(core: readonly Server[]): string | null {
+    const { committed } = this.#options.configurations();
+    const configuration = committed.at(-1)?.configuration;
+    if (configuration !== undefined && configuration.outgoing.length > 0) {
+      return `the members are those of a joint configuration, ${showVoters(configuration)}`;
+    }
+    return missing(this.#membersOf(core));
   }
 
   /** A server outside the core is left in its state. */
@@ -131,12 +176,14 @@ export class Liveness {
   isWell(core: readonly Server[]): boolean {
     const { history, odds, now, calmMs } = this.#options;
     if (this.#servedAt === null) {
+      const members = this.#membersOf(core).map(({ id }) => id);
+      for (const id of this.#unserved) if (!members.includes(id)) this.#unserved.delete(id);
       if (this.#unserved.size === 0) this.#servedAt = now();
       else if (now() - this.#healedAt > SERVE_TIMEOUTS * odds.electionMs[1]) {
         throw new Stalled(
           `${SERVE_TIMEOUTS} election time-outs after the faults ended nothing is served by ${
             [...this.#unserved].join(", ")
-          }; ${missing(core) ?? "the core has converged"}`,
+          }; ${this.#missing(core) ?? "the core has converged"}`,
         );
       }
       return false;
@@ -146,7 +193,7 @@ export class Liveness {
       history.stop();
       this.#stoppedAt = now();
     }
-    const why = history.pending > 0 ? `${history.pending} operations wait` : missing(core);
+    const why = history.pending > 0 ? `${history.pending} operations wait` : this.#missing(core);
     if (why === null) {
       this.#wellAt = now();
       return true;
@@ -161,7 +208,7 @@ export class Liveness {
   check(core: readonly Server[]): void {
     this.#options.history.check();
     checkLinearizable(this.#options.history);
-    const contents = core.flatMap(({ id, machine }) =>
+    const contents = this.#membersOf(core).flatMap(({ id, machine }) =>
       machine === null ? [] : [[id, contentOf(machine)] as const]
     );
     checkContents(new Map(contents));
@@ -182,13 +229,23 @@ export class Liveness {
   }
 }
 
-/** A quorum at least, and not everybody. */
-function chosen(servers: readonly Server[], random: Random): readonly Server[] {
-  const quorum = Math.floor(servers.length / 2) + 1;
-  const size = random.between(quorum, servers.length - 1);
-  const core = [...servers];
-  while (core.length > size) core.splice(random.below(core.length), 1);
-  return core;
+/** The newest configuration that is committed, and those that stand behind it in somebody's log and may come to be. */
+export function configurationsInForce(
+  newest: PlacedConfiguration,
+  views: Iterable<StateView>,
+): readonly ConfigurationValue[] {
+  const found = [newest.configuration];
+  for (const { configuration, configurationIndex } of views) {
+    if (configurationIndex > newest.index) found.push(configuration);
+  }
+  return found;
+}
+
+function shuffled<T>(items: readonly T[], random: Random): readonly T[] {
+  const left = [...items];
+  const order: T[] = [];
+  while (left.length > 0) order.push(...left.splice(random.below(left.length), 1));
+  return order;
 }
 
 function missing(core: readonly Server[]): string | null {

@@ -22,6 +22,12 @@ import type { SimNetwork } from "./sim_network.ts";
 import type { Struck } from "./strikes.ts";
 import { LifeClock, type VirtualTime } from "./virtual_time.ts";
 
+/** Shorter than any sync. */
+const IN_SYNC_MS = 0.05;
+
+/** Between the last answer and the end of a process that was asked to stop. */
+const LAST_WORDS_MS = 20;
+
 const QUICK_DISK: DiskTiming = { writeMs: [0.02, 0.1], syncMs: [0.1, 1] };
 const SLOW_DISK: DiskTiming = { writeMs: [0.1, 20], syncMs: [50, 500] };
 
@@ -43,8 +49,9 @@ export interface ServerHome {
   readonly time: VirtualTime;
   readonly network: SimNetwork;
   readonly odds: Odds;
-  /** All servers. */
+  /** All servers, and those that are voters from the beginning. */
   readonly ids: readonly string[];
+  readonly birth: readonly string[];
   around(server: Server): Around;
   /** A process is up: its log is read, its rooms stand; it takes part from now on. */
   started(server: Server, life: Life, node: Node): void;
@@ -53,6 +60,8 @@ export interface ServerHome {
   restores(server: Server, index: LogIndex): void;
   /** A damaged server refused to start, as it must. */
   noticed(server: Server): void;
+  /** A server lost its disk, and nothing is left that it was. */
+  wiped(server: Server): void;
   /** A process ended that had no reason to. */
   fail(server: Server, error: unknown): void;
   /** Promises are settled: callbacks want to run. */
@@ -71,17 +80,24 @@ export class Server {
   lives = 0;
   /** Outside the core for good: it is not started any more. */
   isRetired = false;
+  /** Not there yet: it is started when somebody wants it as a member. */
+  isSpare: boolean;
+  /** It came back without its data, under the id that it had. */
+  isWiped = false;
   readonly #home: ServerHome;
   readonly #random: Random;
   #rate: number;
   /** What was durable before it was damaged, as long as nobody noticed or repaired. */
   #undamaged: DiskImage | null = null;
+  /** Power fails within the next sync, for so long. */
+  #crashNext: number | null = null;
   #failNext: "sync" | "write" | null = null;
   #failing: { readonly kind: FailingDisk; readonly until: number } | null = null;
 
   constructor(id: string, home: ServerHome, random: Random) {
     this.id = id;
     this.place = home.ids.indexOf(id);
+    this.isSpare = !home.birth.includes(id);
     this.#home = home;
     this.#random = random;
     const { driftPermille } = home.odds;
@@ -95,7 +111,7 @@ export class Server {
   /* ---- lives ---- */
 
   start(): void {
-    if (this.life !== null || this.isRetired) return;
+    if (this.life !== null || this.isRetired || this.isSpare) return;
     const { time } = this.#home;
     const random = this.#random.fork(`life ${this.lives}`);
     const clock = new LifeClock(time, this.#rate, random.below(1_000_000));
@@ -116,6 +132,11 @@ export class Server {
     this.#end("power fails", () => this.disk.crash());
   }
 
+  /** The same, as soon as the disk is about to make something durable. */
+  crashInSync(downMs: number): void {
+    this.#crashNext = downMs;
+  }
+
   /** The process dies, the machine lives on. */
   end(why = "killed"): void {
     this.#end(why, () => {
@@ -133,6 +154,49 @@ export class Server {
     this.#home.ended(this, why, left());
   }
 
+  /** Leaves as when asked to: hands the lead over, answers who waits, and goes. */
+  leave(downMs: number, patienceMs: number): void {
+    const life = this.#alive();
+    const { node, clock } = life;
+    if (node === null) return;
+    let isGone = false;
+    const go = () => {
+      if (isGone || this.life !== life) return;
+      isGone = true;
+      this.end("asked to stop");
+      this.startIn(downMs);
+    };
+    node.retire(() => {
+      node.stop();
+      clock.wakeAt(clock.now() + LAST_WORDS_MS, go);
+    });
+    this.#later(patienceMs, go);
+  }
+
+  /** What it is known under to those who watch: who lost its disk is another one. */
+  get watchedAs(): string {
+    return this.isWiped ? withoutDisk(this) : this.id;
+  }
+
+  /** The voters of its birth; nobody if it is born to wait. */
+  get birth(): readonly string[] {
+    const { birth } = this.#home;
+    return birth.includes(this.id) ? birth : [];
+  }
+
+  /** Its disk is gone, and it comes back with an empty one. */
+  wipe(downMs: number): void {
+    this.#home.wiped(this);
+    this.crash();
+    this.disk.wipe();
+    this.isWiped = true;
+    this.startIn(downMs);
+  }
+
+  get isDamaged(): boolean {
+    return this.#undamaged !== null;
+  }
+
   get durableVersion(): number {
     return this.disk.durableVersion;
   }
@@ -148,9 +212,9 @@ export class Server {
   }
 
   async #boot(life: Life, random: Random): Promise<void> {
-    const { odds, ids, network } = this.#home;
+    const { odds, network } = this.#home;
     const { clock } = life;
-    const options: LifeOptions = { id: this.id, ids, odds, clock, random };
+    const options: LifeOptions = { id: this.id, ids: this.birth, odds, clock, random };
     const around = this.#home.around(this);
     const machine = around.machine(new KeyValueMachine());
     this.machine = machine;
@@ -249,7 +313,7 @@ export class Server {
 
   /** Ends the life and damages what is durable; the next life must notice. */
   damage(how: Damage, random: Random): Struck | null {
-    if (this.life === null || this.#undamaged !== null) return null;
+    if (this.life === null || this.#undamaged !== null || this.isWiped) return null;
     this.crash();
     const image = this.disk.image();
     if (damage(this.disk, how, random)) this.#undamaged = image;
@@ -267,6 +331,7 @@ export class Server {
     this.disk.release();
     this.disk.timing = QUICK_DISK;
     this.disk.lies = false;
+    this.#crashNext = null;
     this.#failNext = null;
     this.#failing = null;
     this.repair();
@@ -283,9 +348,18 @@ export class Server {
   }
 
   #fault(operation: string, path: string): "EIO" | "ENOSPC" | "EROFS" | null {
-    if (this.#failNext === null && this.#failing === null) return null;
+    if (this.#failNext === null && this.#failing === null && this.#crashNext === null) return null;
     const { life } = this;
     if (life === null) return null;
+    if (this.#crashNext !== null && operation === "sync") {
+      const downMs = this.#crashNext;
+      this.#crashNext = null;
+      this.#later(IN_SYNC_MS, () => {
+        if (this.life !== life) return;
+        this.crash();
+        this.startIn(downMs);
+      });
+    }
     if (this.#failNext === operation) {
       this.#failNext = null;
       life.injected = true;
@@ -297,6 +371,11 @@ export class Server {
     life.injected = true;
     return code;
   }
+}
+
+/** What a server is known under to those who watch, once it lost its disk. */
+export function withoutDisk({ id }: Pick<Server, "id">): string {
+  return `${id} without its disk`;
 }
 
 /** Whether a checker said so, whatever was made of it on the way. */

@@ -152,7 +152,8 @@ export class SimDisk {
     this.#changes = [];
     const files = new Set([...this.#names.values(), ...this.#durableNames.values()]);
     for (const file of files) {
-      const mood = random.below(3);
+      // All is lost, all is kept, or, more often, every sector is one or the other.
+      const mood = random.below(4);
       for (const { offset, data } of file.pending) {
         let sectors = 0;
         let keptSectors = 0;

@@ -7,7 +7,10 @@ import type { Random } from "../../internal/base/random.ts";
 import type { Server } from "./server.ts";
 
 export interface Stage {
+  /** Those that take part, or did. */
   readonly servers: readonly Server[];
+  /** Whether a server can lose its disk for good without taking more with it than its cluster can do without. */
+  mayLose(server: Server): boolean;
   /** The names of the clients, as the network knows them. */
   readonly clients: readonly string[];
   /** Does something after a while, unless the faults are over by then. */

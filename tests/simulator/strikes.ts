@@ -51,6 +51,9 @@ function cuts(
   };
 }
 
+const TRY_MS = 100;
+const TRIES = 50;
+
 type Link = readonly [from: string, to: string];
 
 /** The directed links that a rule cuts. */
@@ -66,8 +69,12 @@ const table = {
     what: "power fails: what was not synced is kept, lost or torn, names too",
     hit: up((server, random) => {
       const downMs = random.below(2000);
-      server.crash();
-      server.startIn(downMs);
+      // Most of the time nothing is on its way to the disk; so most often it is waited for.
+      if (random.chance(3, 4)) server.crashInSync(downMs);
+      else {
+        server.crash();
+        server.startIn(downMs);
+      }
       return downMs;
     }),
   },
@@ -310,12 +317,24 @@ const table = {
   wiped: {
     rows: "O2",
     what: "an empty disk under an old id",
-    waitsFor: "membership that knows incarnations",
+    hit: (stage, server, random) => {
+      const downMs = random.below(500);
+      // Not at any moment, so the next one that will do is waited for.
+      const tryAgain = (times: number) => {
+        if (stage.mayLose(server)) server.wipe(downMs);
+        else if (times > 0) stage.later(TRY_MS, () => tryAgain(times - 1));
+      };
+      tryAgain(TRIES);
+      return server.isWiped ? { whom: server.id, forMs: 0 } : null;
+    },
+  },
+  leaves: {
+    rows: "P8",
+    what: "a process is asked to stop, and hands over before it goes",
     hit: up((server, random) => {
-      server.crash();
-      server.disk.wipe();
-      server.startIn(random.below(500));
-      return 0;
+      const [downMs, patienceMs] = [random.below(1500), random.between(3000, 6000)];
+      server.leave(downMs, patienceMs);
+      return downMs;
     }),
   },
   oldCopy: {

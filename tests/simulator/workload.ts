@@ -36,8 +36,36 @@ interface Client {
   readonly name: string;
   readonly random: Random;
   readonly clock: LifeClock;
+  readonly reads: Reads;
   connection: SimClient | null;
 }
+
+/** How a client wants its reads, on each connection. */
+interface Reads {
+  readonly kind: ReadKind;
+  /** What it says first; nothing for what is so anyway. */
+  readonly words: readonly string[];
+  readonly staleMs: number | null;
+}
+
+export type ReadKind = "leader" | "follower" | "lease" | "stale";
+
+function drawReads(random: Random): Reads {
+  switch (random.below(4)) {
+    case 0:
+      return READS_OF_LEADER;
+    case 1:
+      return { kind: "follower", words: ["READONLY"], staleMs: null };
+    case 2:
+      return { kind: "lease", words: ["READONLY", "LEASE"], staleMs: null };
+    default: {
+      const staleMs = random.chance(1, 2) ? random.below(50) : random.between(50, 2000);
+      return { kind: "stale", words: ["READONLY", "STALE", String(staleMs)], staleMs };
+    }
+  }
+}
+
+const READS_OF_LEADER: Reads = { kind: "leader", words: [], staleMs: null };
 
 export class Workload {
   readonly #options: WorkloadOptions;
@@ -54,6 +82,9 @@ export class Workload {
       name: `client${number}`,
       random: options.random.fork(`client/${number}`),
       clock: new LifeClock(options.time),
+      reads: options.odds.reads === "mixed"
+        ? drawReads(options.random.fork(`reads/${number}`))
+        : READS_OF_LEADER,
       connection: null,
     }));
   }
@@ -61,6 +92,13 @@ export class Workload {
   /** The names of the clients on the network. */
   get names(): readonly string[] {
     return this.#clients.map(({ name }) => name);
+  }
+
+  /** Reads that were answered, by the way they were asked for. */
+  readonly reads: Record<ReadKind, number> = { leader: 0, follower: 0, lease: 0, stale: 0 };
+
+  #answered(number: number): void {
+    this.reads[this.#clients[number]?.reads.kind ?? "leader"]++;
   }
 
   start(): void {
@@ -74,6 +112,11 @@ export class Workload {
     client.connection.close();
     client.connection = null;
     return client.name;
+  }
+
+  /** Clients may dial that server too from now on. */
+  mayDial(id: string): void {
+    if (!this.#ids.includes(id)) this.#ids = [...this.#ids, id];
   }
 
   /** From now on clients dial these only, and leave the others. */
@@ -117,6 +160,9 @@ export class Workload {
       const id = this.#ids[random.below(this.#ids.length)] ?? "n1";
       connection = new SimClient(network.bodyFor(client.name, client.clock), client.clock, id, CLIENT_PORT);
       client.connection = connection;
+      if (client.reads.words.length > 0) {
+        connection.send([client.reads.words], [(reply) => this.#readsAre(client, reply)]);
+      }
     }
     const key = random.chance(1, 4)
       ? `l${2 * Math.floor(this.#appends / LIST_LENGTH) + random.below(2)}`
@@ -132,13 +178,19 @@ export class Workload {
       operations.push(
         writes
           ? history.write(pipeline, number, key, time.now, bytes)
-          : history.read(pipeline, number, key, time.now),
+          : history.read(pipeline, number, key, time.now, client.reads.staleMs),
       );
     }
     let waiting = count;
     this.#ask(connection, number, operations, () => {
       if (--waiting === 0) this.#think(client);
     });
+  }
+
+  #readsAre({ number, reads }: Client, reply: Reply | null): void {
+    if (reply === null || reply.type === "simple") return;
+    const text = reply.type === "error" ? reply.text : reply.type;
+    this.#options.fail(new Error(`client ${number} says ${reads.words.join(" ")} and is answered ${text}`));
   }
 
   #ask(
@@ -158,6 +210,9 @@ export class Workload {
       commands,
       operations.map((operation, i) => (reply: Reply | null) => {
         observer.onAnswered?.(time.now, number, connection.host, commands[i] ?? [], reply);
+        if (operation.kind === "read" && reply !== null && reply.type !== "error") {
+          this.#answered(number);
+        }
         try {
           history.answered(operation, reply, time.now);
         } catch (error) {

@@ -15,6 +15,8 @@ import type { Node } from "../../internal/node/node.ts";
 import type { PeerRoom, SnapshotRoom, Store } from "../../internal/node/ports.ts";
 import type { StateView } from "../../internal/raft/raft.ts";
 import type { LogIndex } from "../../internal/raft/types.ts";
+import { checkDoesNotCount } from "../invariants/lost_disk.ts";
+import { decides } from "../invariants/quorum.ts";
 import { checkQueue } from "../invariants/bounds.ts";
 import { Stalled } from "../invariants/convergence.ts";
 import { checkStop } from "../invariants/error_discipline.ts";
@@ -23,8 +25,9 @@ import { Checks } from "./checks.ts";
 import { History } from "./history.ts";
 import type { Observer } from "./observer.ts";
 import { drawOdds, type Odds } from "./odds.ts";
-import { Liveness } from "./phases.ts";
-import { type Life, Server, type ServerHome } from "./server.ts";
+import { type Deed, Operator } from "./operator.ts";
+import { configurationsInForce, Liveness } from "./phases.ts";
+import { type Life, Server, type ServerHome, withoutDisk } from "./server.ts";
 import type { Losses } from "./sim_file_system.ts";
 import { SimNetwork } from "./sim_network.ts";
 import type { Stage } from "./stage.ts";
@@ -64,6 +67,8 @@ export class World {
   readonly history = new History();
   readonly counts = { steps: 0, events: 0, leaders: 0, noticed: 0, lives: 0, inspected: 0, installed: 0 };
   readonly strikes = new Map<StrikeName, number>();
+  /** What the operator asked for and was told to be done. */
+  readonly deeds = new Map<Deed, number>();
   readonly losses = { lost: 0, torn: 0, undone: 0 };
   readonly network: SimNetwork;
   readonly servers: readonly Server[];
@@ -72,6 +77,7 @@ export class World {
   readonly #random: Random;
   readonly #checks: Checks;
   readonly #workload: Workload;
+  readonly #operator: Operator;
   readonly #liveness: Liveness;
   readonly #hash = new TraceHash();
   #isCalm = false;
@@ -89,9 +95,10 @@ export class World {
     this.#random = new SeededRandom(options.seed);
     this.odds = { ...drawOdds(this.#random.fork("odds")), ...options.odds };
     this.network = new SimNetwork(this.time, this.#random.fork("network"), this.odds.network);
-    const ids = Array.from({ length: this.odds.servers }, (_, i) => `n${i + 1}`);
+    const ids = Array.from({ length: this.odds.servers + this.odds.spares }, (_, i) => `n${i + 1}`);
+    const birth = ids.slice(0, this.odds.servers);
     this.#checks = new Checks(settingsOf(this.odds));
-    const home = this.#home(ids);
+    const home = this.#home(ids, birth);
     this.servers = ids.map((id) => new Server(id, home, this.#random.fork(id)));
     for (const server of this.servers) this.#checks.add(server);
     this.#workload = new Workload({
@@ -99,9 +106,23 @@ export class World {
       odds: this.odds,
       history: this.history,
       observer: this.#observer,
-      ids,
+      ids: birth,
       network: this.network,
       random: this.#random.fork("workload"),
+      fail: (error) => this.#fail(error),
+    });
+    this.#operator = new Operator({
+      time: this.time,
+      network: this.network,
+      odds: this.odds,
+      servers: this.servers,
+      random: this.#random.fork("operator"),
+      configurations: () => this.#checks.configurations,
+      did: (deed, words) => {
+        this.deeds.set(deed, (this.deeds.get(deed) ?? 0) + 1);
+        this.#hash.word(words.join(" "));
+      },
+      joined: ({ id }) => this.#workload.mayDial(id),
       fail: (error) => this.#fail(error),
     });
     this.history.onAcknowledged = ({ value }, command) => this.#checks.acknowledged(command, value);
@@ -115,12 +136,18 @@ export class World {
       later: (ms, act) => this.time.at(this.time.now + ms, act),
       calmMs: options.calmMs,
       highestTerm: (ids) => this.#checks.highestTerm(ids),
+      configurations: () => this.#checks.configurations,
     });
   }
 
   /** A hash over everything that happened: equal runs have equal hashes. */
   get traceHash(): string {
     return this.#hash.text;
+  }
+
+  /** Reads that were answered, by the way they were asked for. */
+  get reads(): Workload["reads"] {
+    return this.#workload.reads;
   }
 
   /** What it took to get well again, once `run` is over. */
@@ -146,6 +173,7 @@ export class World {
   async runFor(ms: number): Promise<void> {
     for (const server of this.servers) server.start();
     this.#workload.start();
+    this.#operator.start();
     scheduleStrikes(this.odds, this.#stage(), this.#random.fork("strikes"), (name, struck) => {
       this.strikes.set(name, (this.strikes.get(name) ?? 0) + 1);
       this.#hash.word(name);
@@ -156,6 +184,7 @@ export class World {
 
   #heal(): readonly Server[] {
     this.#isCalm = true;
+    this.#operator.stop();
     const core = this.#liveness.heal(this.#random.fork("core"));
     this.#observer.onHealed?.(this.time.now, core.map(({ id }) => id));
     return core;
@@ -200,17 +229,19 @@ export class World {
 
   /* ---- what the servers need ---- */
 
-  #home(ids: readonly string[]): ServerHome {
+  #home(ids: readonly string[], birth: readonly string[]): ServerHome {
     return {
       time: this.time,
       network: this.network,
       odds: this.odds,
       ids,
+      birth,
       around: (server) => this.#around(server),
       started: (server, life, node) => this.#started(server, life, node),
       restores: (server, index) => this.#restores(server, index),
       ended: (server, why, losses) => this.#ended(server, why, losses),
       noticed: () => this.counts.noticed++,
+      wiped: (server) => this.#wiped(server),
       fail: (server, error) => this.#stoppedWrongly(server, error),
       settled: (rare) => this.#settled(rare),
     };
@@ -230,10 +261,24 @@ export class World {
     }
   }
 
+  /** What its disk held is remembered as it was; what comes back under its id is watched as somebody else. */
+  #wiped(server: Server): void {
+    this.#checks.wiped(server.id);
+    this.#checks.add({
+      watchedAs: withoutDisk(server),
+      disk: server.disk,
+      get durableVersion() {
+        return server.durableVersion;
+      },
+      durableBytes: (path) => server.durableBytes(path),
+      durablePaths: () => server.durablePaths(),
+    });
+  }
+
   #started(server: Server, life: Life, node: Node): void {
-    const { id } = server;
+    const { id, watchedAs } = server;
     this.counts.lives++;
-    const first = this.#checks.started(id, node.raft);
+    const first = this.#checks.started(watchedAs, node.raft);
     this.#hash.word(id);
     this.#observer.onStarted?.(this.time.now, id, first, node.raft.log);
     node.start({
@@ -242,7 +287,8 @@ export class World {
         this.counts.steps++;
         let view: StateView;
         try {
-          view = this.#checks.stepped(id, raft, effects);
+          view = this.#checks.stepped(watchedAs, raft, effects);
+          if (server.isWiped) checkDoesNotCount(view);
         } catch (violation) {
           this.#observer.onStep?.(this.time.now, id, raft.view(), effects);
           throw violation;
@@ -267,7 +313,7 @@ export class World {
   }
 
   #ended(server: Server, why: string, losses: Losses | null): void {
-    this.#checks.ended(server.id);
+    this.#checks.ended(server.watchedAs);
     this.#hash.word(why);
     if (losses !== null) {
       this.losses.lost += losses.lost;
@@ -279,11 +325,11 @@ export class World {
 
   /** What stands between the rooms of a server and the seams, and looks at what passes. */
   #around(server: Server): Around {
-    const { id } = server;
+    const { id, watchedAs } = server;
     return {
-      store: (store) => this.#watchedStore(id, store),
+      store: (store) => this.#watchedStore(watchedAs, store),
       snapshots: (snapshots) => this.#watchedSnapshots(snapshots),
-      peers: (peers) => this.#watchedPeers(id, peers),
+      peers: (peers) => this.#watchedPeers(id, watchedAs, peers),
       machine: (machine) => this.history.watch(machine, id, server.lives),
       fail: (error) => this.#fail(error),
     };
@@ -344,7 +390,7 @@ export class World {
     };
   }
 
-  #watchedPeers(id: string, peers: PeerRoom): PeerRoom {
+  #watchedPeers(id: string, watchedAs: string, peers: PeerRoom): PeerRoom {
     const observer = this.#observer;
     return {
       start: (events) =>
@@ -361,7 +407,7 @@ export class World {
         const sent = peers.send(to, message);
         if (sent) observer.onSent?.(this.time.now, id, to, message);
         try {
-          this.#checks.leaves(id, to, message, sent);
+          this.#checks.leaves(watchedAs, to, message, sent);
         } catch (error) {
           // Whoever sends may take what is thrown here for something else.
           this.#fail(error);
@@ -380,11 +426,38 @@ export class World {
 
   /* ---- what strikes need ---- */
 
+  /**
+   * One server in a run, without which every configuration that may be in force has a quorum, and of which all members know the birth for
+   * good; and only where somebody can take its place. A voter of the birth that comes back empty before its birth was written down
+   * everywhere cannot be told from itself.
+   */
+  #mayLose(server: Server): boolean {
+    const { servers } = this;
+    if (this.odds.spares === 0 || server.life === null || server.isDamaged) return false;
+    if (servers.some(({ isWiped }) => isWiped)) return false;
+    const { committed, views } = this.#checks.configurations;
+    const newest = committed.at(-1);
+    if (newest === undefined) return false;
+    const knowsBirths = newest.configuration.members.every(({ id }) => {
+      const node = servers.find((other) => other.id === id)?.life?.node ?? null;
+      if (node === null) return false;
+      const { configuration, configurationIndex, durableIndex } = node.raft.view();
+      const member = configuration.members.find((other) => other.id === server.id);
+      return member !== undefined && member.incarnation !== "" && configurationIndex <= durableIndex;
+    });
+    const others = servers.filter((other) => other !== server).map(({ id }) => id);
+    return knowsBirths &&
+      configurationsInForce(newest, views.values()).every((one) => decides(one, others));
+  }
+
   #stage(): Stage {
-    const { time, network } = this;
+    const { time, network, servers } = this;
     return {
-      servers: this.servers,
-      clients: this.#workload.names,
+      get servers() {
+        return servers.filter(({ isSpare, isRetired }) => !isSpare && !isRetired);
+      },
+      mayLose: (server) => this.#mayLose(server),
+      clients: [...this.#workload.names, ...(this.odds.operatorEveryMs > 0 ? [this.#operator.name] : [])],
       later: (afterMs, act) =>
         void time.at(time.now + afterMs, () => {
           if (!this.#isCalm) act();
