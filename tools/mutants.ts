@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { type Death, deathsIn, documentOf, medianOf, shown } from "./mutants/document.ts";
+import { type Death, deathsIn, documentOf, medianOf, scenariosWith, shown } from "./mutants/document.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { allMutants, mutantGroups } from "./mutants/table.ts";
 import { type Verdict, Workshop } from "./mutants/workshop.ts";
@@ -58,10 +58,11 @@ function kill(workshop: Workshop, mutants: readonly Mutant[], writes: boolean): 
   );
   if (alive.length > 0) console.log(`not killed: ${alive.join(" ")}`);
   if (writes && alive.length === 0) {
-    const path = `${root}/docs/mutants.md`;
+    const [path, scenarios] = [`${root}/docs/mutants.md`, `${root}/docs/scenarios.md`];
     const known = new Map([...deathsIn(readFileSync(path, "utf8")), ...deaths]);
     writeFileSync(path, documentOf(mutantGroups, known));
-    spawnSync(process.execPath, ["fmt", "--quiet", path], { cwd: root });
+    writeFileSync(scenarios, scenariosWith(readFileSync(scenarios, "utf8"), allMutants));
+    spawnSync(process.execPath, ["fmt", "--quiet", path, scenarios], { cwd: root });
   }
   return alive.length === 0 ? 0 : 1;
 }

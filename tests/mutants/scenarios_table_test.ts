@@ -9,6 +9,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { readdirSync, readFileSync } from "node:fs";
+import { scenariosWith } from "../../tools/mutants/document.ts";
 import { allMutants } from "../../tools/mutants/table.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -70,6 +71,17 @@ for (const { id, tests, mutants, why } of rows) {
     else if (mutants.length === 0) assert(/^no mutant: .{30}/.test(why), why);
   });
 }
+
+Deno.test("the mutants in it are written by deno task mutants --write, and nothing else is", () => {
+  const [mutant] = allMutants;
+  const one = mutant === undefined ? [] : [{ ...mutant, name: "new-one", catalogue: ["E2", "L22"] }];
+  const before =
+    "| E1 | a | `x`: E1 | `old` |\n| E2  | b | `x`: E2 | no mutant: none |\n| E22 | c | d | e |\ntext | f |";
+  assertEquals(
+    scenariosWith(before, one),
+    before.replace("| no mutant: none |", "| `new-one` |"),
+  );
+});
 
 Deno.test("a test that is not there is not found", () => {
   assert(!hasTest(TRANSCRIPTS, "E99: "));

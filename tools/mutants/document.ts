@@ -1,5 +1,5 @@
 /**
- * docs/mutants.md: which mutants there are, what each breaks, which test kills it, and in how long.
+ * docs/mutants.md: which mutants there are, what each breaks, which test kills it, and in how long; and the mutants in docs/scenarios.md.
  *
  * Keeps true: what the document says of a mutant is what the table in the code says; only the times are from a run, and the
  * document says so.
@@ -50,6 +50,16 @@ export function documentOf(
     }, start of the test runner included; measured on two cores that were busy with other things.\n`,
   );
   return parts.join("\n");
+}
+
+/** docs/scenarios.md with the mutants of each scenario as the table has them; the rest of it is written by hand. */
+export function scenariosWith(document: string, mutants: readonly Mutant[]): string {
+  return document.split("\n").map((line) => {
+    const row = /^(\| ([A-Z]\d+) +\|.*\|)[^|]*\|$/u.exec(line);
+    const [, before, id] = row ?? [];
+    const own = mutants.filter(({ catalogue }) => id !== undefined && catalogue.includes(id));
+    return own.length === 0 ? line : `${before} ${own.map(({ name }) => `\`${name}\``).join(", ")} |`;
+  }).join("\n");
 }
 
 /** What an earlier run wrote down. */
