@@ -1,7 +1,8 @@
 /**
  * Damage at rest, done to a disk while its server is down, where it can be told from a torn tail: whoever starts on it must notice.
  *
- * What cannot be told apart is left alone: the last batch of a log, and a log that ends at a batch border.
+ * What cannot be told apart is left alone: the last batch of a log, a log that ends at a batch border, and what a power failure tore in an
+ * earlier life, behind which the next segment goes on.
  *
  * @module
  */
@@ -9,6 +10,7 @@ import type { Random } from "../../internal/base/random.ts";
 import {
   ALIGNMENT,
   BATCH_HEADER_BYTES,
+  checkBatchBody,
   decodeBatchHeader,
   decodeSegmentHeader,
   SEGMENT_HEADER_BYTES,
@@ -118,18 +120,27 @@ function segmentsOf(disk: SimDisk): readonly Segment[] {
   );
   return paths.map((path, i) => {
     const bytes = disk.durableBytes(path) ?? new Uint8Array(0);
-    return { path, bytes, batches: batchesOf(bytes), isClosed: i + 1 < paths.length };
+    const next = paths[i + 1];
+    return { path, bytes, batches: batchesOf(bytes, endOf(disk, next)), isClosed: next !== undefined };
   });
 }
 
-function batchesOf(bytes: Uint8Array): readonly number[] {
+/** Where a segment ends by the word of the next one; what is behind it was torn once, and is nobody's any more. */
+function endOf(disk: SimDisk, next: string | undefined): number {
+  const bytes = next === undefined ? null : disk.durableBytes(next);
+  const header = bytes === null ? "there is none" : decodeSegmentHeader(bytes);
+  return typeof header === "string" ? Infinity : header.previousEnd;
+}
+
+/** Whole batches only: a torn one is no place for damage, since it is passed over. */
+function batchesOf(bytes: Uint8Array, end: number): readonly number[] {
   const header = decodeSegmentHeader(bytes);
   if (typeof header === "string") return [];
   const batches: number[] = [];
-  for (let at = SEGMENT_HEADER_BYTES; at + BATCH_HEADER_BYTES <= bytes.length; at += ALIGNMENT) {
-    if (bytes[at] === 0x52 && typeof decodeBatchHeader(bytes, at, header.nonce) !== "string") {
-      batches.push(at);
-    }
+  for (let at = SEGMENT_HEADER_BYTES; at + BATCH_HEADER_BYTES <= bytes.length && at < end; at += ALIGNMENT) {
+    if (bytes[at] !== 0x52) continue;
+    const batch = decodeBatchHeader(bytes, at, header.nonce);
+    if (typeof batch !== "string" && typeof checkBatchBody(bytes, at, batch) !== "string") batches.push(at);
   }
   return batches;
 }

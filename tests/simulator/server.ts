@@ -22,9 +22,6 @@ import type { SimNetwork } from "./sim_network.ts";
 import type { Struck } from "./strikes.ts";
 import { LifeClock, type VirtualTime } from "./virtual_time.ts";
 
-/** Shorter than any sync. */
-const IN_SYNC_MS = 0.05;
-
 /** Between the last answer and the end of a process that was asked to stop. */
 const LAST_WORDS_MS = 20;
 
@@ -89,9 +86,9 @@ export class Server {
   #rate: number;
   /** What was durable before it was damaged, as long as nobody noticed or repaired. */
   #undamaged: DiskImage | null = null;
-  /** Power fails within the next sync, for so long. */
-  #crashNext: number | null = null;
   #failNext: "sync" | "write" | null = null;
+  /** Power fails in the next sync: how far into the longest that one takes, and for how long. */
+  #crashInSync: { readonly part: number; readonly downMs: number; isNear: boolean } | null = null;
   #failing: { readonly kind: FailingDisk; readonly until: number } | null = null;
 
   constructor(id: string, home: ServerHome, random: Random) {
@@ -132,9 +129,23 @@ export class Server {
     this.#end("power fails", () => this.disk.crash());
   }
 
-  /** The same, as soon as the disk is about to make something durable. */
-  crashInSync(downMs: number): void {
-    this.#crashNext = downMs;
+  /** Power fails while the next sync is under way, or just after it; not any more once the faults are over. */
+  crashInSync(part: number, downMs: number): void {
+    this.#crashInSync = { part, downMs, isNear: false };
+  }
+
+  #syncBegins(): void {
+    const { life } = this;
+    const planned = this.#crashInSync;
+    if (planned === null || planned.isNear) return;
+    planned.isNear = true;
+    this.#later(planned.part * this.disk.timing.syncMs[1], () => {
+      if (this.#crashInSync !== planned) return;
+      this.#crashInSync = null;
+      if (this.life !== life) return;
+      this.crash();
+      this.startIn(planned.downMs);
+    });
   }
 
   /** The process dies, the machine lives on. */
@@ -331,9 +342,9 @@ export class Server {
     this.disk.release();
     this.disk.timing = QUICK_DISK;
     this.disk.lies = false;
-    this.#crashNext = null;
     this.#failNext = null;
     this.#failing = null;
+    this.#crashInSync = null;
     this.repair();
   }
 
@@ -348,18 +359,10 @@ export class Server {
   }
 
   #fault(operation: string, path: string): "EIO" | "ENOSPC" | "EROFS" | null {
-    if (this.#failNext === null && this.#failing === null && this.#crashNext === null) return null;
+    if (operation === "sync") this.#syncBegins();
+    if (this.#failNext === null && this.#failing === null) return null;
     const { life } = this;
     if (life === null) return null;
-    if (this.#crashNext !== null && operation === "sync") {
-      const downMs = this.#crashNext;
-      this.#crashNext = null;
-      this.#later(IN_SYNC_MS, () => {
-        if (this.life !== life) return;
-        this.crash();
-        this.startIn(downMs);
-      });
-    }
     if (this.#failNext === operation) {
       this.#failNext = null;
       life.injected = true;

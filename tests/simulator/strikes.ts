@@ -70,12 +70,20 @@ const table = {
     hit: up((server, random) => {
       const downMs = random.below(2000);
       // Most of the time nothing is on its way to the disk; so most often it is waited for.
-      if (random.chance(3, 4)) server.crashInSync(downMs);
+      if (random.chance(3, 4)) server.crashInSync(random.below(1000) / 1000, downMs);
       else {
         server.crash();
         server.startIn(downMs);
       }
       return downMs;
+    }),
+  },
+  crashInSync: {
+    rows: "D1 D2 D3 P1",
+    what: "power fails while the next sync is under way, so that there is something to lose and to tear",
+    hit: up((server, random) => {
+      server.crashInSync(random.below(1000) / 1000, random.below(2000));
+      return 0;
     }),
   },
   kill: {
