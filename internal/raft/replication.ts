@@ -158,6 +158,8 @@ export function advanceCommitIndex(state: State, outbox: Outbox): void {
   );
   if (reached <= state.commitIndex) return;
   if (state.log.termAt(reached) !== state.currentTerm) return;
+  // The members may be others than when a round was last counted: whoever commits the writes has answered the reads before them too.
+  confirmReads(state, outbox);
   for (let index = state.commitIndex + 1; index <= reached; index++) {
     state.uncommittedBytes -= state.log.entryAt(index).payload.length;
   }
