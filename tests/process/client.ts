@@ -14,17 +14,17 @@ export class ErrorAnswer {
 
 export class TestClient {
   readonly #socket: Socket;
-  #buffer: Uint8Array = new Uint8Array(0);
+  /** What came and is not read yet stands between the two places; room grows by doubling, so a long answer costs its length. */
+  #buffer: Uint8Array = new Uint8Array(4096);
+  #from = 0;
+  #to = 0;
   readonly #waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
   #closed: Error | null = null;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on("data", (chunk) => {
-      const joined = new Uint8Array(this.#buffer.length + chunk.length);
-      joined.set(this.#buffer);
-      joined.set(chunk, this.#buffer.length);
-      this.#buffer = joined;
+      this.#append(chunk);
       this.#drain();
     });
     const gone = (why: string) => {
@@ -81,15 +81,28 @@ export class TestClient {
     this.#socket.destroy();
   }
 
+  #append(chunk: Uint8Array): void {
+    const length = this.#to - this.#from;
+    if (this.#to + chunk.length > this.#buffer.length) {
+      const room = Math.max(this.#buffer.length, 2 * (length + chunk.length));
+      const next = new Uint8Array(room);
+      next.set(this.#buffer.subarray(this.#from, this.#to));
+      this.#buffer = next;
+      this.#from = 0;
+      this.#to = length;
+    }
+    this.#buffer.set(chunk, this.#to);
+    this.#to += chunk.length;
+  }
+
   #drain(): void {
-    let at = 0;
+    const bytes = this.#buffer.subarray(0, this.#to);
     while (this.#waiting.length > 0) {
-      const parsed = parse(this.#buffer, at);
+      const parsed = parse(bytes, this.#from);
       if (parsed === null) break;
-      at = parsed.end;
+      this.#from = parsed.end;
       this.#waiting.shift()?.resolve(parsed.answer);
     }
-    if (at > 0) this.#buffer = this.#buffer.slice(at);
   }
 }
 

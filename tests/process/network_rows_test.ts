@@ -3,7 +3,7 @@
  *
  * Invariant: what rows N5 to N19 of the fault model promise beyond losing nothing: who cannot serve says so, for certain where it can; a dead
  * connection is noticed; damage closes one connection and is used by nobody; what waits is bounded; strangers do not keep members out.
- * ROWS.md says which test each row is.
+ * docs/faults.md says which test each row is.
  *
  * Learnt: see the notes at the tests.
  */

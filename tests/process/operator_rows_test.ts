@@ -2,20 +2,37 @@
  * Kind: integration (real processes).
  *
  * Invariant: a cluster that was put together wrongly says so on both sides and harms nobody: who belongs elsewhere is refused by who it is, not by where
- * it is (rows O1, O5, O7 of the fault model); and after a power loss of all, servers may come back in any order (O14). ROWS.md says which
- * test each row is.
+ * it is (rows O1, O2, O4 to O7 and O11 of the fault model); what would leave no majority is refused (O10); an old copy of its data costs
+ * nothing while the others have theirs (O9); and after a power loss of all, servers may come back in any order (O14). docs/faults.md says
+ * which test each row is.
  *
  * Learnt: a refusal is told by the side that refuses and by the side that is refused, each in its own log, and each once.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { encode } from "cborg";
+import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { encodeFrame } from "../../internal/codec/frame.ts";
 import { ErrorAnswer } from "./client.ts";
-import { Cluster, compiled, eventually, missingBinary, parseInfo, type Program } from "./harness.ts";
+import {
+  Cluster,
+  compiled,
+  eventually,
+  freePorts,
+  missingBinary,
+  parseInfo,
+  type Program,
+  Running,
+} from "./harness.ts";
+import { dial } from "./plain_sockets.ts";
 import { sideBySide, type Step, unsanitized } from "./side_by_side.ts";
 import { missingOn, Workload } from "./workload.ts";
 import { pause } from "./cluster.ts";
 
 const skipped = missingBinary();
 if (skipped !== null) console.log(`skipped: tests/process/operator_rows_test.ts: ${skipped}`);
+await loadCrc32c();
 const three: readonly Program[] = [compiled, compiled, compiled];
 
 const peerOf = (cluster: Cluster, id: string) => `127.0.0.1:${cluster.plan(id).peerPort}`;
@@ -187,7 +204,196 @@ const steps: readonly Step[] = [
         }
       }),
   },
+  {
+    name:
+      "O2: a server that comes back without its data is let in by nobody, until it is removed and added as another one",
+    fn: () =>
+      onClusterWith(() => ["--request-timeout-ms", "500"], async (cluster) => {
+        await assertTakesWrites(cluster, "n3");
+        // The leader has written down who they are.
+        await pause(3500);
+        await cluster.running.get("n3")?.kill();
+        await rm(cluster.dataDirectory("n3"), { recursive: true });
+        cluster.launch("n3");
+        const refusal = /server n3 is not the one that is a member: its data is of another birth/;
+        await eventually("both sides say so", 8000, () =>
+          Promise.resolve(
+            refusal.test(said(cluster, "n3")) &&
+              ["n1", "n2"].some((id) => refusal.test(said(cluster, id))),
+          ));
+        await assertServesNothing(cluster, "n3");
+        await assertTakesWrites(cluster, "n1");
+        await operate(cluster, "n1", ["REMOVE", "n3"], /n3 is removed/);
+        await cluster.running.get("n3")?.kill();
+        cluster.renamed.set("n3", "n4");
+        cluster.launch("n3");
+        await operate(cluster, "n1", ["ADD", "n4", peerOf(cluster, "n3")], /n4 votes/);
+        await assertTakesWrites(cluster, "n3");
+      }),
+  },
+  {
+    name:
+      "O6: a second server with an id that is taken, from another machine, is refused by all and harms nobody",
+    fn: () =>
+      onClusterWith(() => [], async (cluster) => {
+        const ids = cluster.plans.map(({ id }) => id);
+        await Promise.all(ids.map((id) => assertTakesWrites(cluster, id)));
+        await pause(3500);
+        const before = await termOf(cluster);
+        const { clientPort, peerPort } = cluster.plan("n3");
+        // The same ports of another address: to the others it is another machine that says it is n3.
+        const twin = new Running(compiled, [
+          ...["serve", "--id", "n3", "--data", join(cluster.directory, "twin"), "--profile", "lan"],
+          ...["--client", `127.0.0.2:${clientPort}`, "--peer", `127.0.0.2:${peerPort}`],
+          ...["--cluster", ids.map((id) => `${id}=${peerOf(cluster, id)}`).join(",")],
+        ]);
+        try {
+          await twin.said(/server n3 is not the one that is a member: its data is of another birth/, 8000);
+          await Promise.all(ids.map((id) => assertTakesWrites(cluster, id)));
+          await pause(1000);
+          assert(await termOf(cluster) - before < 3, "nobody stands for election because of it");
+          assert(!/became leader/.test(twin.stderr), twin.stderr);
+        } finally {
+          await twin.kill();
+        }
+      }),
+  },
+  {
+    name: "O4: a server that speaks another version of the protocol is told which, and harms nobody",
+    fn: () =>
+      onClusterWith(() => [], async (cluster) => {
+        await assertTakesWrites(cluster, "n1");
+        const hello = [
+          "raftline",
+          2,
+          await clusterIdOf(cluster, "n1"),
+          "n2",
+          "n1",
+          "0".repeat(16),
+          "h:1",
+          "h:2",
+          0,
+        ];
+        const end = await dial(cluster.plan("n1").peerPort);
+        end.write(encodeFrame(encode(hello)));
+        await eventually("it is told", 3000, () =>
+          Promise.resolve(/protocol version is 2, this server speaks 1/.test(end.text)));
+        await eventually("it is let go", 5000, () =>
+          Promise.resolve(end.hasEnded || end.over !== null));
+        end.socket.destroy();
+        assertMatch(said(cluster, "n1"), /protocol version is 2, this server speaks 1/);
+        await assertTakesWrites(cluster, "n1");
+      }),
+  },
+  {
+    name: "O10: what would leave no majority that answers is refused with the rule, and changes nothing",
+    fn: () =>
+      onClusterWith(() => [], async (cluster) => {
+        await assertTakesWrites(cluster, "n1");
+        const nobody = `127.0.0.1:${(await freePorts(1))[0]}`;
+        await operate(cluster, "n1", ["ADD", "n9", nobody], /^ERR cannot reach n9 at/);
+        await operate(cluster, "n1", ["REMOVE", "n9"], /^ERR the members stay as they are: n9 is no member/);
+        const leader = await cluster.leader();
+        const [one = "", other = ""] = cluster.plans.map(({ id }) => id).filter((id) => id !== leader);
+        await cluster.running.get(one)?.kill();
+        await pause(1200);
+        await operate(
+          cluster,
+          leader,
+          ["REMOVE", other],
+          new RegExp(`^ERR the members stay as they are: of the voters .* ${one} did not answer lately`),
+        );
+        await operate(
+          cluster,
+          leader,
+          ["DEMOTE", other],
+          new RegExp(`^ERR the members stay as they are: of the voters .* ${one} did not answer lately`),
+        );
+        await operate(cluster, leader, ["REMOVE", one], new RegExp(`${one} is removed`));
+        await operate(cluster, leader, ["REMOVE", other], new RegExp(`${other} is removed`));
+        await operate(
+          cluster,
+          leader,
+          ["REMOVE", leader],
+          new RegExp(`^ERR the members stay as they are: ${leader} is the last voter`),
+        );
+        await assertTakesWrites(cluster, leader);
+      }),
+  },
+  {
+    name:
+      "O11: a server that was removed and is started again disturbs nobody, and says that it is no member",
+    fn: () =>
+      onClusterWith(() => ["--request-timeout-ms", "500"], async (cluster) => {
+        await assertTakesWrites(cluster, "n1");
+        await operate(cluster, "n1", ["REMOVE", "n3"], /n3 is removed/);
+        const before = await termOf(cluster, ["n1", "n2"]);
+        await cluster.running.get("n3")?.kill();
+        cluster.launch("n3");
+        await assertServesNothing(cluster, "n3");
+        await pause(2000);
+        await Promise.all(["n1", "n2"].map((id) => assertTakesWrites(cluster, id)));
+        assert(await termOf(cluster, ["n1", "n2"]) - before < 3, "it does not move the term");
+        const client = await cluster.clientWhenUp("n3");
+        try {
+          assertMatch(await client.text("RAFT", "STATUS"), /removed:1/);
+        } finally {
+          client.close();
+        }
+      }),
+  },
+  {
+    name:
+      "O9: an old copy of a server's data, put back into a living cluster, is brought up to date, and nothing is lost",
+    fn: () =>
+      onClusterWith(() => ["--snapshot-entries", "200", "--log-memory-entries", "100"], async (cluster) => {
+        const ids = cluster.plans.map(({ id }) => id);
+        await Promise.all(ids.map((id) => assertTakesWrites(cluster, id)));
+        const [data, copy] = [cluster.dataDirectory("n3"), join(cluster.directory, "copy")];
+        await cluster.running.get("n3")?.kill();
+        await cp(data, copy, { recursive: true });
+        cluster.launch("n3");
+        const workload = new Workload(cluster, ids, 4, "backup");
+        await pause(1500);
+        await cluster.running.get("n3")?.kill();
+        await rm(data, { recursive: true });
+        await cp(copy, data, { recursive: true });
+        cluster.launch("n3");
+        await assertTakesWrites(cluster, "n3");
+        await pause(500);
+        const written = await workload.stop();
+        assert(written.acknowledged.size > 50);
+        for (const id of ids) assertEquals(await missingOn(cluster, id, written), []);
+      }),
+  },
 ];
+
+/** Asks as an operator does, until there is an answer that is not about the moment. */
+async function operate(
+  cluster: Cluster,
+  id: string,
+  words: readonly string[],
+  expected: RegExp,
+): Promise<void> {
+  let heard = "";
+  await eventually(`RAFT ${words.join(" ")}`, 20_000, async () => {
+    const client = await cluster.client(id);
+    try {
+      const answer = await client.within(15_000, client.send("RAFT", ...words));
+      heard = answer instanceof ErrorAnswer ? answer.text : String(answer);
+    } finally {
+      client.close();
+    }
+    return expected.test(heard);
+  }).catch((cause) => {
+    throw new Error(`RAFT ${words.join(" ")} was answered ${heard}`, { cause });
+  });
+}
+
+async function termOf(cluster: Cluster, ids = cluster.plans.map(({ id }) => id)): Promise<number> {
+  const infos = await cluster.infos();
+  return Math.max(...ids.map((id) => Number(infos.get(id)?.get("raft_term") ?? 0)));
+}
 
 /** The binary, told of one member more than the others know. */
 const differentMembers: Program = {

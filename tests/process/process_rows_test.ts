@@ -1,19 +1,23 @@
 /**
  * Kind: chaos (real processes).
  *
- * Invariant: what rows P3, P8 and P9 of the fault model promise: the wall clock may jump by years and changes nothing; a server that is asked to stop
- * does so at once, and whoever waited is answered; a log that nobody reads, or that is closed, stops nothing. ROWS.md says which test
- * each row is.
+ * Invariant: what rows P3 and P5 to P9 of the fault model promise: the wall clock may jump by years and changes nothing; memory is bounded where
+ * nothing moves; what nobody catches stops the server before it can do harm; a server that is asked to stop
+ * does so at once, and whoever waited is answered; a log that nobody reads, or that is closed, stops nothing. docs/faults.md says
+ * which test each row is.
  *
  * Learnt: see the notes at the tests.
  */
-import { assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { ErrorAnswer, TestClient } from "./client.ts";
 import { onCluster, pause } from "./cluster.ts";
-import { Cluster, compiled, eventually, missingBinary, type Program } from "./harness.ts";
+import { vitalsOf } from "./chaos/vitals.ts";
+import { Cluster, compiled, eventually, missingBinary, missingProgram, type Program } from "./harness.ts";
+import { dial } from "./plain_sockets.ts";
 import { sideBySide, type Step, unsanitized } from "./side_by_side.ts";
 import { missingOn, Workload } from "./workload.ts";
 
@@ -28,6 +32,15 @@ const FAKETIME = ["x86_64", "aarch64"].map((machine) =>
 if (FAKETIME === undefined) {
   console.log("skipped: P3: libfaketime is not installed (apt-get install faketime)");
 }
+
+/** A server that throws where nobody catches it, when it gets a signal. */
+const throwing = new URL("./throwing_server.ts", import.meta.url).pathname;
+const throwingOnDeno: Program = {
+  name: "on Deno",
+  command: process.execPath,
+  args: ["run", "-A", "--no-check", throwing],
+};
+const throwingOnBun: Program = { name: "on Bun", command: "bun", args: ["run", throwing] };
 
 async function termOf(cluster: Cluster): Promise<number> {
   return Math.max(...[...(await cluster.infos()).values()].map((info) => Number(info.get("raft_term"))));
@@ -190,6 +203,86 @@ const steps: readonly Step[] = [
       }
     },
   },
+  {
+    name:
+      "P5: where nothing can be committed, a flood of writes costs a bounded memory; killed as by lack of it, the server starts clean",
+    fn: async () => {
+      const cluster = await Cluster.prepare(three);
+      // A leader takes its time to notice that nobody answers.
+      cluster.profile = "wan";
+      try {
+        for (const { id } of cluster.plans) cluster.launch(id);
+        const leader = await cluster.leader();
+        const first = await cluster.client(leader);
+        await eventually(
+          "it takes writes",
+          10_000,
+          async () => await first.send("SET", "before", "v") === "OK",
+        );
+        first.close();
+        for (const { id } of cluster.plans) if (id !== leader) cluster.running.get(id)?.signal("SIGSTOP");
+        const { clientPort } = cluster.plan(leader);
+        const ends = await Promise.all(Array.from({ length: 40 }, () => dial(clientPort)));
+        const value = new Uint8Array(1_000_000).fill(120);
+        // More than two gigabytes are asked to be written at once.
+        for (const end of ends) {
+          for (let k = 10; k < 70; k++) {
+            end.write(`*3\r\n$3\r\nSET\r\n$8\r\nflood:${k}\r\n$${value.length}\r\n`);
+            end.write(value);
+            end.write("\r\n");
+          }
+        }
+        let most = 0;
+        for (let i = 0; i < 40; i++) {
+          const pid = cluster.running.get(leader)?.child.pid ?? 0;
+          most = Math.max(most, vitalsOf(pid)?.memoryBytes ?? 0);
+          await pause(50);
+        }
+        console.log(`    P5: ${(most / 1e6).toFixed(0)} MB at most`);
+        assertLess(most, 1_200_000_000);
+        await cluster.running.get(leader)?.kill();
+        for (const { socket } of ends) socket.destroy();
+        for (const { id } of cluster.plans) if (id !== leader) cluster.running.get(id)?.signal("SIGCONT");
+        cluster.launch(leader);
+        const again = await cluster.clientWhenUp(leader);
+        await eventually("it serves", 20_000, async () => await again.send("GET", "before") === "v");
+        again.close();
+      } finally {
+        await cluster.stop();
+      }
+    },
+  },
+  ...["an exception", "a rejection"].flatMap((what) =>
+    [throwingOnDeno, throwingOnBun].map((program): Step => ({
+      name:
+        `P6: ${what} that nobody catches stops a server with 70 and one line, ${program.name}; the others go on`,
+      ignore: program === throwingOnBun && missingProgram("bun") !== null,
+      fn: () =>
+        onCluster([program, compiled, compiled], async (cluster) => {
+          const workload = new Workload(cluster, ["n2", "n3"], 2, "throws");
+          await eventually("n1 serves", 10_000, async () => (await cluster.infos()).has("n1"));
+          await pause(300);
+          const running = cluster.running.get("n1");
+          process.kill(running?.child.pid ?? 0, what === "an exception" ? "SIGUSR2" : "SIGWINCH");
+          const ended = await running?.ended;
+          assertEquals([ended?.code, ended?.signal], [70, null], ended?.stderr.slice(-1000));
+          const lines = (ended?.stderr ?? "").split("\n").filter((line) => line.startsWith("raftline: "));
+          assertEquals(lines.length, 1);
+          assertMatch(lines[0] ?? "", /^raftline: broken invariant: thrown by a test/);
+          assert(!/^\s+at /m.test(ended?.stderr ?? ""), "no stack");
+          await cluster.leader(["n1"]);
+          await pause(300);
+          cluster.launch("n1");
+          const written = await workload.stop();
+          assertGreater(written.acknowledged.size, 5);
+          await eventually("there is a leader again", 10_000, async () =>
+            (await missingOn(cluster, "n1", written)).length === 0);
+          for (const { id } of cluster.plans) {
+            assertEquals(await missingOn(cluster, id, written), []);
+          }
+        }),
+    }))
+  ),
 ];
 
 Deno.test({

@@ -63,7 +63,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // The proxy ships in the binary, so it may know no more than the rooms it needs.
   "tests/process/proxy": { imports: [PLATFORM, CODEC, BASE, "cmd/flags.ts"], host: true },
   "tests": {
-    imports: ["internal/", "cmd/", "deps/", "tools/", "tests/"],
+    imports: ["internal/", "cmd/", "deps/", "tools/", "tests/", "main.ts"],
     packages: ["@std/assert", "cborg", "ioredis"],
     host: true,
   },
