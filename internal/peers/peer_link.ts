@@ -59,6 +59,8 @@ export class PeerLink {
   readonly #flushSoon = () => this.#flush();
   #alarm: Alarm | null = null;
   #backoffMs: Millis;
+  /** Who answered there last. */
+  #identity: PeerIdentity | null = null;
   /** The number of the latest ping, and of the latest that was answered; they count on when the link breaks, so an old pong is known as one. */
   #ping = 0;
   #answered = 0;
@@ -71,6 +73,13 @@ export class PeerLink {
     this.#address = address;
     this.#events = events;
     this.#backoffMs = options.limits.backoffMinMs;
+  }
+
+  /** Whoever we are connected to may not be the one that is wanted there, now that more is known. */
+  checkAgain(): void {
+    const identity = this.#identity;
+    const reason = identity === null || !this.#isOpen ? null : this.#options.objection(identity);
+    if (reason !== null) this.#greeter?.drop(reason);
   }
 
   get isOpen(): boolean {
@@ -176,6 +185,7 @@ export class PeerLink {
     const reason = objection(identity);
     if (reason !== null) return reason;
     this.#isOpen = true;
+    this.#identity = identity;
     this.#answered = this.#ping;
     this.#lastAnswerAt = clock.now();
     this.#backoffMs = limits.backoffMinMs;

@@ -54,8 +54,9 @@ interface Incoming {
   readonly connection: Connection;
   readonly decoder: FrameDecoder;
   deadline: Alarm;
-  /** Who it is, once it greeted. */
+  /** Who it is, once it greeted, and of which birth. */
   serverId: string | null;
+  incarnation: string;
   lane: Lane;
   lastHeardAt: number;
 }
@@ -91,6 +92,15 @@ export class PeerListener {
     }
   }
 
+  /** Closes at once what servers have open whose birth is not that of the member. */
+  checkBirths(objection: (id: string, incarnation: string) => string | null): void {
+    for (const incoming of [...this.#incoming]) {
+      const { serverId, incarnation } = incoming;
+      const reason = serverId === null ? null : objection(serverId, incarnation);
+      if (reason !== null) this.#refuse(incoming, reason);
+    }
+  }
+
   stop(): void {
     this.#events = null;
     this.#listener?.close();
@@ -110,6 +120,7 @@ export class PeerListener {
       connection,
       decoder: new FrameDecoder(GREETING_BYTES_MAX),
       serverId: null,
+      incarnation: "",
       lane: "control",
       lastHeardAt: clock.now(),
       deadline: clock.wakeAt(clock.now() + limits.handshakeMs, () => {
@@ -188,6 +199,7 @@ export class PeerListener {
     if (hello.lane === "question") return this.#answerQuestion(incoming);
     incoming.deadline.cancel();
     incoming.serverId = hello.serverId;
+    incoming.incarnation = hello.incarnation;
     incoming.lane = hello.lane;
     incoming.decoder.bodyBytesMax = limits.frameBytesMax;
     const place = `${hello.lane} ${hello.serverId}`;

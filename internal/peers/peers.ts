@@ -114,6 +114,9 @@ export class Peers {
     }
     for (const { id, address } of members) this.#link(id, address);
     if (this.#isStopped) return;
+    // Who came in before its birth was known may turn out to be of another one; not a word of it counts any more.
+    for (const link of this.#links.values()) link.checkAgain();
+    this.#listener.checkBirths((id, incarnation) => this.#reincarnation(id, incarnation));
     // What was said to a server that leaves, and what it has to answer, may still be under way.
     const { clock, limits } = this.#options;
     this.#departing ??= clock.wakeAt(clock.now() + limits.departureMs, () => this.#partFromStrangers());

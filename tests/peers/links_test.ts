@@ -391,3 +391,20 @@ Deno.test("damage and replay on the way break links and pass for no message", ()
     assertEquals(room.heard.filter((text) => !sent.has(text)), []);
   }
 });
+
+Deno.test("whose birth turns out to be another than the member's is not heard from that moment on", () => {
+  const stage = new PeerStage();
+  const [one, other] = stage.pair();
+  stage.pass(1000);
+  one.knows(["n2"], false, { n2: "life of n2" });
+  other.say("n1", 1);
+  stage.pass(100);
+  assertEquals([one.changes, one.heard], [["+n2"], ["n2: 1"]], "it is the one that is meant");
+  one.knows(["n2"], false, { n2: "an earlier life of n2" });
+  other.say("n1", 2);
+  stage.pass(5000);
+  other.say("n1", 3);
+  stage.pass(100);
+  assertEquals([one.changes, one.heard], [["+n2", "-n2"], ["n2: 1"]]);
+  assertEquals(one.say("n2", 1), false);
+});
