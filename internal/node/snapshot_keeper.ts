@@ -16,7 +16,7 @@
  */
 import { must } from "../base/assert.ts";
 import { describeError } from "../base/errors.ts";
-import type { BulkMessage, SnapshotName } from "../codec/bulk_message.ts";
+import type { BulkMessage, SnapshotName, SnapshotPiece } from "../codec/bulk_message.ts";
 import type { Restoration, StateMachine } from "../machine/machine.ts";
 import type { Alarm, Clock, Millis } from "../platform/clock.ts";
 import type { Trace } from "../platform/trace.ts";
@@ -62,8 +62,9 @@ interface Fetch {
   source: ServerId | null;
   line: BulkLine | null;
   name: SnapshotName | null;
-  /** The offset that comes next of what is asked for, and of what is here. */
+  /** The offset that comes next of what is asked for, of what arrives, and of what is here. */
   asked: number;
+  arrived: number;
   here: number;
   progressAt: Millis;
   /** Pieces that arrived and wait for the disk. */
@@ -261,6 +262,7 @@ export class SnapshotKeeper {
       line: null,
       name: null,
       asked: 0,
+      arrived: 0,
       here: 0,
       progressAt: this.#options.clock.now(),
       pieces: [],
@@ -352,16 +354,28 @@ export class SnapshotKeeper {
           if (offset instanceof Error) return this.#broken(offset);
           receipt.here = offset;
           receipt.asked = offset;
+          receipt.arrived = offset;
+          receipt.pieces.length = 0;
           this.#ask(receipt);
         });
       }
       case "snapshotPiece":
-        if (receipt.name === null || message.name.checksum !== receipt.name.checksum) return;
-        receipt.pieces.push(message.bytes);
-        return this.#write(receipt, receipt.name);
+        return this.#arrived(receipt, message);
       default:
         return this.#failed(receipt, `${message.kind} came as an answer`);
     }
+  }
+
+  /** Pieces come in the order in which they were asked for: one that comes twice, or late, is none. */
+  #arrived(receipt: Fetch, { name, offset, bytes }: SnapshotPiece): void {
+    if (receipt.name === null || name.checksum !== receipt.name.checksum) return;
+    if (offset !== receipt.arrived) return;
+    if (bytes.length === 0 || offset + bytes.length > receipt.asked) {
+      return this.#failed(receipt, `a piece of ${bytes.length} bytes came for offset ${offset}`);
+    }
+    receipt.arrived += bytes.length;
+    receipt.pieces.push(bytes);
+    this.#write(receipt, receipt.name);
   }
 
   /** Asks for the next pieces, as many as may be under way. */

@@ -1,0 +1,135 @@
+/**
+ * Kind: unit (one keeper of snapshots, its disk and its source played by hand).
+ *
+ * Invariant: a snapshot on its way is put together from each piece once, in order: a piece that comes twice or late is none, and one that nobody asked
+ * for ends the fetch from that source.
+ *
+ * Learnt: the checksum of the whole finds a wrong piece only at the end; on a path that repeats things no snapshot would ever get through.
+ */
+import { assertEquals } from "@std/assert";
+import { SeededRandom } from "../../internal/base/random.ts";
+import type { BulkMessage } from "../../internal/codec/bulk_message.ts";
+import { KeyValueMachine } from "../../internal/machine/kv.ts";
+import { defaultLimits } from "../../internal/node/limits.ts";
+import type { BulkLineEvents, SnapshotRoom } from "../../internal/node/ports.ts";
+import { SnapshotKeeper } from "../../internal/node/snapshot_keeper.ts";
+import { Raft } from "../../internal/raft/raft.ts";
+import { defaultSettings } from "../../internal/raft/state.ts";
+import { birth } from "../scenarios/stage.ts";
+import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
+
+const NAME = { index: 5, term: 1, bytes: 30, checksum: 7 };
+
+class FetchStage {
+  /** What was asked of whom, as text. */
+  readonly asked: string[] = [];
+  /** What was put on the disk. */
+  readonly written: string[] = [];
+  #events: BulkLineEvents | null = null;
+  #done: (() => void) | null = null;
+
+  constructor() {
+    const clock = new LifeClock(new VirtualTime());
+    const room: SnapshotRoom = {
+      newest: null,
+      coveredIndex: 0,
+      take: () => {},
+      read: () => {},
+      receive: (_, done) => done(10 * this.written.length),
+      received: (_name, offset, bytes, _begin, done) => {
+        this.written.push(`${offset}: ${[...bytes].join()}`);
+        this.#done = () => done(null);
+      },
+    };
+    const keeper = new SnapshotKeeper({
+      clusterId: "test",
+      limits: { ...defaultLimits, snapshotPieceBytes: 10, snapshotPiecesMax: 2 },
+      clock,
+      trace: { event: () => {} },
+      machine: new KeyValueMachine(),
+      room,
+      peers: {
+        isConnected: (id) => id !== "n1",
+        openBulk: (to, events) => {
+          this.#events = events;
+          this.asked.push(to);
+          return { send: (message) => void this.asked.push(textOf(message)), close: () => {} };
+        },
+      },
+      raft: new Raft({
+        id: "n1",
+        settings: defaultSettings,
+        recovered: { hardState: { currentTerm: 0, votedFor: null }, ...birth(["n1", "n2", "n3"]) },
+        random: new SeededRandom("fetch"),
+        now: 0,
+      }),
+      discardOnDisk: () => {},
+      appliedIndex: () => 0,
+      deliver: () => {},
+      damaged: () => {},
+    });
+    keeper.need("n2", NAME.index);
+    this.#events?.onOpen();
+    this.hears({ kind: "snapshotOffer", name: NAME });
+  }
+
+  hears(message: BulkMessage): void {
+    this.#events?.onMessage(message);
+  }
+
+  /** A piece of one byte, again and again. */
+  gets(offset: number, byte: number, length = 10): void {
+    this.hears({ kind: "snapshotPiece", name: NAME, offset, bytes: new Uint8Array(length).fill(byte) });
+  }
+
+  /** The disk took the piece. */
+  sync(): void {
+    const done = this.#done;
+    this.#done = null;
+    done?.();
+  }
+}
+
+function textOf(message: BulkMessage): string {
+  return message.kind === "snapshotPieceQuestion" ? `${message.offset}+${message.length}` : message.kind;
+}
+
+const piece = (offset: number, byte: number) => `${offset}: ${new Array(10).fill(byte).join()}`;
+
+Deno.test("pieces that come twice, or late, are none", () => {
+  const stage = new FetchStage();
+  assertEquals(stage.asked, ["n3", "snapshotQuestion", "0+10", "10+10"], "another than the leader is asked");
+  stage.gets(0, 1);
+  stage.gets(0, 1);
+  stage.gets(10, 2);
+  stage.gets(0, 9);
+  stage.sync();
+  stage.gets(10, 2);
+  stage.sync();
+  stage.gets(20, 3);
+  stage.sync();
+  assertEquals(stage.written, [piece(0, 1), piece(10, 2), piece(20, 3)]);
+  assertEquals(stage.asked.slice(4), ["20+10"]);
+});
+
+Deno.test("an offer that comes twice asks anew for what is not here, and mixes nothing up", () => {
+  const stage = new FetchStage();
+  stage.gets(0, 1);
+  stage.sync();
+  stage.gets(10, 2);
+  stage.sync();
+  stage.hears({ kind: "snapshotOffer", name: NAME });
+  assertEquals(stage.asked.slice(4), ["20+10", "20+10"]);
+  stage.gets(20, 3);
+  stage.sync();
+  stage.gets(20, 3);
+  assertEquals(stage.written, [piece(0, 1), piece(10, 2), piece(20, 3)]);
+});
+
+Deno.test("an empty piece, and one that nobody asked for, end the fetch from that source", () => {
+  for (const length of [0, 21]) {
+    const stage = new FetchStage();
+    stage.gets(0, 1, length);
+    assertEquals([stage.written, stage.asked.slice(4)], [[], ["n2"]]);
+  }
+});
