@@ -35,7 +35,8 @@ const PROBE_CLIENT = 1000;
 
 /** Leaders and terms from the end of the faults on, at most (I34). */
 const CHANGES_MAX = 2;
-const TERMS_MAX = 3;
+/** Votes are split again and again where every vote of the core is needed and messages take a tenth of an election time-out. */
+const TERMS_MAX = 12;
 /** More where a change of the members or of the lead was under way: whoever leads may be about to go. */
 const OPERATED_MORE = 2;
 
@@ -59,6 +60,8 @@ export class Liveness {
   readonly #leader: StableLeader;
   #core: readonly string[] = [];
   #healedAt = 0;
+  /** Servers outside the core that are left in their state, as long as the core can do without them. */
+  #resting: readonly Server[] = [];
   /** Servers of the core that did not serve yet. */
   readonly #unserved = new Set<string>();
   #servedAt: number | null = null;
@@ -97,6 +100,7 @@ export class Liveness {
       if (core.includes(server)) server.start();
       else this.#leave(server, core);
     }
+    this.#resting = odds.rest === "well" ? [] : servers.filter((server) => !core.includes(server));
     this.#core = core.map(({ id }) => id);
     this.#healedAt = now();
     this.#leader.healed(this.#options.highestTerm(this.#core));
@@ -107,6 +111,27 @@ export class Liveness {
       this.#probe(id);
     }
     return core;
+  }
+
+  /**
+   * A change of the members that was under way when the faults ended may leave the core without a quorum: nobody can serve then before the
+   * others come back, and so they do, once, from when on time is counted anew.
+   */
+  #bringBack(): void {
+    const { network, now } = this.#options;
+    const { committed, views } = this.#options.configurations();
+    const newest = committed.at(-1);
+    if (this.#resting.length === 0 || newest === undefined) return;
+    if (configurationsInForce(newest, views.values()).every((one) => decides(one, this.#core))) return;
+    network.heal();
+    for (const server of this.#resting) {
+      if (server.isWiped) continue;
+      server.isRetired = false;
+      server.start();
+      server.life?.clock.resume();
+    }
+    this.#resting = [];
+    this.#healedAt = now();
   }
 
   /** Servers without which nothing is missing: each configuration that may be in force has a quorum among them. */
@@ -176,6 +201,7 @@ export class Liveness {
   isWell(core: readonly Server[]): boolean {
     const { history, odds, now, calmMs } = this.#options;
     if (this.#servedAt === null) {
+      this.#bringBack();
       const members = this.#membersOf(core).map(({ id }) => id);
       for (const id of this.#unserved) if (!members.includes(id)) this.#unserved.delete(id);
       if (this.#unserved.size === 0) this.#servedAt = now();
