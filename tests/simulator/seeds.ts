@@ -18,6 +18,12 @@ const SEEDS = 5000;
 /** Fewer are for whoever works on something, and need not show everything. */
 const SEEDS_THAT_COVER = 2000;
 
+/** One in so many seeds is long: at least 30 simulated seconds, the end of the faults and what follows it included. */
+const LONG_ONE_IN = 5;
+const LONG_FAULTY_SECONDS = 28;
+/** Enough for several elections, snapshots and changes of members. */
+const FAULTY_SECONDS = 12;
+
 /** The seeds of one of several test files. */
 export function seedsOf(part: number, parts: number): readonly number[] {
   const count = Number(process.env["RAFTLINE_SEEDS"] ?? SEEDS);
@@ -33,14 +39,15 @@ export async function runSeeds(seeds: readonly number[]): Promise<void> {
   let simulatedMs = 0;
   let served = 0;
   for (const seed of seeds) {
-    const { verdict, reason, error, world } = await runSeed(seed);
+    const faultySeconds = seed % LONG_ONE_IN === 0 ? LONG_FAULTY_SECONDS : FAULTY_SECONDS;
+    const { verdict, reason, error, world } = await runSeed(seed, { faultyMs: faultySeconds * 1000 });
     const path = process.env["RAFTLINE_HISTORY"];
     if (path !== undefined) writeHistory(world.history, path, seed);
     if (verdict !== "held") {
       throw new Error(
         `seed ${seed}: ${verdict} at ${world.time.now.toFixed(3)} ms: ${reason}; odds ${
           JSON.stringify(world.odds)
-        }; again: deno task simulate --seed ${seed}`,
+        }; again: deno task simulate --seed ${seed} --faulty-seconds ${faultySeconds}`,
         { cause: error },
       );
     }

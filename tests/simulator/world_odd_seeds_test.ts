@@ -10,5 +10,5 @@ import { runSeeds, seedsOf } from "./seeds.ts";
 
 const seeds = seedsOf(1, 2);
 
-Deno.test(`a cluster under faults keeps its promises in ${seeds.length} odd seeds of about 24 simulated seconds`, () =>
+Deno.test(`a cluster under faults keeps its promises in ${seeds.length} odd seeds of 15 simulated seconds, and of 30 every fifth`, () =>
   runSeeds(seeds));
