@@ -117,8 +117,14 @@ export class DurableLog implements DurableState {
     if (header === null) return true;
     const bytes = this.#source.durableBytes(pathOf(this.#serial));
     if (bytes === null) return true;
+    if (this.#at === SEGMENT_HEADER_BYTES) {
+      // Whoever was not born to the end is born again, and makes the first segment anew.
+      const now = decodeSegmentHeader(bytes);
+      if (typeof now !== "string") this.#header = now;
+    }
+    const { nonce } = this.#header ?? header;
     while (true) {
-      const batch = decodeBatchHeader(bytes, this.#at, header.nonce);
+      const batch = decodeBatchHeader(bytes, this.#at, nonce);
       if (typeof batch === "string") return true;
       const body = checkBatchBody(bytes, this.#at, batch);
       if (typeof body === "string") return true;
