@@ -204,12 +204,19 @@ export class SnapshotStore {
   ): Promise<StoredSnapshot | null> {
     const receiving = this.#receiving;
     if (receiving === null || !isSame(receiving.id, id) || receiving.received !== offset) return null;
-    await receiving.file.writeAt(offset, bytes);
-    receiving.received += bytes.length;
-    if (receiving.received < id.bytes) return null;
-    await receiving.file.sync();
-    await receiving.file.close();
+    try {
+      await receiving.file.writeAt(offset, bytes);
+      receiving.received += bytes.length;
+      if (receiving.received < id.bytes) return null;
+      await receiving.file.sync();
+    } catch (error) {
+      // Nobody knows which of the bytes are there: it begins anew (D8).
+      this.#receiving = null;
+      await receiving.file.close();
+      throw error;
+    }
     this.#receiving = null;
+    await receiving.file.close();
     return await this.#publish(RECEIVING_NAME, id, begin);
   }
 

@@ -418,6 +418,31 @@ Deno.test("S9: a snapshot that was received is there after a power failure", asy
   }
 });
 
+Deno.test("a receipt of which an operation fails begins anew, and arrives", async () => {
+  const { stored, bytes } = await remote(8);
+  for (let failing = 0; failing < 12; failing++) {
+    const machine = new Machine(`receive/fail/${failing}`);
+    await machine.run(async () => {
+      const { store } = await open(machine);
+      let operations = 0;
+      machine.disk.fault = () => operations++ === failing ? "EIO" : null;
+      const receive = async () => {
+        const taker = new Taker();
+        let result: StoredSnapshot | null = null;
+        for (let at = await store.receive(stored.id); at < bytes.length; at += 50) {
+          result = await store.received(stored.id, at, bytes.subarray(at, at + 50), taker.begin);
+        }
+        return result === null ? null : taker.chunks;
+      };
+      const first = await receive().catch((error: unknown) => error);
+      machine.disk.fault = null;
+      if (first instanceof Error) assertEquals(await receive(), chunksOf(8, 3), `operation ${failing}`);
+      else assertEquals(first, chunksOf(8, 3));
+      assertEquals(store.newest, stored);
+    });
+  }
+});
+
 Deno.test("a receipt goes on where it broke; another snapshot begins anew; a piece out of turn changes nothing", async () => {
   const [first, second] = [await remote(8), await remote(9)];
   const machine = new Machine("resume");
