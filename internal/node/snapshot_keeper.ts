@@ -52,6 +52,9 @@ interface Waiting {
   readonly done: (snapshot: SnapshotName | string) => void;
 }
 
+/** An alarm may ring a rounding error early; then it is set for no sooner than this. */
+const EARLY_MS = 1;
+
 /** A snapshot on its way to us. */
 interface Fetch {
   /** How far it has to reach. */
@@ -319,7 +322,7 @@ export class SnapshotKeeper {
       const idleMs = clock.now() - receipt.progressAt;
       if (idleMs >= limits.snapshotProgressMs) {
         this.#failed(receipt, `no progress for ${Math.round(idleMs)} ms`);
-      } else this.#watchProgress(receipt, limits.snapshotProgressMs - idleMs);
+      } else this.#watchProgress(receipt, Math.max(EARLY_MS, limits.snapshotProgressMs - idleMs));
     });
   }
 

@@ -58,7 +58,7 @@ export class Liveness {
   readonly lookEveryMs = LOOK_MS;
   readonly #options: LivenessOptions;
   readonly #leader: StableLeader;
-  #core: readonly string[] = [];
+  #core: readonly Server[] = [];
   #healedAt = 0;
   /** Servers outside the core that are left in their state, as long as the core can do without them. */
   #resting: readonly Server[] = [];
@@ -88,6 +88,10 @@ export class Liveness {
     };
   }
 
+  get #coreIds(): readonly string[] {
+    return this.#core.map(({ id }) => id);
+  }
+
   /** Ends the faults; gives the core. */
   heal(random: Random): readonly Server[] {
     const { network, odds, workload, now } = this.#options;
@@ -101,9 +105,9 @@ export class Liveness {
       else this.#leave(server, core);
     }
     this.#resting = odds.rest === "well" ? [] : servers.filter((server) => !core.includes(server));
-    this.#core = core.map(({ id }) => id);
+    this.#core = core;
     this.#healedAt = now();
-    this.#leader.healed(this.#options.highestTerm(this.#core));
+    this.#leader.healed(this.#options.highestTerm(core.map(({ id }) => id)));
     const members = this.#membersOf(core);
     workload.moveTo(members.map(({ id }) => id));
     for (const { id } of members) {
@@ -122,14 +126,15 @@ export class Liveness {
     const { committed, views } = this.#options.configurations();
     const newest = committed.at(-1);
     if (this.#resting.length === 0 || newest === undefined) return;
-    if (configurationsInForce(newest, views.values()).every((one) => decides(one, this.#core))) return;
+    if (configurationsInForce(newest, views.values()).every((one) => decides(one, this.#coreIds))) return;
     network.heal();
-    for (const server of this.#resting) {
-      if (server.isWiped) continue;
+    const back = this.#resting.filter(({ isWiped }) => !isWiped);
+    for (const server of back) {
       server.isRetired = false;
       server.start();
       server.life?.clock.resume();
     }
+    this.#core = [...this.#core, ...back];
     this.#resting = [];
     this.#healedAt = now();
   }
@@ -159,13 +164,13 @@ export class Liveness {
   }
 
   /** What is missing until these are well; `null` for nothing. */
-  #missing(core: readonly Server[]): string | null {
+  #missing(): string | null {
     const { committed } = this.#options.configurations();
     const configuration = committed.at(-1)?.configuration;
     if (configuration !== undefined && configuration.outgoing.length > 0) {
       return `the members are those of a joint configuration, ${showVoters(configuration)}`;
     }
-    return missing(this.#membersOf(core));
+    return missing(this.#membersOf(this.#core));
   }
 
   /** A server outside the core is left in its state. */
@@ -194,22 +199,22 @@ export class Liveness {
 
   /** A server leads. */
   leads(id: string, term: Term): void {
-    if (this.#core.includes(id)) this.#leader.leads(term);
+    if (this.#coreIds.includes(id)) this.#leader.leads(term);
   }
 
   /** Whether everything that had to happen did. Throws where the time for it is over. */
-  isWell(core: readonly Server[]): boolean {
+  isWell(): boolean {
     const { history, odds, now, calmMs } = this.#options;
     if (this.#servedAt === null) {
       this.#bringBack();
-      const members = this.#membersOf(core).map(({ id }) => id);
+      const members = this.#membersOf(this.#core).map(({ id }) => id);
       for (const id of this.#unserved) if (!members.includes(id)) this.#unserved.delete(id);
       if (this.#unserved.size === 0) this.#servedAt = now();
       else if (now() - this.#healedAt > SERVE_TIMEOUTS * odds.electionMs[1]) {
         throw new Stalled(
           `${SERVE_TIMEOUTS} election time-outs after the faults ended nothing is served by ${
             [...this.#unserved].join(", ")
-          }; ${this.#missing(core) ?? "the core has converged"}`,
+          }; ${this.#missing() ?? "the core has converged"}`,
         );
       }
       return false;
@@ -219,7 +224,7 @@ export class Liveness {
       history.stop();
       this.#stoppedAt = now();
     }
-    const why = history.pending > 0 ? `${history.pending} operations wait` : this.#missing(core);
+    const why = history.pending > 0 ? `${history.pending} operations wait` : this.#missing();
     if (why === null) {
       this.#wellAt = now();
       return true;
@@ -231,10 +236,10 @@ export class Liveness {
   }
 
   /** At the end: nothing acknowledged is missing, and everybody holds the same. */
-  check(core: readonly Server[]): void {
+  check(): void {
     this.#options.history.check();
     checkLinearizable(this.#options.history);
-    const contents = this.#membersOf(core).flatMap(({ id, machine }) =>
+    const contents = this.#membersOf(this.#core).flatMap(({ id, machine }) =>
       machine === null ? [] : [[id, contentOf(machine)] as const]
     );
     checkContents(new Map(contents));
@@ -245,7 +250,7 @@ export class Liveness {
     const { workload, later } = this.#options;
     let served = 0;
     let answered = 0;
-    workload.probe(PROBE_CLIENT + this.#core.indexOf(id), id, ({ outcome }) => {
+    workload.probe(PROBE_CLIENT + this.#coreIds.indexOf(id), id, ({ outcome }) => {
       answered++;
       if (outcome === "ok") served++;
       if (answered < 2) return;

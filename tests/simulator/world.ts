@@ -159,9 +159,9 @@ export class World {
   async run(): Promise<void> {
     try {
       await this.runFor(this.#options.faultyMs);
-      const core = this.#heal();
-      await this.#untilWell(core);
-      this.#liveness.check(core);
+      this.#heal();
+      await this.#untilWell();
+      this.#liveness.check();
     } catch (error) {
       this.#observer.onVerdict?.(this.time.now, error instanceof Error ? error.message : String(error));
       throw error;
@@ -182,16 +182,15 @@ export class World {
     await this.#runUntil(this.time.now + ms);
   }
 
-  #heal(): readonly Server[] {
+  #heal(): void {
     this.#isCalm = true;
     this.#operator.stop();
     const core = this.#liveness.heal(this.#random.fork("core"));
     this.#observer.onHealed?.(this.time.now, core.map(({ id }) => id));
-    return core;
   }
 
-  async #untilWell(core: readonly Server[]): Promise<void> {
-    while (!this.#liveness.isWell(core)) await this.#runUntil(this.time.now + this.#liveness.lookEveryMs);
+  async #untilWell(): Promise<void> {
+    while (!this.#liveness.isWell()) await this.#runUntil(this.time.now + this.#liveness.lookEveryMs);
   }
 
   async #runUntil(until: number): Promise<void> {
