@@ -179,6 +179,11 @@ export class Raft {
     return this.#state.progress;
   }
 
+  /** All variables, for checkers that enumerate states; never changed through this. */
+  get variables(): Readonly<State> {
+    return this.#state;
+  }
+
   /** The log, for checkers; never changed through this. */
   get log(): Pick<State["log"], "snapshotIndex" | "lastIndex" | "termAt" | "entryAt"> {
     return this.#state.log;

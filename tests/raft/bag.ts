@@ -24,7 +24,6 @@ import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
 import {
   BEYOND_THE_TERM,
   type Entry,
-  type HardState,
   type LogIndex,
   type LogPosition,
   type Recovered,
@@ -33,14 +32,11 @@ import {
 } from "../../internal/raft/types.ts";
 import { chain, Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
 import { raftProperties } from "../invariants/properties.ts";
+import { applyWrite as applyToSound, checkPromise, type Disk as SoundDisk, emptyDisk } from "./disk.ts";
 import { birth } from "../scenarios/stage.ts";
 
-/** What a crash leaves. */
-interface Disk {
-  hardState: HardState;
-  entries: Entry[];
-  /** Hashes of the prefixes of `entries`, by index. */
-  prefix: PrefixHash[];
+/** A disk that can be damaged. */
+interface Disk extends SoundDisk {
   epoch: number;
   floor: LogPosition | null;
   /** The log as it was after each write, oldest first, the last one as it is now. */
@@ -145,9 +141,7 @@ export class Bag {
     this.#configuration = new Configuration(configurationOfVoters(ids));
     for (const id of ids) {
       const disk: Disk = {
-        hardState: { currentTerm: 0, votedFor: null },
-        entries: [],
-        prefix: [0],
+        ...emptyDisk(),
         epoch: 0,
         floor: null,
         history: [[]],
@@ -369,34 +363,7 @@ export class Bag {
 
   #leave(server: Server, { send: { to, message }, hash }: Held): void {
     this.#properties.monotonic.promised(server.id, to, message);
-    const { disk } = server;
-    const durable = disk.hardState;
-    const mustBe = (holds: boolean, what: string) => {
-      if (!holds) {
-        throw new Violation(
-          `${server.id} sends ${message.kind} of term ${message.term} before ${what} is durable`,
-        );
-      }
-    };
-    if (message.kind === "requestVoteRequest") {
-      mustBe(
-        durable.currentTerm > message.term ||
-          (durable.currentTerm === message.term && durable.votedFor === server.id),
-        "its own vote",
-      );
-    }
-    if (message.kind === "requestVoteResponse") {
-      mustBe(durable.currentTerm >= message.term, "its term");
-      if (message.voteGranted) {
-        mustBe(durable.currentTerm > message.term || durable.votedFor === to, "its vote");
-      }
-    }
-    if (message.kind === "appendEntriesResponse") {
-      mustBe(durable.currentTerm >= message.term, "its term");
-      if (message.success && durable.currentTerm === message.term) {
-        mustBe(hash !== undefined && disk.prefix[message.matchIndex] === hash, `index ${message.matchIndex}`);
-      }
-    }
+    checkPromise(server.id, server.disk, to, message, hash);
     this.envelopes.push({ from: server.id, to, message });
   }
 
@@ -416,14 +383,6 @@ export class Bag {
 }
 
 function applyWrite(disk: Disk, write: WriteEffect): void {
-  if (write.hardState !== null) disk.hardState = write.hardState;
-  if (write.truncateFrom !== null) {
-    disk.entries.length = write.truncateFrom - 1;
-    disk.prefix.length = write.truncateFrom;
-  }
-  for (const entry of write.append) {
-    disk.prefix.push(chain(disk.prefix[disk.entries.length] ?? 0, entry));
-    disk.entries.push(entry);
-  }
+  applyToSound(disk, write);
   disk.history.push(disk.entries.slice());
 }
