@@ -16,7 +16,7 @@ import { NO_MEMBERS } from "../../internal/raft/configuration.ts";
 import type { Effect, SendEffect, WriteEffect } from "../../internal/raft/effect.ts";
 import type { Input } from "../../internal/raft/input.ts";
 import type { Message } from "../../internal/raft/message.ts";
-import { Raft } from "../../internal/raft/raft.ts";
+import { Raft, type RaftOptions } from "../../internal/raft/raft.ts";
 import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
 import type {
   ConfigurationValue,
@@ -73,6 +73,7 @@ export class Theatre {
   readonly #settings: Settings;
   readonly #cuts = new Set<string>();
   readonly #seed: string;
+  readonly #makeRaft: (options: RaftOptions) => Raft;
   readonly #say: (who: ServerId, effect: Effect) => void;
 
   constructor(
@@ -80,7 +81,9 @@ export class Theatre {
     settings: Partial<Settings>,
     say: (who: ServerId, effect: Effect) => void,
     seed = "theatre",
+    makeRaft: (options: RaftOptions) => Raft = (options) => new Raft(options),
   ) {
+    this.#makeRaft = makeRaft;
     this.#seed = seed;
     this.#settings = { ...defaultSettings, ...settings };
     this.#say = say;
@@ -244,7 +247,7 @@ export class Theatre {
   }
 
   #born(id: ServerId, disk: Disk, lives: number): Raft {
-    const raft = new Raft({
+    const raft = this.#makeRaft({
       id,
       settings: this.#settings,
       recovered: {
