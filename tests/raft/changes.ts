@@ -3,7 +3,7 @@
  *
  * A run begins with a settled configuration and A as leader. The first change is asked for, messages arrive one by one in the order in
  * which they were sent, time passes when none is under way, until the change is settled; then the second one. After the chosen message, or
- * when a change was just asked for, the leader dies; what it had sent and nobody got arrives or is lost. Another server campaigns first, as chosen; the dead one comes back, and
+ * when a change was just asked for, the leader dies, or is cut off; what it had sent and nobody got arrives or is lost. Another server campaigns first, as chosen; the dead one comes back, and
  * what is left of the changes goes on.
  *
  * What a configuration should be is told by a model of three lines for each change, which knows nothing of joint consensus.
@@ -97,6 +97,8 @@ export function shown({ voters, learners }: Shape): string {
 export interface Crash {
   /** After so many events: a change is asked for, a message arrives. */
   readonly after: number;
+  /** Whether it dies, or is cut off from everybody for as long and knows nothing of it. */
+  readonly isCutOff: boolean;
   /** Whether what it sent and nobody got is lost with it. */
   readonly isSilent: boolean;
   /** Who campaigns first, if it can: the how-manieth of the others. */
@@ -204,17 +206,29 @@ export class Changes {
       configuration.voters.includes(leader) && configuration.members.every(({ promote }) => !promote);
   }
 
-  #die({ isSilent, heir }: Crash): void {
+  #die({ isCutOff, isSilent, heir }: Crash): void {
+    const theatre = this.#theatre;
     const dead = this.#leader;
-    this.#hasCrashed = true;
-    this.#theatre.crash(dead, 0);
-    if (isSilent) this.#theatre.envelopes = this.#theatre.envelopes.filter(({ from }) => from !== dead);
-    this.#theatre.deliverAll();
     const others = IDS.filter((id) => id !== dead);
-    this.#theatre.timeout(others[heir] ?? dead);
-    this.#theatre.pass(LIVE_MS);
-    this.#theatre.restart(dead);
-    this.#theatre.pass(LIVE_MS);
+    this.#hasCrashed = true;
+    if (!isSilent) {
+      theatre.envelopes.filter(({ from }) => from === dead).forEach(() => this.#deliverFrom(dead));
+    }
+    if (!isCutOff) theatre.crash(dead, 0);
+    for (const other of others) {
+      theatre.cut(dead, other);
+      theatre.cut(other, dead);
+    }
+    theatre.deliverAll();
+    theatre.timeout(others[heir] ?? dead);
+    theatre.pass(LIVE_MS);
+    theatre.mendAll();
+    if (!isCutOff) theatre.restart(dead);
+    theatre.pass(LIVE_MS);
+  }
+
+  #deliverFrom(id: ServerId): void {
+    this.#theatre.deliver(this.#theatre.envelopes.findIndex(({ from }) => from === id));
   }
 
   #passToNext(): void {
