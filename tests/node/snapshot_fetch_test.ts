@@ -6,7 +6,7 @@
  *
  * Learnt: the checksum of the whole finds a wrong piece only at the end; on a path that repeats things no snapshot would ever get through.
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
 import type { BulkMessage } from "../../internal/codec/bulk_message.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
@@ -28,8 +28,12 @@ class FetchStage {
   #events: BulkLineEvents | null = null;
   #done: (() => void) | null = null;
 
-  constructor() {
-    const clock = new LifeClock(new VirtualTime());
+  readonly time = new VirtualTime();
+  readonly clock = new LifeClock(this.time);
+
+  constructor(startAt = 0) {
+    const { clock, time } = this;
+    time.now = startAt;
     const room: SnapshotRoom = {
       newest: null,
       coveredIndex: 0,
@@ -131,5 +135,16 @@ Deno.test("an empty piece, and one that nobody asked for, end the fetch from tha
     const stage = new FetchStage();
     stage.gets(0, 1, length);
     assertEquals([stage.written, stage.asked.slice(4)], [[], ["n2"]]);
+  }
+});
+
+Deno.test("a fetch without progress is given up at its time, whatever the rounding of the clock", () => {
+  // 20000.548 + 30000 - 20000.548 is less than 30000, and so little that the rest of the time rounds to nothing.
+  for (const startAt of [0, 0.1, 20000.548, 20001.37]) {
+    const stage = new FetchStage(startAt);
+    let alarms = 0;
+    while (stage.asked.at(-1) !== "n2" && alarms < 100 && stage.time.step(Infinity)) alarms++;
+    assertEquals(stage.asked.at(-1), "n2", `from ${startAt}`);
+    assertLessOrEqual(alarms, 2);
   }
 });
