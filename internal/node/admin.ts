@@ -78,7 +78,7 @@ export class Admin {
         const has = ({ members }: ConfigurationValue) =>
           members.some((member) => member.id === id && member.priority === priority);
         return this.#change(
-          { kind: "update", member: { ...known, priority } },
+          { kind: "update", members: [{ ...known, priority }] },
           command.ifIndex,
           answer,
           (value) => has(value) ? ok(`${id} has priority ${priority}`) : null,

@@ -48,18 +48,20 @@ export class Roster {
     const { clock, raft, deliver, nextRequestId } = this.#options;
     const view = raft.view();
     if (view.role !== "leader" || view.isTransferring || clock.now() < this.#retryAt) return;
-    const { configuration, configurationIndex, commitIndex } = view;
+    const { configuration, configurationIndex, commitIndex, currentTerm } = view;
     if (configurationIndex > commitIndex || configuration.outgoing.length > 0) return;
-    const member = configuration.members.find((one) => this.#news(one) !== null);
-    const news = member === undefined ? null : this.#news(member);
-    if (news === null) return;
+    // Asked for any earlier it would only be refused, and tried again much later.
+    if (raft.log.termAt(commitIndex) !== currentTerm) return;
+    // All at once: as long as a birth is not written down, nobody can tell who comes back without its data.
+    const news = this.#allNews(configuration.members);
+    if (news.length === 0) return;
     this.#retryAt = clock.now() + RETRY_MS;
     const requestId = nextRequestId();
     this.#asked.add(requestId);
     deliver({
       kind: "changeConfiguration",
       requestId,
-      change: { kind: "update", member: news },
+      change: { kind: "update", members: news },
       ifIndex: null,
     });
   }
@@ -67,12 +69,21 @@ export class Roster {
   /** Whether there is something to write down. */
   get isBusy(): boolean {
     const { role, configuration } = this.#options.raft.view();
-    return role === "leader" && configuration.members.some((member) => this.#news(member) !== null);
+    return role === "leader" && this.#allNews(configuration.members).length > 0;
   }
 
   /** The core answered a wish of ours. Tells whether it was one. */
   answered(requestId: RequestId): boolean {
     return this.#asked.delete(requestId);
+  }
+
+  /** All that can be written down together: what claims another's address waits. */
+  #allNews(members: readonly Member[]): readonly Member[] {
+    const news = members.flatMap((member) => this.#news(member) ?? []);
+    const later = members.map((member) => news.find(({ id }) => id === member.id) ?? member);
+    return news.filter(({ id, address }) =>
+      address === "" || !later.some((other) => other.id !== id && other.address === address)
+    );
   }
 
   /** The member as it should stand in the configuration; `null` if it does. */

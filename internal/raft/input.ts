@@ -19,7 +19,7 @@ export type ConfigurationChange =
   /** A voter becomes a learner. */
   | { readonly kind: "demote"; readonly id: ServerId }
   /** What is known of a member changes: its address, incarnation, priority. Its id and its vote stay. */
-  | { readonly kind: "update"; readonly member: Member };
+  | { readonly kind: "update"; readonly members: readonly Member[] };
 
 export type Input =
   /** Time passed; said when `wakeAt` is reached. */

@@ -153,10 +153,15 @@ function objectionToChange(state: State, change: ConfigurationChange): string | 
       if (voters.length === 1) return `${change.id} is the last voter`;
       return objectionToVoters(state, without(voters, change.id));
     case "update": {
-      const { id, address } = change.member;
-      if (!configuration.isMember(id)) return `${id} is no member`;
-      const twin = configuration.members.find((member) => member.address === address && address !== "");
-      return twin === undefined || twin.id === id ? null : `${address} is the address of ${twin.id}`;
+      const members = updated(configuration.members, change.members);
+      for (const { id, address } of change.members) {
+        if (!configuration.isMember(id)) return `${id} is no member`;
+        const twin = members.find((member) =>
+          member.id !== id && member.address === address && address !== ""
+        );
+        if (twin !== undefined) return `${address} is the address of ${twin.id}`;
+      }
+      return null;
     }
   }
 }
@@ -213,9 +218,14 @@ function changed(configuration: Configuration, change: ConfigurationChange): Con
     case "update":
       return {
         ...value,
-        members: value.members.map((member) => member.id === change.member.id ? change.member : member),
+        members: updated(value.members, change.members),
       };
   }
+}
+
+/** The members, those that are known better now as they are now. */
+function updated(members: readonly Member[], news: readonly Member[]): readonly Member[] {
+  return members.map((member) => news.find(({ id }) => id === member.id) ?? member);
 }
 
 /** The voters once that learner is one of them, in the place of the one that it replaces. */

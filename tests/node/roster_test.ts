@@ -34,3 +34,16 @@ Deno.test("M11: the birth that a member shows first is written down, and another
   live(3000);
   assertEquals([stage.node.status().role, birthOf(stage, "n2")], ["leader", "first"]);
 });
+
+Deno.test("M11: all births that are known are written down together, so that none is unknown for longer than it must be", () => {
+  const stage = new NodeStage();
+  stage.lead();
+  stage.introduce("n2", "of n2");
+  stage.introduce("n3", "of n3");
+  stage.acknowledge();
+  stage.pass(100);
+  stage.sync();
+  stage.acknowledge();
+  assertEquals([birthOf(stage, "n2"), birthOf(stage, "n3")], ["of n2", "of n3"]);
+  assertEquals(stage.node.raft.view().lastIndex, 2, "the first entry of the term, and one configuration");
+});

@@ -274,7 +274,7 @@ class Script {
         },
       }
       : kind === "priority"
-      ? { kind: "update", member: { ...(known ?? member(id)), priority: Number(words[1]) } }
+      ? { kind: "update", members: [{ ...(known ?? member(id)), priority: Number(words[1]) }] }
       : { kind, id };
     this.#input(to, {
       kind: "changeConfiguration",

@@ -426,9 +426,9 @@ export class World {
   /* ---- what strikes need ---- */
 
   /**
-   * One server in a run, without which every configuration that may be in force has a quorum, and of which all members know the birth for
-   * good; and only where somebody can take its place. A voter of the birth that comes back empty before its birth was written down
-   * everywhere cannot be told from itself.
+   * One server in a run, without which every configuration that may be in force has a quorum, and of which everybody who goes by a configuration
+   * that names it knows the birth for good; and only where somebody can take its place. A voter of the birth that comes back empty before
+   * its birth was written down cannot be told from itself.
    */
   #mayLose(server: Server): boolean {
     const { servers } = this;
@@ -444,8 +444,12 @@ export class World {
       const member = configuration.members.find((other) => other.id === server.id);
       return member !== undefined && member.incarnation !== "" && configurationIndex <= durableIndex;
     });
+    // Who left and did not hear of it may go by an old configuration.
+    const isUnknown = [...views.values()].some(({ id, configuration: { members } }) =>
+      id !== server.id && members.some((member) => member.id === server.id && member.incarnation === "")
+    );
     const others = servers.filter((other) => other !== server).map(({ id }) => id);
-    return knowsBirths &&
+    return knowsBirths && !isUnknown &&
       configurationsInForce(newest, views.values()).every((one) => decides(one, others));
   }
 
