@@ -25,6 +25,12 @@ const soakLine = {
       help: "where all chance comes from",
       default: "a new one, which is printed",
     },
+    {
+      name: "profile",
+      value: "wan|lan",
+      help: "timeouts of the servers; wan where the machine has other things to do",
+      default: "lan",
+    },
     { name: "round-seconds", value: "N", help: "after so long everything is checked", default: "20" },
   ],
   examples: ["deno task soak --minutes 60"],
@@ -54,6 +60,7 @@ async function soak(args: readonly string[]): Promise<number> {
   const flags = readFlags(soakLine, args);
   const minutes = flags.integer("minutes", 5, 1, 100_000);
   const roundSeconds = flags.integer("round-seconds", 20, 5, 3600);
+  const profile = flags.choice("profile", "lan", ["wan", "lan"]);
   const seed = flags.text("seed") ?? String(Date.now() % 1_000_000);
   const missing = missingBinary();
   if (missing !== null) {
@@ -61,7 +68,7 @@ async function soak(args: readonly string[]): Promise<number> {
     return 1;
   }
   console.log(`seed ${seed}, ${minutes} minutes; Ctrl-C ends it after the round that is under way`);
-  const own = await Soak.start({ seed, seconds: minutes * 60, roundSeconds, program: compiled });
+  const own = await Soak.start({ seed, seconds: minutes * 60, roundSeconds, program: compiled, profile });
   process.on("SIGINT", () => own.end());
   let before = 0;
   const telling = setInterval(() => {
@@ -87,7 +94,7 @@ async function soak(args: readonly string[]): Promise<number> {
   console.log(`\nverdict: NOT WELL\n${problems.join("\n")}`);
   if (kept !== null) console.log(`kept in ${kept}`);
   console.log(
-    `to repeat it: deno task soak --minutes ${minutes} --round-seconds ${roundSeconds} --seed ${seed}`,
+    `to repeat it: deno task soak --minutes ${minutes} --round-seconds ${roundSeconds} --profile ${profile} --seed ${seed}`,
   );
   return 1;
 }

@@ -169,8 +169,9 @@ export class KeyValueMachine implements StateMachine {
       case Operation.get:
       case Operation.getrange:
       case Operation.getdel:
-      case Operation.set:
         return this.#lengthOf(0);
+      case Operation.set:
+        return this.#bytes.indexOf(WANTS_OLD, this.#from(2)) < 0 ? 0 : this.#lengthOf(0);
       case Operation.mget: {
         let sum = 0;
         for (let i = 0; i < this.#count; i++) sum += this.#lengthOf(i);

@@ -10,7 +10,8 @@
  *  4. A frame that arrives twice, or late, is taken once (N4): in one life of its sender request ids only count up, and a life that
  *     another one followed is over. Nor is it refused for certain by a server that may have taken it before.
  *  5. An answer is for the life that asked: the next life of a server counts its requests from 1 again.
- *  6. No answer is longer than a frame may be: one that would be is told to be too long, and the connection between the servers stands.
+ *  6. No more long answers are under way to a server than its connection has room for; who asks for short ones does not wait for them.
+ *  7. No answer is longer than a frame may be: one that would be is told to be too long, and the connection between the servers stands.
  *
  * @module
  */
@@ -51,6 +52,8 @@ export class Forwarder {
   readonly #send: Send;
   readonly #forwarded = new Map<number, Forwarded>();
   #forwardId = 0;
+  /** What is to be answered to those for which room was kept. */
+  #expectedBytes = 0;
 
   constructor(limits: NodeLimits, life: number, send: Send) {
     this.#limits = limits;
@@ -121,8 +124,28 @@ export class Forwarder {
     ) => waiter);
   }
 
-  /** This one has its answer. */
-  forget(waiter: Waiter): void {
+  /** Keeps room for the answers to this one, which are about so long; says whether there is. Asked again, it has it. */
+  keepRoom(waiter: Waiter, answerBytes: () => number): boolean {
+    if (waiter.expectedBytes !== null) return true;
+    const bytes = answerBytes();
+    if (bytes > 0 && this.#expectedBytes > 0) {
+      if (this.#expectedBytes + bytes > this.#limits.forwardExpectedBytesMax) return false;
+    }
+    waiter.expectedBytes = bytes;
+    this.#expectedBytes += bytes;
+    return true;
+  }
+
+  /** This one has its answer. Tells whether that makes room for others. */
+  forget(waiter: Waiter): boolean {
+    const bytes = waiter.expectedBytes ?? 0;
+    waiter.expectedBytes = null;
+    this.#expectedBytes -= bytes;
+    this.#forgetSent(waiter);
+    return bytes > 0;
+  }
+
+  #forgetSent(waiter: Waiter): void {
     if (waiter.stage !== "forwarded") return;
     if (this.#forwarded.delete(waiter.forwardId)) waiter.order.sent--;
   }

@@ -19,6 +19,8 @@ export interface NodeLimits {
   readonly forwardBytesMax: number;
   /** Answers to what one client asked at once that travel between servers; more are told to be too long. Below the limit of a frame. */
   readonly forwardAnswerBytesMax: number;
+  /** About so many bytes of answers may be under way from the leader to this server; may be passed by one batch. */
+  readonly forwardExpectedBytesMax: number;
   /** A snapshot is taken when so many entries were applied since the last one, */
   readonly snapshotEntries: number;
   /** or so many bytes of them, if they are also so many times as many as the last snapshot has. */
@@ -44,6 +46,7 @@ export const defaultLimits: NodeLimits = {
   forwardCommandsMax: 2048,
   forwardBytesMax: 512 * 1024,
   forwardAnswerBytesMax: 15 * 1024 * 1024,
+  forwardExpectedBytesMax: 8 * 1024 * 1024,
   snapshotEntries: 100_000,
   snapshotBytes: 64 * 1024 * 1024,
   snapshotRatio: 4,

@@ -25,7 +25,12 @@ import type { Backend, CommandOrder, NodeStatus, ReadMode, ReplySlot } from "../
 import { parseAdminCommand } from "../codec/admin_command.ts";
 import { encodeCommand, Operation } from "../codec/command.ts";
 import type { SnapshotName } from "../codec/bulk_message.ts";
-import { type CommandBatch, encodeCommandBatch } from "../codec/command_batch.ts";
+import {
+  type CommandBatch,
+  encodeCommandBatch,
+  endOfCommand,
+  startOfCommand,
+} from "../codec/command_batch.ts";
 import type { AdminRequest, ForwardRequest, PeerMessage, ReadIndexRequest } from "../codec/peer_message.ts";
 import { decodeReplies, encodeReplies, errorReply, type Reply } from "../codec/reply.ts";
 import type { StateMachine } from "../machine/machine.ts";
@@ -491,7 +496,11 @@ export class Node implements Backend {
       const isElsewhere = order.sent > 0 && (order.sentTerm !== this.#term || this.#role === "leader");
       const isLocal = access === "read" && this.#role !== "leader" &&
         (reads.kind === "follower" || reads.kind === "stale") && order.newestWrite === null;
-      if (blocked.has(order) || isElsewhere || (order.local > 0 && !isLocal)) {
+      if (
+        blocked.has(order) || isElsewhere || (order.local > 0 && !isLocal) ||
+        !isLocal && this.#role !== "leader" &&
+          !this.#forwarder.keepRoom(waiter, () => this.#answerBytesOf(waiter))
+      ) {
         blocked.add(order);
         held.push(waiter);
       } else if (isLocal) {
@@ -965,7 +974,18 @@ export class Node implements Backend {
 
   #settle(waiter: Waiter): void {
     this.#pending.remove(waiter);
-    this.#forwarder.forget(waiter);
+    // Whoever waits for room may have it now.
+    if (this.#forwarder.forget(waiter) && this.#parked.length > 0) this.#endTurnSoon();
+  }
+
+  #answerBytesOf({ batch: { bytes, from, to } }: Waiter): number {
+    let sum = 0;
+    for (let at = from; at < to;) {
+      const start = startOfCommand(at);
+      at = endOfCommand(bytes, at);
+      sum += this.#options.machine.answerBytesAt(bytes, start, at);
+    }
+    return sum;
   }
 
   /* ---- time ---- */

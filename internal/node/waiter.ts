@@ -65,6 +65,8 @@ export class Waiter {
   group = 0;
   /** For proposed writes: their place in the log, 0 until the core told. For reads: what must be applied. */
   index: LogIndex = 0;
+  /** About how long the answers to it will be, once somebody looked; counted among what is under way from the leader. */
+  expectedBytes: number | null = null;
   /** For forwarded commands: the number under which the leader knows them. */
   forwardId = 0;
   /** The links of pending.ts. */

@@ -268,3 +268,65 @@ Deno.test("what waits is listed in its order and counted, whoever leaves when", 
     assertEquals(pending.bytes, model.reduce((sum, { byteLength }) => sum + byteLength, 0));
   }
 });
+
+Deno.test("a follower asks for no more long answers at once than there is room for; short ones and other clients do not wait", () => {
+  const stage = new NodeStage({ forwardExpectedBytesMax: 20_000 });
+  const encoder = new TextEncoder();
+  stage.machine.apply(
+    encodeCommand(Operation.set, ["long", "v".repeat(9000), ""].map((text) => encoder.encode(text))),
+  );
+  stage.follow("n2", 1);
+  stage.take("forwardRequest");
+  const sent = () =>
+    stage.take("forwardRequest").flatMap(({ life, requests }) =>
+      requests.map((request) => ({ life, ...request }))
+    );
+  const clients = Array.from({ length: 4 }, () => stage.node.newOrder());
+  const reads = clients.map((order) => askAll(stage, "get", ["long"], order));
+  // The third and the fourth wait, and so does what the third asks behind it; whoever asks for little does not.
+  const behind = askAll(stage, "set", ["a"], clients[2]);
+  const other = askAll(stage, "get", ["short"]);
+  const first = sent();
+  assertEquals(first.map(({ count, access }) => [count, access]), [[1, "read"], [1, "read"], [1, "read"]]);
+  const answer = (
+    { life, requestId }: { readonly life: number; readonly requestId: number },
+    reply: Reply,
+  ) => {
+    stage.hears("n2", {
+      kind: "forwardResponse",
+      life,
+      responses: [{ requestId, replies: encodeReplies([reply]) }],
+    });
+    stage.pass(0);
+  };
+  const [one, two, three] = first;
+  if (one === undefined || two === undefined || three === undefined) {
+    throw new Error("unreachable: there are three");
+  }
+  answer(three, NULL);
+  assertEquals([other, sent()], [["null"], []]);
+  answer(one, NULL);
+  const next = sent();
+  assertEquals(next.map(({ access }) => access), ["read", "write"]);
+  answer(two, NULL);
+  assertEquals(sent().map(({ access }) => access), ["read"]);
+  assertEquals([reads, behind], [[["null"], ["null"], [], []], []]);
+});
+
+Deno.test("long reads that wait for room are refused for certain when their time is over, and their room is given back", () => {
+  const stage = new NodeStage({ forwardExpectedBytesMax: 10_000, requestTimeoutMs: 400 });
+  const encoder = new TextEncoder();
+  stage.machine.apply(
+    encodeCommand(Operation.set, ["long", "v".repeat(9000), ""].map((text) => encoder.encode(text))),
+  );
+  stage.follow("n2", 1);
+  const words = Array.from({ length: 3 }, () => askAll(stage, "get", ["long"]));
+  for (let i = 0; i < 10; i++) {
+    stage.pass(50);
+    stage.follow("n2", 1);
+  }
+  assertEquals(words, [["NOLEADER"], ["NOLEADER"], ["NOLEADER"]]);
+  stage.take("forwardRequest");
+  askAll(stage, "get", ["long"]);
+  assertEquals(stage.take("forwardRequest").length, 1);
+});

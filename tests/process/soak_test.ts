@@ -18,7 +18,13 @@ Deno.test({
   name: "a short soak counts what happens, and says that all is well",
   ignore,
   fn: async () => {
-    const soak = await Soak.start({ seed: "short", seconds: 9, roundSeconds: 5, program: compiled });
+    const soak = await Soak.start({
+      seed: "short",
+      seconds: 9,
+      roundSeconds: 5,
+      program: compiled,
+      profile: "lan",
+    });
     const { figures, problems, growth, kept } = await soak.run();
     assertEquals([problems, kept], [[], null]);
     assertEquals(growth, [], "so short a life is not judged");
@@ -34,7 +40,13 @@ Deno.test({
   name: "a soak in which a server ends by itself is not well, and everything is kept",
   ignore,
   fn: async () => {
-    const soak = await Soak.start({ seed: "bad", seconds: 60, roundSeconds: 5, program: compiled });
+    const soak = await Soak.start({
+      seed: "bad",
+      seconds: 60,
+      roundSeconds: 5,
+      program: compiled,
+      profile: "lan",
+    });
     const verdict = soak.run();
     await eventually(
       "the spared server is seen",

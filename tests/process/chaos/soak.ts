@@ -29,6 +29,7 @@ export interface SoakOptions {
   readonly seconds: number;
   readonly roundSeconds: number;
   readonly program: Program;
+  readonly profile: "lan" | "wan";
 }
 
 /** Where a soak is, at a moment. */
@@ -84,11 +85,12 @@ export class Soak {
   }
 
   static async start(options: SoakOptions): Promise<Soak> {
-    const { program, seed } = options;
+    const { program, seed, profile } = options;
     const arena = await Arena.start({
       programs: [program, program, program, program],
       spares: 1,
       seed,
+      profile,
       args: ["--request-timeout-ms", "1500", "--snapshot-entries", "1000", "--log-memory-entries", "500"],
     });
     return new Soak(options, arena);
