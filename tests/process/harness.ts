@@ -114,8 +114,14 @@ export class Running {
   }
 
   signal(name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGINT"): void {
-    // Not `child.kill`: after any signal sent that way, Deno never tells of the end of the process.
-    if (!this.isOver && this.child.pid !== undefined) process.kill(this.child.pid, name);
+    if (this.isOver || this.child.pid === undefined) return;
+    try {
+      // Not `child.kill`: after any signal sent that way, Deno never tells of the end of the process.
+      process.kill(this.child.pid, name);
+    } catch (error) {
+      // It ended a moment ago, and we have yet to hear of it.
+      if (!(error instanceof Error) || !("code" in error) || error.code !== "ESRCH") throw error;
+    }
   }
 
   async kill(): Promise<Ended> {
