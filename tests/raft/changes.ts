@@ -82,7 +82,7 @@ export function changesOf({ voters, learners }: Shape): readonly Planned[] {
     );
     plan(
       `update ${id}`,
-      { kind: "update", member: memberOf(id, false, null) },
+      { kind: "update", members: [memberOf(id, false, null)] },
       isMember ? { voters, learners } : null,
     );
   }
