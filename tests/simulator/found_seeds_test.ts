@@ -34,6 +34,11 @@ const FOUND: readonly Found[] = [
     what: "the core lost its quorum to a change that was under way when the faults ended",
   },
   { seed: 1007238, faultySeconds: 4, what: "the leader was not of the core, but of those that came back" },
+  {
+    seed: 1039217,
+    faultySeconds: 4,
+    what: "a change that came a second after the faults ended took the quorum of the core",
+  },
   { seed: 1000074, faultySeconds: 4, what: "five split votes in a row" },
 ];
 

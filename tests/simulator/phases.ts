@@ -137,6 +137,7 @@ export class Liveness {
     this.#core = [...this.#core, ...back];
     this.#resting = [];
     this.#healedAt = now();
+    if (this.#stoppedAt !== null) this.#stoppedAt = now();
   }
 
   /** Servers without which nothing is missing: each configuration that may be in force has a quorum among them. */
@@ -205,8 +206,8 @@ export class Liveness {
   /** Whether everything that had to happen did. Throws where the time for it is over. */
   isWell(): boolean {
     const { history, odds, now, calmMs } = this.#options;
+    this.#bringBack();
     if (this.#servedAt === null) {
-      this.#bringBack();
       const members = this.#membersOf(this.#core).map(({ id }) => id);
       for (const id of this.#unserved) if (!members.includes(id)) this.#unserved.delete(id);
       if (this.#unserved.size === 0) this.#servedAt = now();
