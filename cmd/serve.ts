@@ -19,6 +19,7 @@ import { TcpNetwork } from "../internal/host/tcp_network.ts";
 import { KeyValueMachine } from "../internal/machine/kv.ts";
 import { defaultLimits } from "../internal/node/limits.ts";
 import { Node } from "../internal/node/node.ts";
+import { Replay } from "../internal/node/replay.ts";
 import type { Network } from "../internal/platform/network.ts";
 import { defaultPeerLimits } from "../internal/peers/limits.ts";
 import { Peers } from "../internal/peers/peers.ts";
@@ -61,6 +62,8 @@ export async function serve(args: readonly string[]): Promise<number> {
   const clusterId = await clusterIdOf(options, host, trace, ending.ended);
   if (clusterId === null) return 0;
   const machine = new KeyValueMachine();
+  const { logMemoryEntries } = options;
+  const replay = new Replay(machine, { ...defaultLimits, logMemoryEntries });
   const directory = await openDataDirectory({
     fileSystem: host.fileSystem,
     directory: data,
@@ -76,8 +79,18 @@ export async function serve(args: readonly string[]): Promise<number> {
       const restoration = machine.restore();
       return { take: (chunk) => restoration.take(chunk), finish: () => restoration.finish(digest) };
     },
+    replay,
   });
-  const server = assemble(options, host, directory, machine, random, trace, (refusal) => ending.end(refusal));
+  const server = assemble(
+    options,
+    host,
+    directory,
+    machine,
+    replay,
+    random,
+    trace,
+    (refusal) => ending.end(refusal),
+  );
   process.on("uncaughtException", (error) => ending.end(broken(error)));
   process.on("unhandledRejection", (error) => ending.end(broken(error)));
   const refusal = await ending.ended;
@@ -113,6 +126,7 @@ function assemble(
   { clock, network }: Host,
   directory: DataDirectory,
   machine: KeyValueMachine,
+  replay: Replay,
   random: SeededRandom,
   trace: StderrTrace,
   fail: (refusal: Refusal) => void,
@@ -164,6 +178,7 @@ function assemble(
     snapshots,
     peers,
     machine,
+    replay,
   });
   const clients = new ClientListener({
     network,

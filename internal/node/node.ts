@@ -61,6 +61,7 @@ import type { NodeLimits } from "./limits.ts";
 import { LocalReads } from "./local_reads.ts";
 import { Pending } from "./pending.ts";
 import type { PeerRoom, SnapshotRoom, Store } from "./ports.ts";
+import type { Replay } from "./replay.ts";
 import { Questions } from "./questions.ts";
 import { Roster } from "./roster.ts";
 import { SnapshotKeeper } from "./snapshot_keeper.ts";
@@ -102,8 +103,9 @@ export interface NodeOptions {
   readonly store: Store;
   readonly snapshots: SnapshotRoom;
   readonly peers: PeerRoom;
-  /** As it was restored from the snapshot that `recovered` begins with. */
+  /** As it was restored from the snapshot that `recovered` begins with; and further on, as the replay says. */
   readonly machine: StateMachine;
+  readonly replay?: Replay;
 }
 
 export interface NodeEvents {
@@ -201,7 +203,7 @@ export class Node implements Backend {
     this.#leaderId = view.leaderId;
     this.#applier = new Applier(
       options.machine,
-      options.recovered.snapshotIndex,
+      options.replay?.appliedIndex ?? options.recovered.snapshotIndex,
       (index, digest) => this.#checked(index, digest),
     );
     const life = lifeOf(options.random.fork("life"));
@@ -246,7 +248,7 @@ export class Node implements Backend {
       options.id,
       options.self,
     );
-    this.#divergence = new Divergence(limits.divergenceEntries);
+    this.#divergence = options.replay?.divergence ?? new Divergence(limits.divergenceEntries);
     this.#forwardSlots = new ForwardSlots(
       options.limits,
       options.clock,
@@ -284,12 +286,25 @@ export class Node implements Backend {
       },
       onNoMember: (id) => this.#onNoMember(id),
     });
+    this.#goOnFromReplay();
     // What was known to be committed when the disk was last written is applied without asking anybody.
     for (let index = this.#applier.appliedIndex + 1; index <= commitIndex && this.#running; index++) {
       this.#apply(this.#raft.log.entryAt(index));
     }
     this.#setAlarm();
     this.#sweepSoon();
+  }
+
+  /** Counts what was applied before the node was made. */
+  #goOnFromReplay(): void {
+    const { replay } = this.#options;
+    if (replay === undefined) return;
+    let bytes = 0;
+    for (let index = this.#raft.log.snapshotIndex + 1; index <= replay.appliedIndex; index++) {
+      bytes += this.#raft.log.entryAt(index).payload.length;
+    }
+    this.#keeper.replayed(replay.applied, bytes);
+    if (replay.difference !== null) this.#diverged(replay.difference);
   }
 
   /**

@@ -95,6 +95,13 @@ export class SnapshotKeeper {
     this.#options = options;
   }
 
+  /** What was applied while the log was read, since the newest snapshot; and bytes of those entries that are in memory. */
+  replayed({ entries, bytes }: { readonly entries: number; readonly bytes: number }, inMemory: number): void {
+    this.#entriesSince += entries;
+    this.#bytesSince += bytes;
+    this.#bytesInMemory += inMemory;
+  }
+
   /** Entries that were applied, or found applied at the start. */
   applied(entry: Entry): void {
     this.#bytesSince += entry.payload.length;

@@ -33,9 +33,11 @@ import {
   readLog,
   type RecoveredLog,
   recoverLog,
+  type Replaying,
 } from "./recovery.ts";
 import { birthOf, reconcile } from "./reconcile.ts";
 import { mend } from "./repair.ts";
+import type { Replay } from "./settling.ts";
 import { type SnapshotDamage, type SnapshotMeta, snapshotPlaceOf } from "./snapshot_file.ts";
 import { type Begin, SnapshotStore } from "./snapshot_store.ts";
 import { refusalOf, StableStore, type StoreOptions } from "./stable_store.ts";
@@ -57,6 +59,8 @@ export interface DataDirectoryOptions {
   };
   /** Begins to restore the state machine from a snapshot. */
   readonly restore: Begin;
+  /** Takes what is committed while the log is read; where nobody does, all of it is among the entries that are recovered. */
+  readonly replay?: Replay;
 }
 
 /** A data directory that is ours, open. */
@@ -109,17 +113,29 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
 }
 
 async function openOwned(options: DataDirectoryOptions, lock: DirectoryLock): Promise<DataDirectory> {
-  const { fileSystem, directory, trace, restore } = options;
+  const { fileSystem, directory, trace, restore, replay } = options;
   const identity = await openIdentity(options);
   const promised = await readPromises(fileSystem, directory, identity);
-  const read = await readOwnLog(options, identity, promised.promises ?? { lastBatch: 0, serial: 0 });
   const { store: snapshots, restored, damaged } = await SnapshotStore.open(
     { fileSystem, directory: `${directory}/${SNAPSHOTS}`, trace, clusterId: identity.clusterId },
     restore,
     (await fileSystem.readDirectory(directory)).includes(SNAPSHOTS),
   );
+  const snapshot = { index: restored?.index ?? 0, term: restored?.term ?? 0 };
+  const read = await readOwnLog(
+    options,
+    identity,
+    promised.promises ?? { lastBatch: 0, serial: 0 },
+    replay === undefined ? null : { replay, snapshot },
+  );
   const gap = gapOf(read.log, restored, damaged, directory);
   const damage = gap ?? read.damage ?? unfinishedRepair(read.log, promised.promises, directory);
+  if (damage !== null && replay !== undefined) {
+    // What is mended may be less than what was read: the state begins again at the snapshot, and is applied once it is known.
+    const { replay: _, ...others } = options;
+    replay.begins(snapshot.index);
+    return await openOwned(others, lock);
+  }
   const { log, sequence } = damage === null && read.log !== null
     ? { log: { ...read.log, firstSerial: 0 }, sequence: promised.sequence }
     : await mend(
@@ -159,12 +175,13 @@ async function readOwnLog(
   { fileSystem, directory, trace }: DataDirectoryOptions,
   identity: Identity,
   durable: Durable & { readonly epoch?: number; readonly floor?: LogPosition | null },
+  replaying: Replaying | null,
 ): Promise<ReadLog> {
   const path = `${directory}/${LOG}`;
   if (!(await fileSystem.readDirectory(directory)).includes(LOG)) {
     return { log: null, damage: logIsMissing(directory), serials: [] };
   }
-  const read = await readLog(fileSystem, path, identity, trace, durable);
+  const read = await readLog(fileSystem, path, identity, trace, durable, replaying);
   if (read.serials.length === 0) return { ...read, damage: logIsMissing(directory) };
   const { log } = read;
   // A repair may have ended since the last segment began.

@@ -11,14 +11,17 @@ import type { ConfigurationValue, HardState, LogPosition, Recovered } from "../r
 import type { Identity } from "./identity.ts";
 import type { RecoveredLog } from "./recovery.ts";
 import type { SnapshotMeta } from "./snapshot_file.ts";
+import type { Kept } from "./settling.ts";
 import type { WritableLog } from "./stable_store.ts";
 
 /** A log as a server starts with it: whole, or mended. */
-export type StartingLog = WritableLog & Pick<RecoveredLog, "base" | "entries">;
+export type StartingLog = WritableLog & Pick<RecoveredLog, "base" | "entries"> & {
+  readonly kept?: Kept | null;
+};
 
 /** Puts log and snapshot together: the log goes on where it agrees with the snapshot's last entry, and begins anew where not (S3). */
 export function reconcile(
-  { base, entries, state }: Pick<StartingLog, "base" | "entries" | "state">,
+  { base, kept = null, entries, state }: Pick<StartingLog, "base" | "kept" | "entries" | "state">,
   snapshot: SnapshotMeta | null,
   birth: ConfigurationValue,
   directory: string,
@@ -28,13 +31,19 @@ export function reconcile(
   readonly begin: { readonly position: LogPosition; readonly hardState: HardState | null } | null;
 } {
   const { hardState, commitIndex, epoch, floor } = state;
-  if (snapshot === null) {
+  const { index, term, configuration, configurationIndex } = snapshot ??
+    { index: 0, term: 0, configuration: birth, configurationIndex: 0 };
+  if (kept !== null && kept.index >= index) {
+    // The log agrees with the snapshot, and was let go of up to there: it went into the state machine.
+    const newer = kept.configuration !== null && kept.configuration.index > configurationIndex
+      ? kept.configuration
+      : { index: configurationIndex, value: configuration };
     const recovered = {
       hardState,
-      snapshotIndex: 0,
-      snapshotTerm: 0,
-      configuration: birth,
-      configurationIndex: 0,
+      snapshotIndex: kept.index,
+      snapshotTerm: kept.term,
+      configuration: newer.value,
+      configurationIndex: newer.index,
       commitIndex,
       entries,
       epoch,
@@ -42,8 +51,8 @@ export function reconcile(
     };
     return { recovered, begin: null };
   }
-  const { index, term, configuration, configurationIndex } = snapshot;
-  const here = index === base.index ? base.term : entries[index - base.index - 1]?.term;
+  const before = kept ?? base;
+  const here = index === before.index ? before.term : entries[index - before.index - 1]?.term;
   const common = {
     snapshotIndex: index,
     snapshotTerm: term,
@@ -53,7 +62,7 @@ export function reconcile(
     floor,
   };
   if (here === term) {
-    const left = entries.slice(index - base.index);
+    const left = entries.slice(index - before.index);
     const recovered = { ...common, hardState, commitIndex: Math.max(commitIndex, index), entries: left };
     return { recovered, begin: null };
   }

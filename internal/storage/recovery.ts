@@ -27,9 +27,10 @@ import { isZero } from "../base/bytes.ts";
 import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
-import type { Entry, LogIndex } from "../raft/types.ts";
+import type { Entry, LogIndex, LogPosition } from "../raft/types.ts";
 import { isOfOtherVersion } from "./block.ts";
 import { type Base, Fold } from "./fold.ts";
+import { ReadAhead } from "./read_ahead.ts";
 import {
   ALIGNMENT,
   BATCH_HEADER_BYTES,
@@ -43,6 +44,7 @@ import {
   segmentName,
   serialOf,
 } from "./segment.ts";
+import { type Kept, type Replay, Settling } from "./settling.ts";
 
 /** Where the log ended. */
 export interface LogEnd {
@@ -63,7 +65,9 @@ export interface LogEnd {
 export interface RecoveredLog {
   /** The place before the first entry: the entries up to there are gone, and a snapshot covers them. */
   readonly base: Base;
+  /** The entries from behind `kept` on, or from behind `base` where that is `null`. */
   readonly entries: readonly Entry[];
+  readonly kept: Kept | null;
   readonly state: LogState;
   readonly end: LogEnd;
   /** Every segment, oldest first, with the highest index that was appended in it. */
@@ -75,6 +79,15 @@ export interface SegmentContent {
   readonly serial: number;
   readonly highestIndex: LogIndex;
 }
+
+/** Who takes what is settled while the log is read, and which snapshot it begins behind; 0 and 0 for none. */
+export interface Replaying {
+  readonly replay: Replay;
+  readonly snapshot: LogPosition;
+}
+
+/** How far a long log is read is told every so many bytes. */
+const PROGRESS_BYTES = 64 * 1024 * 1024;
 
 /** Where the batches of the log have got to. */
 interface Thread {
@@ -151,7 +164,8 @@ export async function recoverLog(
 }
 
 /**
- * Reads the log up to where it is damaged.
+ * Reads the log up to where it is damaged. What was handed on to be replayed was whole; where there is damage further on, the caller
+ * begins again without a replay.
  *
  * @throws {Contradiction} where batches that are whole say what cannot be
  * @throws {FileError} where it cannot be read
@@ -162,6 +176,7 @@ export async function readLog(
   owner: Owner,
   trace: Trace,
   durable: Durable,
+  replaying: Replaying | null = null,
 ): Promise<ReadLog> {
   const serials = await listSegments(fileSystem, directory, trace);
   const first = serials[0];
@@ -172,30 +187,43 @@ export async function readLog(
   const beginning = await readHeader(fileSystem, pathOf(first), first, owner);
   if (beginning instanceof CorruptLogError) return { log: null, damage: beginning, serials };
   const fold = new Fold(beginning.state);
+  const settling = replaying === null ? null : new Settling(fold, replaying.replay, replaying.snapshot);
   const thread: Thread = { chain: beginning.chain, lastBatch: beginning.lastBatch };
   const segments: SegmentContent[] = [];
+  const files = new ReadAhead(fileSystem);
+  const progress = new Progress(serials.length, trace);
   let end: LogEnd | null = null;
   let damage: CorruptLogError | null = null;
-  for (const [i, serial] of serials.entries()) {
-    const path = pathOf(serial);
-    if (serial !== first + i) {
-      damage = new CorruptLogError(pathOf(first + i), 0, "the segment is missing");
-      break;
+  try {
+    for (const [i, serial] of serials.entries()) {
+      const path = pathOf(serial);
+      if (serial !== first + i) {
+        damage = new CorruptLogError(pathOf(first + i), 0, "the segment is missing");
+        break;
+      }
+      const next = serials[i + 1];
+      const bytes = await files.take(path, next === undefined ? null : pathOf(next));
+      const segment = segmentOf(path, bytes, serial, owner);
+      damage = segment instanceof CorruptLogError ? segment : objectionToHeader(segment, fold, thread);
+      if (segment instanceof CorruptLogError || damage !== null) break;
+      fold.segmentBegins(segment.header.state);
+      const successor = serials[i + 1];
+      const limit = successor === undefined
+        ? null
+        : await limitOf(fileSystem, pathOf(successor), successor, serial, owner);
+      const folded = foldSegment(segment, fold, thread, limit, durable, trace);
+      end = folded.end;
+      segments.push({ serial, highestIndex: fold.highestIndex });
+      damage = folded.damage;
+      if (damage !== null) break;
+      settling?.settle();
+      progress.read(bytes.length, i + 1, fold.last.index);
     }
-    const segment = await readSegment(fileSystem, path, serial, owner);
-    damage = segment instanceof CorruptLogError ? segment : objectionToHeader(segment, fold, thread);
-    if (segment instanceof CorruptLogError || damage !== null) break;
-    fold.segmentBegins(segment.header.state);
-    const successor = serials[i + 1];
-    const limit = successor === undefined
-      ? null
-      : await limitOf(fileSystem, pathOf(successor), successor, serial, owner);
-    const folded = foldSegment(segment, fold, thread, limit, durable, trace);
-    end = folded.end;
-    segments.push({ serial, highestIndex: fold.highestIndex });
-    damage = folded.damage;
-    if (damage !== null) break;
+  } catch (error) {
+    await files.end().catch(() => {});
+    throw error;
   }
+  await files.end();
   if (end === null) return { log: null, damage: damage ?? beginningOnly(directory), serials };
   if (damage === null && end.serial < durable.serial) {
     damage = new CorruptLogError(pathOf(end.serial + 1), 0, "the segment is missing");
@@ -204,7 +232,9 @@ export async function readLog(
     const found = `the log ends with batch ${end.lastBatch}, batch ${durable.lastBatch} was on the disk`;
     damage = new CorruptLogError(pathOf(end.serial), end.offset, found);
   }
-  const log = { base: fold.base, entries: fold.entries, state: fold.state, end, segments };
+  const base = settling?.base ?? fold.base;
+  const kept = settling?.kept ?? null;
+  const log = { base, kept, entries: fold.entries, state: fold.state, end, segments };
   return { log, damage, serials };
 }
 
@@ -225,19 +255,37 @@ async function limitOf(
   return header.previousEnd;
 }
 
-async function readSegment(
-  fileSystem: FileSystem,
+function segmentOf(
   path: string,
+  bytes: Uint8Array,
   serial: number,
   owner: Owner,
-): Promise<SegmentFile | CorruptLogError> {
-  const file = await fileSystem.openForReading(path);
-  try {
-    const bytes = await file.readAt(0, await file.size());
-    const header = headerOf(path, bytes, serial, owner);
-    return header instanceof CorruptLogError ? header : { path, bytes, header };
-  } finally {
-    await file.close();
+): SegmentFile | CorruptLogError {
+  const header = headerOf(path, bytes, serial, owner);
+  return header instanceof CorruptLogError ? header : { path, bytes, header };
+}
+
+/** Tells how far a long log is read. */
+class Progress {
+  readonly #segments: number;
+  readonly #trace: Trace;
+  #bytes = 0;
+  #told = 0;
+
+  constructor(segments: number, trace: Trace) {
+    this.#segments = segments;
+    this.#trace = trace;
+  }
+
+  read(bytes: number, segments: number, index: LogIndex): void {
+    this.#bytes += bytes;
+    if (segments === this.#segments || this.#bytes < this.#told + PROGRESS_BYTES) return;
+    this.#told = this.#bytes;
+    this.#trace.event("info", "recovering the log", {
+      segments: `${segments} of ${this.#segments}`,
+      megabytes: Math.round(this.#bytes / 1e6),
+      index,
+    });
   }
 }
 

@@ -395,7 +395,7 @@ Deno.test("L28: a server whose state machine throws stops, and tells nobody that
       throw new Error("this cannot be");
     }
   }
-  const stage = new NodeStage({}, "broken", new Broken());
+  const stage = new NodeStage({}, "broken", { machine: new Broken() });
   stage.lead();
   stage.acknowledge();
   const write = stage.ask("set", "k", "v");

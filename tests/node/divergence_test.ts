@@ -13,6 +13,9 @@ import { bytesOfLatin1 } from "../../internal/base/latin1.ts";
 import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import { Refusal } from "../../internal/base/errors.ts";
 import type { Entry } from "../../internal/raft/types.ts";
+import { KeyValueMachine } from "../../internal/machine/kv.ts";
+import { defaultLimits } from "../../internal/node/limits.ts";
+import { Replay } from "../../internal/node/replay.ts";
 import { NodeStage } from "./node_stage.ts";
 
 const EVERY = 4;
@@ -112,5 +115,40 @@ for (const [name, isSound] of [["sound", true], ["corrupted", false]] as const) 
     const args = [EVERY, agreed].map((number) => bytesOfLatin1(String(number)));
     append(EVERY, [entry(EVERY + 1, encodeCommand(Operation.check, args))], EVERY + 1);
     assertEquals(stage.fatal === null, isSound, String(stage.fatal));
+  });
+}
+
+for (const [what, isSame] of [["stops", false], ["goes on", true]] as const) {
+  Deno.test(`a server that applied its log at the start ${what} where the digest in it is ${isSame ? "its" : "not its"} own`, () => {
+    const machine = new KeyValueMachine();
+    const replay = new Replay(machine, { ...defaultLimits, divergenceEntries: EVERY });
+    const entries: Entry[] = [];
+    const take = (command: Uint8Array) => {
+      const entry: Entry = {
+        index: entries.length + 1,
+        term: 1,
+        kind: "command",
+        payload: encodeCommandBatch([command]),
+        configuration: null,
+        record: null,
+      };
+      entries.push(entry);
+      replay.take(entry);
+    };
+    replay.begins(0);
+    for (let at = 1; at <= EVERY; at++) take(set("key", `value ${at}`));
+    const digest = machine.digest() + (isSame ? 0 : 1);
+    take(encodeCommand(Operation.check, [String(EVERY), String(digest)].map(bytesOfLatin1)));
+    take(set("key", "later"));
+    const hardState = { currentTerm: 1, votedFor: null };
+    const recovered = { hardState, commitIndex: entries.length, entries };
+    const { fatal, node } = new NodeStage({ divergenceEntries: EVERY }, "node", {
+      recovered,
+      machine,
+      replay,
+    });
+    assertEquals(node.status().appliedIndex, entries.length);
+    if (isSame) assertEquals(fatal, null);
+    else assertMatch(fatal?.message ?? "", /not what it must be: behind index 4 /);
   });
 }

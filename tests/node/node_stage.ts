@@ -18,9 +18,10 @@ import type {
   SnapshotRoom,
   StoreEvents,
 } from "../../internal/node/ports.ts";
+import type { Replay } from "../../internal/node/replay.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
-import type { LogIndex, Term } from "../../internal/raft/types.ts";
+import type { LogIndex, Recovered, Term } from "../../internal/raft/types.ts";
 import { birth } from "../scenarios/stage.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 
@@ -49,9 +50,9 @@ export class NodeStage {
   constructor(
     limits: Partial<NodeLimits> = {},
     seed = "node",
-    machine = new KeyValueMachine(),
+    start: { recovered?: Partial<Recovered>; machine?: KeyValueMachine; replay?: Replay } = {},
   ) {
-    this.machine = machine;
+    this.machine = start.machine ?? new KeyValueMachine();
     const random = new SeededRandom(seed);
     this.node = new Node({
       id: "n1",
@@ -62,6 +63,7 @@ export class NodeStage {
       recovered: {
         hardState: { currentTerm: 0, votedFor: null },
         ...birth(["n1", "n2", "n3"]),
+        ...start.recovered,
       },
       clock: new LifeClock(this.time),
       random,
@@ -87,6 +89,7 @@ export class NodeStage {
         stop: () => {},
       },
       machine: this.machine,
+      ...(start.replay === undefined ? {} : { replay: start.replay }),
     });
     this.node.start({ onFatal: (refusal) => this.fatal = refusal });
   }

@@ -10,6 +10,7 @@ import { defaultClientLimits } from "../../internal/clients/limits.ts";
 import type { StateMachine } from "../../internal/machine/machine.ts";
 import { defaultLimits } from "../../internal/node/limits.ts";
 import { Node } from "../../internal/node/node.ts";
+import { Replay } from "../../internal/node/replay.ts";
 import type { PeerRoom, SnapshotRoom, Store } from "../../internal/node/ports.ts";
 import { defaultPeerLimits } from "../../internal/peers/limits.ts";
 import { Peers } from "../../internal/peers/peers.ts";
@@ -78,7 +79,8 @@ export function peerAddressOf(id: string): string {
 export function openDisk(
   disk: SimDisk,
   { id, ids, odds, clock, random }: LifeOptions,
-  machine: Pick<StateMachine, "restore">,
+  machine: StateMachine,
+  replay: Replay,
   restores: (index: LogIndex) => void = () => {},
 ): Promise<DataDirectory> {
   return openDataDirectory({
@@ -97,13 +99,20 @@ export function openDisk(
       const restoration = machine.restore();
       return { take: (chunk) => restoration.take(chunk), finish: () => restoration.finish(digest) };
     },
+    replay,
   });
+}
+
+/** Little of the log stays in memory, as the odds have it. */
+export function replayOf(machine: StateMachine, { logMemoryEntries, divergenceEntries }: Odds): Replay {
+  return new Replay(machine, { ...defaultLimits, logMemoryEntries, divergenceEntries });
 }
 
 export function assemble(
   { id, odds, clock, random }: LifeOptions,
   { identity: { incarnation }, store, snapshots, recovered }: DataDirectory,
   machine: StateMachine,
+  replay: Replay,
   network: Network,
   around: Around,
 ): Node {
@@ -149,6 +158,7 @@ export function assemble(
     snapshots: around.snapshots(new SnapshotDesk(snapshots)),
     peers: around.peers(peers),
     machine,
+    replay,
   });
   const clients = new ClientListener({
     network,

@@ -21,7 +21,7 @@ import { Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
 import { checkStart } from "../invariants/legal_start.ts";
 import { MatchIsTrue } from "../invariants/match_is_true.ts";
 import { raftProperties } from "../invariants/properties.ts";
-import { openDisk } from "./assemble.ts";
+import { openDisk, replayOf } from "./assemble.ts";
 import { STRANGE_FILES } from "./damage.ts";
 import { DurableLog, type DurableSource } from "./durable_log.ts";
 import type { History } from "./history.ts";
@@ -183,10 +183,12 @@ export class Checks {
     disk.crash();
     const time = new VirtualTime();
     const machine = new KeyValueMachine();
+    const replay = replayOf(machine, odds);
     const opening = openDisk(
       disk,
       { id: server.id, ids: server.birth, odds, clock: new LifeClock(time), random },
       machine,
+      replay,
     );
     let isOver = false;
     opening.finally(() => isOver = true).catch(() => {});
@@ -196,7 +198,7 @@ export class Checks {
     }
     const { recovered } = await opening;
     checkStart(id, recovered, log, pending, (index) => this.#ghost.committedHash(index));
-    world.history.checkState(this.commandsUpTo(recovered.snapshotIndex), machine.digest(), id);
+    world.history.checkState(this.commandsUpTo(replay.appliedIndex), machine.digest(), id);
     return recovered.entries.length;
   }
 

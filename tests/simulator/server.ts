@@ -13,7 +13,7 @@ import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type { Node } from "../../internal/node/node.ts";
 import type { LogIndex } from "../../internal/raft/types.ts";
 import { Violation } from "../invariants/ghost.ts";
-import { type Around, assemble, type LifeOptions, openDisk } from "./assemble.ts";
+import { type Around, assemble, type LifeOptions, openDisk, replayOf } from "./assemble.ts";
 import { type Damage, damage, leaveBehind } from "./damage.ts";
 import type { WatchedMachine } from "./history.ts";
 import type { Odds } from "./odds.ts";
@@ -229,10 +229,12 @@ export class Server {
     const around = this.#home.around(this);
     const machine = around.machine(new KeyValueMachine());
     this.machine = machine;
+    const replay = replayOf(machine, odds);
     const directory = await openDisk(
       this.disk,
       options,
       machine,
+      replay,
       (index) => this.#home.restores(this, index),
     );
     if (clock.isDead) return;
@@ -240,7 +242,7 @@ export class Server {
       if (directory.recovered.epoch === 0) throw new Violation(`${this.id} started on damaged data`);
       return this.#noticed();
     }
-    const node = assemble(options, directory, machine, network.bodyFor(this.id, clock), around);
+    const node = assemble(options, directory, machine, replay, network.bodyFor(this.id, clock), around);
     life.node = node;
     this.#home.started(this, life, node);
   }

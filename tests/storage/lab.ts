@@ -15,6 +15,7 @@ import {
   type DataDirectoryOptions,
   openDataDirectory,
 } from "../../internal/storage/data_directory.ts";
+import type { Replay } from "../../internal/storage/settling.ts";
 import { type Drive, virtually } from "../platform/drive.ts";
 import { SimDisk } from "../simulator/sim_file_system.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
@@ -221,7 +222,7 @@ export class Machine {
     return new Machine(seed, { disk: this.disk.clone(new SeededRandom(seed)) });
   }
 
-  async open(wanted: Wanted = {}): Promise<Opened> {
+  async open(wanted: Wanted = {}, replay: Replay | null = null): Promise<Opened> {
     const directory = await openDataDirectory({
       fileSystem: this.files,
       directory: "data",
@@ -230,6 +231,7 @@ export class Machine {
       segmentBytes: this.segmentBytes,
       wanted: { ...OWNER, ...wanted },
       restore: NO_MACHINE,
+      ...(replay === null ? {} : { replay }),
     });
     const events: (number | Refusal)[] = [];
     let waiting: { readonly write: number; readonly resolve: () => void }[] = [];

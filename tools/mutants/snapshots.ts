@@ -169,7 +169,7 @@ export const snapshotMutants: readonly Mutant[] = [
     catalogue: ["S10"],
     breaks: "at a start, entries that the snapshot covers are numbered from behind it",
     file: "internal/storage/reconcile.ts",
-    find: "const left = entries.slice(index - base.index);",
+    find: "const left = entries.slice(index - before.index);",
     replace: "const left = entries.slice(0);",
     killer: { file: "tests/storage/meeting_test.ts", test: "a log that agrees goes on" },
   },

@@ -233,10 +233,9 @@ export const storageMutants: readonly Mutant[] = [
     name: "read-error-is-the-end",
     catalogue: ["W4", "D11"],
     breaks: "what cannot be read is taken for not being there",
-    file: RECOVERY,
-    find: "    const bytes = await file.readAt(0, await file.size());\n",
-    replace:
-      "    const bytes = await file.readAt(0, await file.size()).catch(() => new Uint8Array(1 << 16));\n",
+    file: "internal/storage/read_ahead.ts",
+    find: "      return await file.readAt(0, await file.size());\n",
+    replace: "      return await file.readAt(0, await file.size()).catch(() => new Uint8Array(1 << 16));\n",
     killer: storage("fault", "a fault at any operation of a recovery"),
   },
   {
