@@ -114,6 +114,20 @@ export class ArenaView {
     return true;
   }
 
+  /** Orders the key of the pair and the one that stands in these bytes by their bytes. */
+  compareKey(position: number, key: Uint8Array, from: number, to: number): number {
+    const { bytes, words } = this.chunkOf(position);
+    const word = this.wordOf(position);
+    const length = words[word + KEY_LENGTH] ?? 0;
+    const own = 4 * (word + HEADER_WORDS);
+    const end = Math.min(length, to - from);
+    for (let at = 0; at < end; at++) {
+      const difference = (bytes[own + at] ?? 0) - (key[from + at] ?? 0);
+      if (difference !== 0) return difference;
+    }
+    return length - (to - from);
+  }
+
   protected chunkOf(position: number): Chunk {
     return must(this.chunks[position >>> 15], "A position lies in a chunk that is there");
   }

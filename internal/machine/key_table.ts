@@ -13,7 +13,8 @@
 import { Arena, type ArenaView } from "./arena.ts";
 import { Digest } from "./digest.ts";
 import { compareKeys, hashOf } from "./key_hash.ts";
-import { KeyIndex, type Table } from "./key_index.ts";
+import { KeyIndex } from "./key_index.ts";
+import type { Table } from "./table.ts";
 
 /** The pairs of one moment. */
 export interface Picture {
@@ -23,7 +24,7 @@ export interface Picture {
 
 export class KeyTable {
   readonly #arena = new Arena();
-  readonly #index = new KeyIndex();
+  readonly #index = new KeyIndex(this.#arena);
   readonly #digest = new Digest();
   #isShown = false;
   /** The positions of one table in their order, for whoever walks over it page by page. */
@@ -45,17 +46,17 @@ export class KeyTable {
 
   /** The value of the key that stands in these bytes, in bytes that nobody changes; `undefined` where there is none. */
   get(key: Uint8Array, from: number, to: number): Uint8Array | undefined {
-    const position = this.#index.find(hashOf(key, from, to), this.#arena, key, from, to);
+    const position = this.#index.find(hashOf(key, from, to), key, from, to);
     return position === 0 ? undefined : this.#arena.readValue(position);
   }
 
   has(key: Uint8Array, from: number, to: number): boolean {
-    return this.#index.find(hashOf(key, from, to), this.#arena, key, from, to) !== 0;
+    return this.#index.find(hashOf(key, from, to), key, from, to) !== 0;
   }
 
   /** How long the value is; 0 where there is none. */
   lengthOf(key: Uint8Array, from: number, to: number): number {
-    const position = this.#index.find(hashOf(key, from, to), this.#arena, key, from, to);
+    const position = this.#index.find(hashOf(key, from, to), key, from, to);
     return position === 0 ? 0 : this.#arena.valueLengthAt(position);
   }
 
@@ -69,7 +70,7 @@ export class KeyTable {
     valueTo: number,
   ): void {
     const hash = hashOf(key, keyFrom, keyTo);
-    const old = this.#index.find(hash, this.#arena, key, keyFrom, keyTo);
+    const old = this.#index.find(hash, key, keyFrom, keyTo);
     const arena = this.#arena;
     if (old !== 0) {
       this.#digest.remove(arena.checksumAt(old));
@@ -88,7 +89,7 @@ export class KeyTable {
   /** Tells whether it was there. */
   delete(key: Uint8Array, from: number, to: number): boolean {
     const hash = hashOf(key, from, to);
-    const position = this.#index.find(hash, this.#arena, key, from, to);
+    const position = this.#index.find(hash, key, from, to);
     if (position === 0) return false;
     this.#digest.remove(this.#arena.checksumAt(position));
     this.#index.remove(hash, position);
@@ -110,10 +111,14 @@ export class KeyTable {
   /** The keys behind `after`, or all, in their order; as views, until something changes. */
   *keysAfter(after: Uint8Array | null): Generator<Uint8Array> {
     const hash = after === null ? 0 : hashOf(after, 0, after.length);
+    const isAfter = (position: number) =>
+      after === null ||
+      compareKeys(this.#arena.hashAt(position), this.#arena.keyAt(position), hash, after) > 0;
     for (const table of this.#index.tablesFrom(hash)) {
+      // Of a crowd, what is before the key is passed over piece by piece.
+      if (table.isOrdered && !isAfter(table.slots[2 * table.count - 1] ?? 0)) continue;
       for (const position of this.#sortedPositions(table)) {
-        const key = this.#arena.keyAt(position);
-        if (after === null || compareKeys(this.#arena.hashAt(position), key, hash, after) > 0) yield key;
+        if (isAfter(position)) yield this.#arena.keyAt(position);
       }
     }
   }
@@ -159,13 +164,13 @@ export class KeyTable {
 const SLOT_FACTOR = 2 ** 20;
 
 /** The positions in a table, in the order of keys. */
-export function positionsInOrder({ slots, count }: Table, pairs: ArenaView): readonly number[] {
+export function positionsInOrder(
+  { slots, count, isOrdered: isPiece }: Table,
+  pairs: ArenaView,
+): readonly number[] {
+  if (isPiece) return Array.from({ length: count }, (_, i) => slots[2 * i + 1] ?? 0);
   const compare = (a: number, b: number) =>
     compareKeys(pairs.hashAt(a), pairs.keyAt(a), pairs.hashAt(b), pairs.keyAt(b));
-  // Only a table of hashes that are all alike is so large.
-  if (slots.length > SLOT_FACTOR) {
-    return [...slots].filter((position, i) => i % 2 === 1 && position !== 0).sort(compare);
-  }
   // Hash and slot in one number, so that numbers are sorted, and keys are looked at only where hashes are equal.
   const order = new Float64Array(count);
   for (let at = 0, found = 0; at < slots.length; at += 2) {

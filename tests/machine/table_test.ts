@@ -13,8 +13,9 @@ import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { Arena } from "../../internal/machine/arena.ts";
 import { checksumOfWords, Digest } from "../../internal/machine/digest.ts";
-import { compareKeys, hashOf } from "../../internal/machine/key_hash.ts";
+import { compareBytes, compareKeys, hashOf } from "../../internal/machine/key_hash.ts";
 import { KeyIndex } from "../../internal/machine/key_index.ts";
+import type { Pairs } from "../../internal/machine/table.ts";
 import { KeyTable, positionsInOrder } from "../../internal/machine/key_table.ts";
 
 const HASHES: readonly (readonly [text: string, hash: number])[] = [
@@ -50,14 +51,31 @@ Deno.test("a checksum tells any one word apart, and where words stand", () => {
 
 /* ---- the index ---- */
 
-/** Positions are numbers whose key is the number itself. */
-const NUMBERS = {
-  hasKey: (position: number, key: Uint8Array) => position === Number(latin1Of(key)),
-};
+/** Positions are numbers whose keys are texts that are given to them. */
+class Texts implements Pairs {
+  readonly #keys: Uint8Array[] = [];
+  comparisons = 0;
 
-function findIn(index: KeyIndex, hash: number, position: number): number {
-  const key = bytesOfLatin1(String(position));
-  return index.find(hash, NUMBERS, key, 0, key.length);
+  give(position: number, key: Uint8Array): void {
+    this.#keys[position] = key;
+  }
+
+  keyAt(position: number): Uint8Array {
+    return must(this.#keys[position], "Every position has a key");
+  }
+
+  hasKey(position: number, key: Uint8Array): boolean {
+    return this.compareKey(position, key) === 0;
+  }
+
+  compareKey(position: number, key: Uint8Array): number {
+    this.comparisons++;
+    return compareBytes(this.keyAt(position), key);
+  }
+}
+
+function findIn(index: KeyIndex, hash: number, key: Uint8Array): number {
+  return index.find(hash, key, 0, key.length);
 }
 
 const KINDS: readonly (readonly [what: string, draw: (random: Random) => number])[] = [
@@ -71,23 +89,27 @@ const KINDS: readonly (readonly [what: string, draw: (random: Random) => number]
 for (const [what, draw] of KINDS) {
   Deno.test(`positions are found, replaced and removed where hashes are ${what}`, () => {
     const random = new SeededRandom(`index/${what}`);
-    const index = new KeyIndex();
+    const texts = new Texts();
+    const index = new KeyIndex(texts);
     const model = new Map<number, number>();
     const positions: number[] = [];
     let next = 0;
-    const steps = what === "all the same" ? 4000 : 20_000;
-    for (let step = 0; step < steps; step++) {
+    const keyed = (position: number, key = bytesOfLatin1(`${random.below(1000)} ${position}`)) => {
+      texts.give(position, key);
+      return position;
+    };
+    for (let step = 0; step < 20_000; step++) {
       const at = random.below(positions.length || 1);
       const position = positions[at];
       const choice = random.below(10);
       if (position === undefined || choice < 6) {
         const hash = draw(random);
-        index.add(hash, ++next);
+        index.add(hash, keyed(++next));
         model.set(next, hash);
         positions.push(next);
       } else if (choice < 8) {
         const hash = model.get(position) ?? 0;
-        index.replace(hash, position, ++next);
+        index.replace(hash, position, keyed(++next, texts.keyAt(position)));
         model.delete(position);
         model.set(next, hash);
         positions[at] = next;
@@ -96,15 +118,17 @@ for (const [what, draw] of KINDS) {
         model.delete(position);
         positions[at] = positions.at(-1) ?? 0;
         positions.pop();
-        assertEquals(findIn(index, draw(random), position), 0);
+        assertEquals(findIn(index, draw(random), texts.keyAt(position)), 0);
       }
       if (step % 500 === 0) {
-        for (const [position, hash] of model) assertEquals(findIn(index, hash, position), position);
+        for (const [position, hash] of model) {
+          assertEquals(findIn(index, hash, texts.keyAt(position)), position);
+        }
       }
     }
     assertEquals(index.size, model.size);
     for (const [position, hash] of model) {
-      assertEquals([findIn(index, hash, position), index.has(hash, position)], [position, true]);
+      assertEquals([findIn(index, hash, texts.keyAt(position)), index.has(hash, position)], [position, true]);
     }
     const found: number[] = [];
     let last = 0;
@@ -120,22 +144,119 @@ for (const [what, draw] of KINDS) {
   });
 }
 
-Deno.test("a picture of the index stays, whatever changes; what it does not show is not copied", () => {
-  const random = new SeededRandom("picture");
-  const index = new KeyIndex();
-  for (let i = 1; i <= 5000; i++) index.add(Math.imul(i, 0x9e3779b1), i);
-  const picture = index.picture();
-  const before = picture.map(({ slots }) => [...slots]);
-  for (let i = 1; i <= 5000; i++) {
-    if (random.chance(1, 2)) index.remove(Math.imul(i, 0x9e3779b1), i);
-    else index.replace(Math.imul(i, 0x9e3779b1), i, 10_000 + i);
-  }
-  for (let i = 20_000; i < 30_000; i++) index.add(Math.imul(i, 0x9e3779b1), i);
-  assertEquals(picture.map(({ slots }) => [...slots]), before);
-  index.forget();
-  const tables = [...index.tablesFrom(0)];
-  index.replace(Math.imul(20_000, 0x9e3779b1), 20_000, 40_000);
-  assertEquals([...index.tablesFrom(0)].filter((table) => !tables.includes(table)), []);
+const SPREAD: readonly (readonly [what: string, hashOf: (i: number) => number])[] = [
+  ["spread", (i) => Math.imul(i, 0x9e3779b1)],
+  ["alike", (i) => i & 1],
+];
+
+for (const [what, hashOf] of SPREAD) {
+  Deno.test(`a picture of an index of ${what} hashes stays, whatever changes; what it does not show is not copied`, () => {
+    const random = new SeededRandom("picture");
+    const texts = new Texts();
+    for (let i = 1; i <= 60_000; i++) texts.give(i, bytesOfLatin1(String(i % 30_000)));
+    const index = new KeyIndex(texts);
+    for (let i = 1; i <= 5000; i++) index.add(hashOf(i), i);
+    const picture = index.picture();
+    const before = picture.map(({ slots }) => [...slots]);
+    for (let i = 1; i <= 5000; i++) {
+      if (random.chance(1, 2)) index.remove(hashOf(i), i);
+      else index.replace(hashOf(i), i, 30_000 + i);
+    }
+    for (let i = 10_000; i < 20_000; i++) index.add(hashOf(i), i);
+    assertEquals(picture.map(({ slots }) => [...slots]), before);
+    index.forget();
+    const tables = [...index.tablesFrom(0)];
+    index.replace(hashOf(10_000), 10_000, 40_000);
+    assertEquals([...index.tablesFrom(0)].filter((table) => !tables.includes(table)), []);
+  });
+}
+
+/* ---- keys that were made to have the same hash ---- */
+
+const INVERSE_FIRST = inverse(0xcc9e2d51);
+const INVERSE_SECOND = inverse(0x1b873593);
+
+/** What a factor is undone by, modulo 2^32. */
+function inverse(factor: number): number {
+  let found = 1;
+  for (let i = 0; i < 5; i++) found = Math.imul(found, 2 - Math.imul(factor, found));
+  return found;
+}
+
+/** A key of 8 bytes for each number, all with one hash: the second word undoes what the first one did to the state. */
+function colliding(number: number): Uint8Array {
+  const key = new Uint8Array(8);
+  const view = new DataView(key.buffer);
+  view.setUint32(0, number, true);
+  const first = Math.imul(number, 0xcc9e2d51);
+  const mixed = Math.imul(first << 15 | first >>> 17, 0x1b873593);
+  const state = Math.imul(mixed << 13 | mixed >>> 19, 5) + 0xe6546b64 | 0;
+  const word = Math.imul(state, INVERSE_SECOND);
+  view.setUint32(4, Math.imul(word << 17 | word >>> 15, INVERSE_FIRST), true);
+  return key;
+}
+
+const FLOOD = 20_000;
+
+Deno.test(`${FLOOD} keys that were made to collide cost a small multiple of as many others`, () => {
+  const random = new SeededRandom("flood");
+  const costs = [colliding, (number: number) => bytesOfLatin1(`key:${number}`)].map((keyOf) => {
+    const texts = new Texts();
+    const index = new KeyIndex(texts);
+    const hash = (position: number) => hashOf(texts.keyAt(position), 0, texts.keyAt(position).length);
+    for (let i = 1; i <= FLOOD; i++) {
+      texts.give(i, keyOf(random.uint32()));
+      texts.give(i + FLOOD, texts.keyAt(i));
+      assertEquals(findIn(index, hash(i), texts.keyAt(i)), 0);
+      index.add(hash(i), i);
+    }
+    for (let i = 1; i <= FLOOD; i++) {
+      assertEquals(findIn(index, hash(i), texts.keyAt(i)), i);
+      if (i % 2 === 0) index.remove(hash(i), i);
+      else index.replace(hash(i), i, i + FLOOD);
+    }
+    assertEquals(index.size, FLOOD / 2);
+    return texts.comparisons / (4 * FLOOD);
+  });
+  const [flood = 0, calm = 0] = costs;
+  assertLess(calm, 1);
+  // A search among 20,000 takes some 15 comparisons, and each change begins with one.
+  assertLess(flood, 20);
+});
+
+Deno.test("keys that collide are found, walked over and pictured in one order, whatever the order they came in", () => {
+  const keys = Array.from({ length: 3000 }, (_, i) => i % 3 === 0 ? bytesOfLatin1(`key:${i}`) : colliding(i));
+  const value = bytesOfLatin1("value");
+  const [some, others] = [keys, keys.toReversed()].map((ordered) => {
+    const table = new KeyTable();
+    for (const key of ordered) table.set(key, 0, key.length, key, 0, key.length);
+    for (const key of keys.slice(0, 500)) table.delete(key, 0, key.length);
+    for (const key of keys.slice(500, 1000)) table.set(key, 0, key.length, value, 0, value.length);
+    return table;
+  });
+  const walked = (table: KeyTable | undefined) => {
+    const found: string[] = [];
+    // As SCAN does: some keys at a time, each time behind the last one.
+    for (let last: Uint8Array | null = null, more = true; more;) {
+      more = false;
+      let count = 0;
+      for (const key of must(table, "There are two").keysAfter(last)) {
+        found.push([...key].join());
+        last = key.slice();
+        more = ++count === 100;
+        if (more) break;
+      }
+    }
+    return found;
+  };
+  const expected = keys.slice(500).toSorted((a, b) =>
+    compareKeys(hashOf(a, 0, a.length), a, hashOf(b, 0, b.length), b)
+  ).map((key) => [...key].join());
+  assertEquals([walked(some), walked(others)], [expected, expected]);
+  const picture = must(some, "There are two").show();
+  const pictured = picture.tables.flatMap((one) => positionsInOrder(one, picture.pairs));
+  assertEquals(pictured.map((position) => [...picture.pairs.keyAt(position)].join()), expected);
+  assertEquals(some?.digest, others?.digest);
 });
 
 /* ---- the arena ---- */
