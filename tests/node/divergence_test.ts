@@ -118,6 +118,19 @@ for (const [name, isSound] of [["sound", true], ["corrupted", false]] as const) 
   });
 }
 
+Deno.test("a replay that begins again at nothing begins with the state of nothing", () => {
+  const machine = new KeyValueMachine();
+  const replay = new Replay(machine, defaultLimits);
+  const payload = encodeCommandBatch([set("key", "value")]);
+  const nothing = machine.digest();
+  replay.begins(0);
+  replay.take({ index: 1, term: 1, kind: "command", payload, configuration: null, record: null });
+  assertEquals([machine.size(), replay.appliedIndex, replay.applied.entries], [1, 1, 1]);
+  replay.begins(0);
+  assertEquals([machine.size(), machine.digest()], [0, nothing]);
+  assertEquals([replay.appliedIndex, replay.applied], [0, { entries: 0, bytes: 0 }]);
+});
+
 for (const [what, isSame] of [["stops", false], ["goes on", true]] as const) {
   Deno.test(`a server that applied its log at the start ${what} where the digest in it is ${isSame ? "its" : "not its"} own`, () => {
     const machine = new KeyValueMachine();

@@ -13,19 +13,21 @@ import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
 import type { ConfigurationValue, Entry, Recovered } from "../../internal/raft/types.ts";
 import type { Replay } from "../../internal/storage/settling.ts";
-import { entryOf, Machine, type Opened } from "./lab.ts";
+import { entryOf, Machine, type Opened, pathOf } from "./lab.ts";
 
 const SEEDS = 60;
 
 class Hands implements Replay {
   readonly taken: Entry[] = [];
   began = -1;
+  times = 0;
 
   constructor(readonly memory: Replay["memory"]) {}
 
   begins(index: number): void {
-    assertEquals(this.began, -1, "it begins once");
     this.began = index;
+    this.times++;
+    this.taken.length = 0;
   }
 
   take(entry: Entry): void {
@@ -35,8 +37,14 @@ class Hands implements Replay {
 }
 
 function configurationOf(priority: number): ConfigurationValue {
-  const member = { id: "n1", address: "n1:1", incarnation: "", priority, promote: false, replaces: null };
-  return { voters: ["n1"], outgoing: [], learners: [], members: [member] };
+  const voters = ["n1", "n2", "n3"];
+  const rest = { incarnation: "", priority, promote: false, replaces: null };
+  return {
+    voters,
+    outgoing: [],
+    learners: [],
+    members: voters.map((id) => ({ id, address: `${id}:1`, ...rest })),
+  };
 }
 
 /** Draws writes with commits: what is committed is not cut any more. */
@@ -136,7 +144,7 @@ async function run(
   const replay = new Hands(memory);
   const plain = await recoveredBy(machine);
   const recovered = await recoveredBy(machine, replay);
-  assertEquals(replay.began, plain.snapshotIndex);
+  assertEquals([replay.began, replay.times], [plain.snapshotIndex, 1]);
   const committed = plain.entries.filter(({ index }) => index <= plain.commitIndex);
   assertEquals(replay.taken.map(textOf), committed.map(textOf));
   for (const what of ["hardState", "commitIndex", "epoch", "floor"] as const) {
@@ -197,6 +205,28 @@ Deno.test("nothing is handed on behind a snapshot that the log contradicts", asy
     await assertRejects(() => machine.open({}, replay), Refusal, "index 5 is committed with term");
   });
   assertEquals([replay.began, replay.taken.length], [5, 0]);
+});
+
+Deno.test("where the log is damaged further on, what was handed on is taken back, and the log is mended as without a replay", async () => {
+  await loadCrc32c();
+  const machine = new Machine("mended");
+  await machine.run(async () => {
+    const author = new Author(new SeededRandom("mended"));
+    const opened = await machine.open();
+    for (let i = 0; i < 80; i++) {
+      const write = author.write();
+      opened.store.write(write);
+      await opened.until(write.number);
+    }
+    await opened.close();
+  });
+  machine.damage(pathOf(3), (bytes) => bytes.fill(7, 4200, 4300));
+  const replay = new Hands({ bytes: 0, entries: 0 });
+  const [plain, replayed] = [await recoveredBy(machine), await recoveredBy(machine, replay)];
+  assertEquals(replayed, plain);
+  assertEquals([replay.times, replay.began, replay.taken.length], [2, 0, 0]);
+  assertGreaterOrEqual(plain.entries.length, 20);
+  assertEquals(plain.epoch, 1);
 });
 
 Deno.test("how far a long log is read is said", async () => {
