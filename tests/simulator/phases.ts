@@ -206,6 +206,7 @@ export class Liveness {
   /** Whether everything that had to happen did. Throws where the time for it is over. */
   isWell(): boolean {
     const { history, odds, now, calmMs } = this.#options;
+    // A change may arrive late, when all have served already.
     this.#bringBack();
     if (this.#servedAt === null) {
       const members = this.#membersOf(this.#core).map(({ id }) => id);
