@@ -39,6 +39,11 @@ const FOUND: readonly Found[] = [
     faultySeconds: 4,
     what: "a change that came a second after the faults ended took the quorum of the core",
   },
+  {
+    seed: 3000525,
+    faultySeconds: 4,
+    what: "a disk was lost whose vote a change that was accepted just after it needed",
+  },
   { seed: 1000074, faultySeconds: 4, what: "five split votes in a row" },
 ];
 

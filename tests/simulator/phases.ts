@@ -140,6 +140,19 @@ export class Liveness {
     if (this.#stoppedAt !== null) this.#stoppedAt = now();
   }
 
+  /**
+   * Whether nobody can ever decide again: a change was accepted just after the disk of a server was lost whose vote it needs. No cluster
+   * can go on from there by itself (`raftline recover`), so that nothing but safety is asked of it.
+   */
+  get #isLost(): boolean {
+    const { servers } = this.#options;
+    const { committed, views } = this.#options.configurations();
+    const newest = committed.at(-1);
+    if (newest === undefined) return false;
+    const there = servers.filter(({ isWiped }) => !isWiped).map(({ id }) => id);
+    return !configurationsInForce(newest, views.values()).every((one) => decides(one, there));
+  }
+
   /** Servers without which nothing is missing: each configuration that may be in force has a quorum among them. */
   #chosen(servers: readonly Server[], random: Random): readonly Server[] {
     if (this.#options.odds.rest === "well") return servers;
@@ -207,6 +220,15 @@ export class Liveness {
   isWell(): boolean {
     const { history, odds, now, calmMs } = this.#options;
     // A change may arrive late, when all have served already.
+    if (this.#isLost) {
+      if (this.#stoppedAt === null) {
+        history.stop();
+        this.#stoppedAt = now();
+      }
+      if (history.pending === 0) return true;
+      if (now() - this.#stoppedAt <= CONVERGE_MS) return false;
+      throw new Stalled(`${CONVERGE_MS} ms after the last question: ${history.pending} operations wait`);
+    }
     this.#bringBack();
     if (this.#servedAt === null) {
       const members = this.#membersOf(this.#core).map(({ id }) => id);
@@ -241,6 +263,7 @@ export class Liveness {
   check(): void {
     this.#options.history.check();
     checkLinearizable(this.#options.history);
+    if (this.#isLost) return;
     const contents = this.#membersOf(this.#core).flatMap(({ id, machine }) =>
       machine === null ? [] : [[id, contentOf(machine)] as const]
     );
@@ -257,7 +280,7 @@ export class Liveness {
       if (outcome === "ok") served++;
       if (answered < 2) return;
       if (served === 2) this.#unserved.delete(id);
-      else later(AGAIN_MS, () => this.#probe(id));
+      else if (!this.#isLost) later(AGAIN_MS, () => this.#probe(id));
     });
   }
 }
