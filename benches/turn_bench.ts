@@ -99,6 +99,8 @@ class Stage {
       random,
       trace,
       store: {
+        isFull: false,
+        takesEntries: true,
         listen: (events) => this.#disk = events,
         write: ({ number }) => this.#stable = number,
         discard: () => {},

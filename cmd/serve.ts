@@ -42,6 +42,8 @@ import { runtimeName, version } from "./version.ts";
 const STOP_MS = 9000;
 /** How long clients that come back after the stop are told to go elsewhere. */
 const LAST_WORDS_MS = 500;
+/** How often the space on the disk is looked at. */
+const SPACE_MS = 1000;
 /** How often the archive is looked after. */
 const ARCHIVE_MS = 1000;
 /** So many closed segments wait for the archive before the log lets go of one that is not there. */
@@ -56,7 +58,7 @@ export async function serve(args: readonly string[]): Promise<number> {
   await loadCrc32c();
   const random = new SeededRandom(systemSeed());
   const trace = new StderrTrace(options.logLevel);
-  const { id, members, data, segmentBytes } = options;
+  const { id, members, data, segmentBytes, freeBytesMin } = options;
   const network = new RedirectedNetwork(new TcpNetwork(), options.dial);
   const host: Host = { fileSystem: new DiskFileSystem(), clock: new SystemClock(), network };
   const clusterId = await clusterIdOf(options, host, trace, ending.ended);
@@ -70,6 +72,7 @@ export async function serve(args: readonly string[]): Promise<number> {
     random: random.fork("storage"),
     trace,
     segmentBytes,
+    freeBytesMin,
     wanted: {
       serverId: id,
       clusterId,
@@ -197,6 +200,7 @@ function assemble(
   const archiving = options.archive === null
     ? null
     : startArchive(options.archive, directory, options, trace, () => node.status().appliedIndex);
+  const space = setInterval(() => store.lookAtSpace(), SPACE_MS);
   node.start({ onFatal: fail });
   clients.start(client, {
     onListening: (address) => {
@@ -220,6 +224,7 @@ function assemble(
       });
     },
     close: async () => {
+      clearInterval(space);
       await archiving?.stop();
       await snapshots.close();
       await directory.close();

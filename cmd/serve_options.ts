@@ -35,6 +35,7 @@ export interface ServeOptions {
   readonly dial: readonly Redirection[];
   readonly settings: Settings;
   readonly segmentBytes: number;
+  readonly freeBytesMin: number;
   /** Where closed segments are copied to; `null` for nowhere. */
   readonly archive: string | null;
   readonly snapshotEntries: number;
@@ -150,6 +151,12 @@ export const serveCommand: CommandLine = {
       default: String(SEGMENT_BYTES_DEFAULT),
     },
     {
+      name: "free-bytes-min",
+      value: "BYTES",
+      help: "refuse writes while the disk has less space than this",
+      default: "two files of the log",
+    },
+    {
       name: "archive",
       value: "DIR",
       help: "copy closed segments there, for raftline restore --to-index and --to-time",
@@ -210,6 +217,7 @@ export function readServeOptions(args: readonly string[]): ServeOptions {
   if (client.host === peer.host && client.port === peer.port && client.port !== 0) {
     throw contradiction(`--client and --peer are both ${showAddress(client)}`);
   }
+  const segmentBytes = flags.integer("segment-bytes", SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, 2 ** 30);
   return {
     id,
     data: flags.text("data") ?? "./raftline-data",
@@ -222,7 +230,8 @@ export function readServeOptions(args: readonly string[]): ServeOptions {
     dial: redirectionsOf(flags),
     settings: settingsOf(flags),
     archive: flags.text("archive"),
-    segmentBytes: flags.integer("segment-bytes", SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, 2 ** 30),
+    segmentBytes,
+    freeBytesMin: flags.integer("free-bytes-min", 2 * segmentBytes, 0, 2 ** 40),
     snapshotEntries: flags.integer("snapshot-entries", defaultLimits.snapshotEntries, 10, 1_000_000_000),
     snapshotLogBytes: flags.integer("snapshot-log-bytes", defaultLimits.snapshotBytes, 4096, 2 ** 40),
     logMemoryEntries: flags.integer("log-memory-entries", defaultLimits.logMemoryEntries, 10, 100_000_000),

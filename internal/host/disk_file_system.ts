@@ -214,6 +214,15 @@ export class DiskFileSystem implements FileSystem {
     }
   }
 
+  async freeBytes(path: string): Promise<number> {
+    const { bavail, bsize } = await attempt<fs.StatsFs>(
+      "stat file system",
+      path,
+      (done) => fs.statfs(path, done),
+    );
+    return bavail * bsize;
+  }
+
   async lockDirectory(path: string): Promise<DirectoryLock | null> {
     const file = `${path}/${LOCK_NAME}`;
     return "Deno" in globalThis ? await lockOnDeno(file) : await lockOnBun(file);

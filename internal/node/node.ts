@@ -82,6 +82,9 @@ const LEADER_READS: ReadMode = { kind: "leader" };
 /** Where an answer goes that nobody waits for. */
 const NOBODY: ReplySlot = { answer: () => {} };
 
+/** How long a leader with a full disk waits before it hands the lead over once more. */
+const FULL_LEAD_MS = 10_000;
+
 /** How often what waits too long is looked for, and what found no leader is tried again. */
 const SWEEP_MS = 50;
 
@@ -183,6 +186,10 @@ export class Node implements Backend {
   #retired: { readonly done: () => void; readonly deadline: Millis } | null = null;
   /** Its clients get no more than what they asked before. */
   #isDraining = false;
+  /** What the core was told of the room on our disk. */
+  #takesEntries = true;
+  /** With a full disk the lead is not handed over again before. */
+  #staysUntil: Millis = -Infinity;
   /** Nobody took the lead when it was to be handed over. */
   #mustKeepLead = false;
 
@@ -540,7 +547,8 @@ export class Node implements Backend {
         this.#reading.set(requestId, together);
         this.#deliver({ kind: "readRequest", requestId, lease });
       }
-      if (writes.length > 0) {
+      if (writes.length > 0 && this.#options.store.isFull) this.#refuseForSpace(writes);
+      else if (writes.length > 0) {
         const requestId = ++this.#requestId;
         for (const write of writes) write.stage = "proposed";
         const entries = entriesOf(writes, entryCommandsMax, entryBytesMax);
@@ -548,6 +556,13 @@ export class Node implements Backend {
         this.#deliver({ kind: "clientRequest", requestId, payloads: entries.map(({ payload }) => payload) });
       }
     }
+  }
+
+  #refuseForSpace(writes: readonly Waiter[]): void {
+    for (const write of writes) {
+      this.#answerAll(write, "BUSY disk full at the leader; it did not happen, try again");
+    }
+    this.#leaveLead();
   }
 
   /* ---- what the world tells ---- */
@@ -580,8 +595,25 @@ export class Node implements Backend {
       case "readIndexResponse":
         return this.#questions.answered(from, message);
       default:
+        this.#noteRoom();
         return this.#deliver({ kind: "message", from, message });
     }
+  }
+
+  /** The core hears of it when our disk has no room for entries any more, and when it has. */
+  #noteRoom(): void {
+    const { takesEntries } = this.#options.store;
+    if (takesEntries === this.#takesEntries) return;
+    this.#takesEntries = takesEntries;
+    this.#deliver({ kind: "room", takesEntries });
+  }
+
+  /** A leader with a full disk lets another server lead, now and then: one that has space may be among them. */
+  #leaveLead(): void {
+    const now = this.#clock.now();
+    if (now < this.#staysUntil || this.#raft.view().configuration.voters.length < 2) return;
+    this.#staysUntil = now + FULL_LEAD_MS;
+    this.#deliver({ kind: "transferLeadership", requestId: ++this.#requestId, to: null });
   }
 
   /** Another server hands us what its clients ask; only the leader of the term that it had in mind takes it. */

@@ -16,6 +16,10 @@ import type { ConfigurationValue, LogIndex, ServerId, Term, WriteNumber } from "
 export interface Store {
   /** Says who listens; once, before the first write. */
   listen(events: StoreEvents): void;
+  /** The disk is full: nothing more is taken from clients. */
+  readonly isFull: boolean;
+  /** Whether entries that a leader sends find room. */
+  readonly takesEntries: boolean;
   /** Queues a write; writes become durable in the order in which they were queued. */
   write(effect: WriteEffect): void;
   /** Entries up to `index` are not needed on disk any more. */

@@ -72,6 +72,8 @@ export interface FileSystem {
   remove(path: string): Promise<void>;
   /** Returns when the names in this directory are on the disk. */
   syncDirectory(path: string): Promise<void>;
+  /** How many bytes may still be written on the file system of that directory: a hint, others write there too. */
+  freeBytes(path: string): Promise<number>;
   /** Claims a directory for this process, or gives `null` at once if another process has it. */
   lockDirectory(path: string): Promise<DirectoryLock | null>;
 }

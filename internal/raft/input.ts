@@ -49,6 +49,8 @@ export type Input =
   }
   /** Somebody else is to lead: `to`, or whoever is fit. Answered by `transferEnded` or `refused`. */
   | { readonly kind: "transferLeadership"; readonly requestId: RequestId; readonly to: ServerId | null }
+  /** Whether our disk has room for entries that a leader sends. It has, unless something else is said. */
+  | { readonly kind: "room"; readonly takesEntries: boolean }
   /** Every write up to this number is synced. */
   | { readonly kind: "stable"; readonly upTo: WriteNumber }
   /**

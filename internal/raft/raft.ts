@@ -208,6 +208,9 @@ export class Raft {
         return discardPrefix(state, input.index);
       case "snapshotReceived":
         return snapshotReceived(state, input, outbox);
+      case "room":
+        state.takesEntries = input.takesEntries;
+        return;
       case "stable":
         return this.#stable(input.upTo, outbox);
       default:

@@ -185,7 +185,6 @@ export function handleAppendEntriesRequest(
   if (!followLeader(state, from, message, outbox)) return;
 
   const { prevLogIndex, prevLogTerm, entries } = message;
-  const matchIndex = prevLogIndex + entries.length;
   if (prevLogIndex >= state.log.snapshotIndex) {
     if (prevLogIndex > state.log.lastIndex) return refuse(state, from, message, outbox);
     if (state.log.termAt(prevLogIndex) !== prevLogTerm) {
@@ -197,20 +196,33 @@ export function handleAppendEntriesRequest(
   const firstNew = entries.findIndex(({ index, term }) =>
     index > state.log.lastIndex || (index > state.log.snapshotIndex && state.log.termAt(index) !== term)
   );
+  // A server without room for entries follows all the same.
+  const isTaken = firstNew < 0 || state.takesEntries;
+  const matchIndex = prevLogIndex + (isTaken ? entries.length : firstNew);
   if (firstNew >= 0) {
     const index = prevLogIndex + 1 + firstNew;
     if (index <= state.commitIndex) return objectToRewriting(state, from, index, outbox);
-    if (index <= state.log.lastIndex) outbox.truncateFrom(index);
-    for (const entry of entries.slice(firstNew)) outbox.append(entry);
+    if (isTaken && index <= state.log.lastIndex) outbox.truncateFrom(index);
+    for (const entry of isTaken ? entries.slice(firstNew) : []) outbox.append(entry);
   }
   state.commitIndex = Math.max(state.commitIndex, Math.min(message.leaderCommit, matchIndex));
   noteProofOfRepair(state, message);
-  outbox.promise(from, {
+  acknowledge(state, from, message, matchIndex, outbox);
+}
+
+function acknowledge(
+  state: State,
+  to: ServerId,
+  message: AppendEntriesRequest,
+  matchIndex: LogIndex,
+  outbox: Outbox,
+): void {
+  outbox.promise(to, {
     kind: "appendEntriesResponse",
     term: state.currentTerm,
     requestTerm: message.term,
     success: true,
-    prevLogIndex,
+    prevLogIndex: Math.min(message.prevLogIndex, matchIndex),
     round: message.round,
     matchIndex,
     hintIndex: 0,
@@ -221,6 +233,10 @@ export function handleAppendEntriesRequest(
 
 /** Says no, and the latest place at which the logs may still agree (5.3, skipping whole terms). */
 function refuse(state: State, to: ServerId, message: AppendEntriesRequest, outbox: Outbox): void {
+  // No place for what would come of it: what is committed agrees with every leader, and the leader has no reason to send more.
+  if (!state.takesEntries && message.term === state.currentTerm) {
+    return acknowledge(state, to, message, state.commitIndex, outbox);
+  }
   const hintIndex = state.log.lastIndexWithTermAtMost(message.prevLogTerm, message.prevLogIndex);
   outbox.promise(to, {
     kind: "appendEntriesResponse",

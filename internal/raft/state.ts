@@ -183,6 +183,8 @@ export interface State {
   /* logVars */
   readonly log: Log;
   commitIndex: LogIndex;
+  /** Whether our disk has room for entries that a leader sends. */
+  takesEntries: boolean;
 
   /* candidateVars */
   /** Who granted a vote in `currentTerm`, or, of a pre-candidate, who would in the next. */
@@ -274,6 +276,7 @@ export function initialState(
     termLeaderId: null,
     log,
     commitIndex: recovered.commitIndex,
+    takesEntries: true,
     votesGranted: new Set(),
     preVoteRound: 0,
     ownVoteWrite: 0,

@@ -51,6 +51,8 @@ export interface DataDirectoryOptions {
   readonly random: Random;
   readonly trace: Trace;
   readonly segmentBytes: number;
+  /** With less space than this the disk counts as full; two segments where it is left out. */
+  readonly freeBytesMin?: number;
   /** Who is starting; cluster id and members count at birth only, since members come and go and addresses change. */
   readonly wanted: {
     readonly serverId: string;
@@ -232,7 +234,7 @@ function storeOptions(
   { clusterId, serverId }: Pick<Identity, "clusterId" | "serverId">,
   sequence: number,
 ): StoreOptions {
-  const { fileSystem, directory, random, trace, segmentBytes } = options;
+  const { fileSystem, directory, random, trace, segmentBytes, freeBytesMin } = options;
   return {
     fileSystem,
     directory: `${directory}/${LOG}`,
@@ -241,6 +243,7 @@ function storeOptions(
     clusterId,
     serverId,
     segmentBytes,
+    freeBytesMin: freeBytesMin ?? 2 * segmentBytes,
     promises: { directory, name: PROMISES_NAME, sequence },
   };
 }

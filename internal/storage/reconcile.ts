@@ -12,7 +12,7 @@ import type { Identity } from "./identity.ts";
 import type { RecoveredLog } from "./recovery.ts";
 import type { SnapshotMeta } from "./snapshot_file.ts";
 import type { Kept } from "./settling.ts";
-import type { WritableLog } from "./stable_store.ts";
+import type { WritableLog } from "./open_segment.ts";
 
 /** A log as a server starts with it: whole, or mended. */
 export type StartingLog = WritableLog & Pick<RecoveredLog, "base" | "entries"> & {

@@ -39,6 +39,7 @@ import {
   decodeSegmentHeader,
   isQuarantined,
   type LogState,
+  RESERVE_NAME,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
   segmentName,
@@ -111,7 +112,7 @@ export async function listSegments(
   for (const name of await fileSystem.readDirectory(directory)) {
     const serial = serialOf(name);
     if (serial !== null) serials.push(serial);
-    else if (!name.endsWith(".tmp") && !isQuarantined(name)) {
+    else if (!name.endsWith(".tmp") && !isQuarantined(name) && name !== RESERVE_NAME) {
       trace.event("warn", "unknown file in the log directory is left alone", { name });
     }
   }

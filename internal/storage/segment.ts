@@ -85,6 +85,9 @@ export interface BatchHeader {
   readonly checksum: number;
 }
 
+/** Space that is held for a full disk (open_segment.ts). */
+export const RESERVE_NAME = "reserve";
+
 /** The name of a segment in the log's directory. */
 export function segmentName(serial: number): string {
   return `log-${String(serial).padStart(10, "0")}.seg`;

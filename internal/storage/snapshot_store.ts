@@ -18,6 +18,7 @@ import { describeError } from "../base/errors.ts";
 import type { FileHandle, FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { LogIndex } from "../raft/types.ts";
+import { isNoSpace } from "./disk_space.ts";
 import {
   SnapshotDamage,
   SnapshotEncoder,
@@ -160,6 +161,9 @@ export class SnapshotStore {
         await file.close();
       }
       return await this.#publish(TAKING_NAME);
+    } catch (error) {
+      if (isNoSpace(error)) await this.#giveBack(TAKING_NAME);
+      throw error;
     } finally {
       this.#isTaking = false;
     }
@@ -213,11 +217,23 @@ export class SnapshotStore {
       // Nobody knows which of the bytes are there: it begins anew (D8).
       this.#receiving = null;
       await receiving.file.close();
+      if (isNoSpace(error)) await this.#giveBack(RECEIVING_NAME);
       throw error;
     }
     this.#receiving = null;
     await receiving.file.close();
     return await this.#publish(RECEIVING_NAME, id, begin);
+  }
+
+  /** What was half written for lack of space takes none while it waits for the next attempt. */
+  async #giveBack(name: string): Promise<void> {
+    const { fileSystem, directory, trace } = this.#options;
+    try {
+      await fileSystem.remove(`${directory}/${name}`);
+    } catch (error) {
+      // The next attempt removes it, or the next start.
+      trace.event("debug", "a part of a snapshot cannot be removed", { reason: describeError(error) });
+    }
   }
 
   async close(): Promise<void> {

@@ -17,7 +17,6 @@
  */
 import { assert, must } from "../base/assert.ts";
 import { describeError, ExitCode, Refusal } from "../base/errors.ts";
-import type { Random } from "../base/random.ts";
 import {
   encodeCommit,
   encodeEntries,
@@ -26,17 +25,29 @@ import {
   encodeTruncate,
   recordOf,
 } from "../codec/record.ts";
-import { FileError, type FileHandle, type FileSystem } from "../platform/file_system.ts";
+import { FileError } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { WriteEffect } from "../raft/effect.ts";
 import type { Entry, HardState, LogIndex, LogPosition, WriteNumber } from "../raft/types.ts";
 import { type Promises, PromisesFile } from "./promises.ts";
-import type { LogEnd, RecoveredLog, SegmentContent } from "./recovery.ts";
+import { DiskSpace } from "./disk_space.ts";
+import {
+  FileAhead,
+  hasReserve,
+  makeSegment,
+  NEXT_NAME,
+  type OpenSegment,
+  publishReserve,
+  reopen,
+  RESERVE_TEMPORARY,
+  type SegmentOptions,
+  type WritableLog,
+} from "./open_segment.ts";
+import type { SegmentContent } from "./recovery.ts";
 import {
   BATCH_HEADER_BYTES,
   EMPTY_LOG,
   encodeBatch,
-  encodeSegmentHeader,
   type LogState,
   SEGMENT_HEADER_BYTES,
   segmentName,
@@ -47,21 +58,13 @@ export const SEGMENT_BYTES_MIN = 16 * 1024;
 
 /** Records that share a batch, unless one write alone has more. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
-/** Zeros are written in steps of this size, between batches. */
-const PREPARE_STEP_BYTES = 1024 * 1024;
-export const NEXT_NAME = "next.tmp";
 /** After so many batches the promises say how far the log is: a loss of what is before that is always noticed. */
 const NOTE_EVERY = 256;
 
-export interface StoreOptions {
-  readonly fileSystem: FileSystem;
-  /** The log's own directory; it exists. */
-  readonly directory: string;
-  readonly random: Random;
+export interface StoreOptions extends SegmentOptions {
   readonly trace: Trace;
-  readonly clusterId: string;
-  readonly serverId: string;
-  readonly segmentBytes: number;
+  /** With less space than this the disk counts as full. */
+  readonly freeBytesMin: number;
   /** Where the promises are kept, and the sequence number of the newest copy there. */
   readonly promises: { readonly directory: string; readonly name: string; readonly sequence: number };
 }
@@ -71,28 +74,15 @@ export interface StoreEvents {
   onFailure(refusal: Refusal): void;
 }
 
-/** The segment that is being written. */
-interface OpenSegment {
-  readonly file: FileHandle;
-  readonly serial: number;
-  readonly nonce: Uint8Array;
-  readonly bytes: number;
-  offset: number;
-  /** The highest index that was appended here, or behind which the log began anew here. */
-  highestIndex: LogIndex;
-}
-
-/** The next segment, on its way to being all zeros. */
-interface PreparedSegment {
-  readonly file: FileHandle;
-  zeroed: number;
-}
-
 export class StableStore {
   readonly #options: StoreOptions;
   readonly #promises: PromisesFile;
   #segment: OpenSegment;
-  #prepared: PreparedSegment | null = null;
+  readonly #prepared: FileAhead;
+  readonly #space: DiskSpace;
+  readonly #reserve: FileAhead;
+  #hasReserve = false;
+  #mustLook = false;
   #chain: number;
   #lastBatch: number;
   /** What the log has come to with everything that is durable. */
@@ -121,6 +111,9 @@ export class StableStore {
     { end, state, segments }: WritableLog,
   ) {
     this.#options = options;
+    this.#space = new DiskSpace(options);
+    this.#prepared = new FileAhead(options, NEXT_NAME);
+    this.#reserve = new FileAhead(options, RESERVE_TEMPORARY);
     this.#promises = promises;
     this.#segment = segment;
     this.#chain = end?.chain ?? 0;
@@ -183,7 +176,9 @@ export class StableStore {
         promises.sequence,
         promises.name,
       );
-      return new StableStore(options, file, segment, log);
+      const store = new StableStore(options, file, segment, log);
+      await store.#lookAhead();
+      return store;
     } catch (error) {
       throw error instanceof Refusal ? error : refusalOf("open the log", error);
     }
@@ -193,6 +188,22 @@ export class StableStore {
   listen(events: StoreEvents): void {
     assert(this.#events === null, "A store has one listener");
     this.#events = events;
+  }
+
+  /** Whether there is too little space for anything more than what keeps the server a member. */
+  get isFull(): boolean {
+    return this.#space.isFull;
+  }
+
+  /** Whether entries that a leader sends find room; a part of the last segment is kept for term, vote and members. */
+  get takesEntries(): boolean {
+    return !this.isFull || this.#prepared.isWhole || this.#segment.offset * 4 < this.#segment.bytes * 3;
+  }
+
+  /** Looks how much space is left, when there is time. */
+  lookAtSpace(): void {
+    this.#mustLook = true;
+    if (!this.#failed && !this.#closing) this.#work();
   }
 
   /** Somebody else has a say in what is let go of; `discard` makes the store ask again. */
@@ -258,9 +269,8 @@ export class StableStore {
     if (!this.#failed && this.#lastBatch > this.#notedBatch) await this.#note();
     await this.#promises.close();
     await this.#segment.file.close();
-    const prepared = this.#prepared;
-    this.#prepared = null;
-    if (prepared !== null) await prepared.file.close();
+    await this.#prepared.close();
+    await this.#reserve.close();
   }
 
   #work(): void {
@@ -273,12 +283,7 @@ export class StableStore {
     try {
       // What else this very turn wants written joins the first batch.
       await Promise.resolve();
-      while (this.#queue.length > 0 || this.#repairEnds || this.#mustPrepare() || this.#mayDiscard()) {
-        if (this.#queue.length > 0) await this.#writeBatch();
-        else if (this.#repairEnds) await this.#endRepair();
-        else if (this.#mustPrepare()) await this.#prepare();
-        else await this.#discardOldest();
-      }
+      for (let work = this.#next(); work !== null; work = this.#next()) await work();
       this.#busy = false;
     } catch (error) {
       this.#failed = true;
@@ -286,6 +291,22 @@ export class StableStore {
       this.#queue = [];
       must(this.#events, "A store that writes has a listener").onFailure(refusalOf("write the log", error));
     }
+  }
+
+  /** What is to be done next; nothing of it in front of a batch, but for a look at the space. */
+  #next(): (() => Promise<void>) | null {
+    if (this.#mustLook) return () => this.#look();
+    if (this.#queue.length > 0) return () => this.#writeBatch();
+    if (this.#repairEnds) return () => this.#endRepair();
+    if (this.#mustPrepare()) return () => this.#prepare();
+    if (this.#mustReserve()) return () => this.#makeReserve();
+    if (this.#mayDiscard()) return () => this.#discardOldest();
+    return null;
+  }
+
+  async #look(): Promise<void> {
+    this.#mustLook = false;
+    await this.#space.look();
   }
 
   async #writeBatch(): Promise<void> {
@@ -400,11 +421,10 @@ export class StableStore {
       this.#options.segmentBytes,
       SEGMENT_HEADER_BYTES + BATCH_HEADER_BYTES + recordBytes + 8,
     );
-    while (this.#prepared !== null && this.#mustPrepare()) await this.#prepare();
+    while (this.#prepared.isBegun && this.#mustPrepare()) await this.#prepare();
     this.#closed.push({ serial: old.serial, highestIndex: old.highestIndex });
-    const prepared = fileBytes === this.#options.segmentBytes ? this.#prepared : null;
-    if (prepared !== null) this.#prepared = null;
-    this.#segment = await makeSegment(
+    const prepared = fileBytes === this.#options.segmentBytes ? this.#prepared.take() : null;
+    const segment = await makeSegment(
       this.#options,
       {
         serial: old.serial + 1,
@@ -415,8 +435,14 @@ export class StableStore {
         state: this.#state,
       },
       fileBytes,
-      prepared?.file ?? null,
+      prepared,
     );
+    this.#segment = segment;
+    if (prepared === null && this.#hasReserve) {
+      // It may have been needed.
+      this.#hasReserve = await hasReserve(this.#options);
+      if (!this.#hasReserve) this.#space.refused();
+    }
     await old.file.close();
     await this.#note();
   }
@@ -439,100 +465,47 @@ export class StableStore {
 
   /** Once half of a segment is used, the next one is prepared, a step at a time and never in front of a batch. */
   #mustPrepare(): boolean {
-    if (this.#closing || this.#segment.offset * 2 < this.#segment.bytes) return false;
-    return this.#prepared === null || this.#prepared.zeroed < this.#options.segmentBytes;
+    if (this.#closing || !this.#isHalfUsed || this.#prepared.isWhole) return false;
+    return this.#prepared.isBegun || this.#space.mayTake;
+  }
+
+  get #isHalfUsed(): boolean {
+    return this.#segment.offset * 2 >= this.#segment.bytes;
   }
 
   async #prepare(): Promise<void> {
-    const { fileSystem, directory, segmentBytes } = this.#options;
-    this.#prepared ??= { file: await fileSystem.create(`${directory}/${NEXT_NAME}`), zeroed: 0 };
-    const prepared = this.#prepared;
-    const step = Math.min(PREPARE_STEP_BYTES, segmentBytes - prepared.zeroed);
-    await prepared.file.writeAt(prepared.zeroed, new Uint8Array(step));
-    prepared.zeroed += step;
-    if (prepared.zeroed >= segmentBytes) await prepared.file.sync();
+    if (!this.#prepared.isBegun) await this.#space.look();
+    if (!this.#prepared.isBegun && !this.#space.mayTake) return;
+    if (await this.#prepared.step()) this.#noteSpace();
+    else this.#space.refused();
   }
-}
 
-/** A log as it is written on: behind its end, or, where there is none, in a first segment of that serial. */
-export interface WritableLog extends Pick<RecoveredLog, "state" | "segments"> {
-  readonly end: LogEnd | null;
-  readonly firstSerial: number;
-}
-
-type NewSegment = Omit<Parameters<typeof encodeSegmentHeader>[0], "clusterId" | "serverId" | "nonce">;
-
-/** Makes a segment, out of a prepared file where there is one: zeros, header, sync, name, directory sync. */
-async function makeSegment(
-  options: StoreOptions,
-  header: NewSegment,
-  fileBytes: number,
-  prepared: FileHandle | null,
-): Promise<OpenSegment> {
-  const { fileSystem, directory, clusterId, serverId, random } = options;
-  const nonce = new Uint8Array(8).map(() => random.below(256));
-  const temporary = prepared === null
-    ? `${directory}/${segmentName(header.serial)}.tmp`
-    : `${directory}/${NEXT_NAME}`;
-  const file = prepared ?? await fileSystem.create(temporary);
-  if (prepared === null) {
-    for (let at = 0; at < fileBytes; at += PREPARE_STEP_BYTES) {
-      await file.writeAt(at, new Uint8Array(Math.min(PREPARE_STEP_BYTES, fileBytes - at)));
-    }
+  /** At a start: what there is, before anybody asks for anything. */
+  async #lookAhead(): Promise<void> {
+    await this.#space.look();
+    this.#hasReserve = await hasReserve(this.#options);
+    while (this.#mustReserve()) await this.#makeReserve();
   }
-  await file.writeAt(0, encodeSegmentHeader({ ...header, clusterId, serverId, nonce }));
-  await file.sync();
-  await fileSystem.rename(temporary, `${directory}/${segmentName(header.serial)}`);
-  await fileSystem.syncDirectory(directory);
-  return {
-    file,
-    serial: header.serial,
-    nonce,
-    bytes: fileBytes,
-    offset: SEGMENT_HEADER_BYTES,
-    highestIndex: 0,
-  };
-}
 
-/** Goes on where the log ended: in the same segment after a clean end, in a new one after a cut. */
-async function reopen(
-  options: StoreOptions,
-  { end, state, segments, firstSerial }: WritableLog,
-): Promise<OpenSegment> {
-  if (end === null) {
-    const header = {
-      serial: firstSerial,
-      previousSerial: firstSerial - 1,
-      previousEnd: 0,
-      chain: 0,
-      lastBatch: 0,
-      state,
-    };
-    return await makeSegment(options, header, options.segmentBytes, null);
+  #mustReserve(): boolean {
+    if (this.#closing || this.#hasReserve) return false;
+    return this.#reserve.isBegun || this.#space.mayTake;
   }
-  const file = await options.fileSystem.openForWriting(`${options.directory}/${segmentName(end.serial)}`);
-  // The last batch may be in the operating system's cache only: the process may have died before its sync, or the
-  // sync may have failed and the pages be marked clean since (D12). The same bytes are written again before anything rests on them.
-  if (end.lastBatchAt !== null) await file.writeAt(end.lastBatchAt.offset, end.lastBatchAt.bytes);
-  await file.sync();
-  if (end.clean) {
-    const { serial, nonce, fileBytes: bytes, offset } = end;
-    return { file, serial, nonce, bytes, offset, highestIndex: segments.at(-1)?.highestIndex ?? 0 };
+
+  async #makeReserve(): Promise<void> {
+    if (!this.#reserve.isBegun) await this.#space.look();
+    if (!this.#reserve.isBegun && !this.#space.mayTake) return;
+    if (!await this.#reserve.step()) return this.#space.refused();
+    if (!this.#reserve.isWhole) return;
+    await publishReserve(this.#options, this.#reserve);
+    this.#hasReserve = true;
+    this.#noteSpace();
   }
-  await file.close();
-  return await makeSegment(
-    options,
-    {
-      serial: end.serial + 1,
-      previousSerial: end.serial,
-      previousEnd: end.offset,
-      chain: end.chain,
-      lastBatch: end.lastBatch,
-      state,
-    },
-    options.segmentBytes,
-    null,
-  );
+
+  /** The space suffices when everything is made that is made ahead. */
+  #noteSpace(): void {
+    if (this.#hasReserve && (!this.#isHalfUsed || this.#prepared.isWhole)) this.#space.sufficed();
+  }
 }
 
 /** What an operator reads when the disk failed. */

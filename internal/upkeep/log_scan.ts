@@ -22,12 +22,13 @@ import {
   decodeSegmentHeader,
   isQuarantined,
   type LogState,
+  RESERVE_NAME,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
   segmentName,
   serialOf,
 } from "../storage/segment.ts";
-import { NEXT_NAME } from "../storage/stable_store.ts";
+import { NEXT_NAME } from "../storage/open_segment.ts";
 
 /** Something worth telling: damage, or what is as it may be and still of interest. */
 export interface Finding {
@@ -82,8 +83,8 @@ export async function* scanLog(
 ): AsyncGenerator<Sight> {
   const { serials, others } = await segmentsIn(fileSystem, directory);
   for (const name of others) {
-    // The next segment, prepared ahead; and what an archive has beside segments.
-    if (name === NEXT_NAME || isTimesName(name)) continue;
+    // The next segment, prepared ahead; space that is held for a full disk; and what an archive has beside segments.
+    if (name === NEXT_NAME || name === RESERVE_NAME || isTimesName(name)) continue;
     const what = isQuarantined(name)
       ? "put aside when a part of the log was lost"
       : name.endsWith(".tmp")

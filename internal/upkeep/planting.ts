@@ -75,6 +75,7 @@ export async function prepare(planting: Planting): Promise<void> {
       clusterId,
       serverId,
       segmentBytes,
+      freeBytesMin: 0,
       promises: { directory, name: `${PROMISES_NAME}${SUCCESSOR}`, sequence: 0 },
     },
     {

@@ -363,6 +363,7 @@ for (
 
 const FILES = [
   "data/identity",
+  "data/log/reserve",
   "data/log/log-0000000001.seg",
   "data/log/log-0000000002.seg",
   "data/snapshots/snap-0000000000000007-2.snap",
@@ -372,11 +373,12 @@ const TEMPORARY = [
   "data/log/log-0000000003.seg.tmp",
   "data/snapshots/taking.tmp",
   "data/snapshots/receiving.tmp",
+  "data/log/reserve.tmp",
   "data/identity.tmp",
 ];
 
 Deno.test("expected files: identity, segments, snapshots and a few temporary ones are all there is", () => {
-  checkFiles("n1", [...FILES, ...TEMPORARY.slice(0, 4)], new Set());
+  checkFiles("n1", [...FILES, ...TEMPORARY.slice(0, 5)], new Set());
   checkFiles("n1", [...FILES, "data/log/notes.txt"], new Set(["data/log/notes.txt"]));
   for (
     const path of [
@@ -394,7 +396,7 @@ Deno.test("expected files: identity, segments, snapshots and a few temporary one
   assertThrows(
     () => checkFiles("n1", [...FILES, ...TEMPORARY], new Set()),
     Violation,
-    "n1 has 5 temporary files",
+    "n1 has 6 temporary files",
   );
   const snapshots = Array.from({ length: 9 }, (_, i) => `data/snapshots/snap-000000000000000${i}-1.snap`);
   assertThrows(() => checkFiles("n1", snapshots, new Set()), Violation, "n1 keeps 9 snapshots");

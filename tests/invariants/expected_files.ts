@@ -5,16 +5,16 @@
  */
 import { Violation } from "./ghost.ts";
 
-const KNOWN = /^data\/(?:identity|promises|log\/log-\d{10}\.seg(?:\.lost-\d+)?)$/;
+const KNOWN = /^data\/(?:identity|promises|log\/(?:reserve|log-\d{10}\.seg(?:\.lost-\d+)?))$/;
 const SNAPSHOT = /^data\/snapshots\/snap-\d{16}-\d+\.snap$/;
 const TEMPORARY =
-  /^data\/(?:(?:identity|promises)\.tmp|log\/(?:next|log-\d{10}\.seg(?:\.lost-\d+)?)\.tmp|snapshots\/(?:taking|receiving)\.tmp)$/;
+  /^data\/(?:(?:identity|promises)\.tmp|log\/(?:next|reserve|log-\d{10}\.seg(?:\.lost-\d+)?)\.tmp|snapshots\/(?:taking|receiving)\.tmp)$/;
 
 /**
- * At most this many temporary files of a server's own making at a time: the next segment, one that gets its name, a snapshot that is taken,
+ * At most this many temporary files of a server's own making at a time: the next segment, the reserve, one that gets its name, a snapshot that is taken,
  * and one that is received.
  */
-const TEMPORARY_MAX = 4;
+const TEMPORARY_MAX = 5;
 
 /** Snapshots, at most: two that are kept, and some that could not be removed, or that came back when power failed. */
 const SNAPSHOTS_MAX = 8;

@@ -16,6 +16,7 @@ import type {
   PeerRoomEvents,
   SnapshotPlace,
   SnapshotRoom,
+  Store,
   StoreEvents,
 } from "../../internal/node/ports.ts";
 import type { Replay } from "../../internal/node/replay.ts";
@@ -38,6 +39,8 @@ export class NodeStage {
   readonly machine: KeyValueMachine;
   /** Whether messages find a connection. */
   connected = true;
+  /** Whether the disk says that it is full, and has no room for entries. */
+  isFull = false;
   fatal: Error | null = null;
   /** Who the other members are, and up to where the disk may let go of the log. */
   members: readonly string[] = [];
@@ -68,12 +71,7 @@ export class NodeStage {
       clock: new LifeClock(this.time),
       random,
       trace: { event: () => {} },
-      store: {
-        listen: (events) => this.#store = events,
-        write: (effect) => this.writes.push(effect),
-        discard: (index) => this.discarded.push(index),
-        endRepair: () => {},
-      },
+      store: this.#disk(),
       snapshots: this.snapshots,
       peers: {
         start: (events) => this.#peers = events,
@@ -92,6 +90,22 @@ export class NodeStage {
       ...(start.replay === undefined ? {} : { replay: start.replay }),
     });
     this.node.start({ onFatal: (refusal) => this.fatal = refusal });
+  }
+
+  #disk(): Store {
+    const isFull = () => this.isFull;
+    return {
+      get isFull() {
+        return isFull();
+      },
+      get takesEntries() {
+        return !isFull();
+      },
+      listen: (events) => this.#store = events,
+      write: (effect) => this.writes.push(effect),
+      discard: (index) => this.discarded.push(index),
+      endRepair: () => {},
+    };
   }
 
   /** Lets time pass. */

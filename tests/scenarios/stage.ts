@@ -138,6 +138,10 @@ export class Stage {
     return this.#take({ kind: "message", from, message });
   }
 
+  room(takesEntries: boolean): this {
+    return this.#take({ kind: "room", takesEntries });
+  }
+
   write(requestId = 1): this {
     return this.#take({ kind: "clientRequest", requestId, payloads: [Uint8Array.of(1)] });
   }

@@ -30,6 +30,9 @@ const PEER_PORT = 7101;
 export const CLUSTER_ID = "world";
 export const DIRECTORY = "data";
 
+/** How often the space on the disk is looked at. */
+const SPACE_MS = 1000;
+
 const SILENT: Trace = { event: () => {} };
 
 /** One life of one server, as far as its rooms mind. */
@@ -108,6 +111,13 @@ export function replayOf(machine: StateMachine, { logMemoryEntries, divergenceEn
   return new Replay(machine, { ...defaultLimits, logMemoryEntries, divergenceEntries });
 }
 
+function lookAtSpace(clock: LifeClock, store: DataDirectory["store"]): void {
+  clock.wakeAt(clock.now() + SPACE_MS, () => {
+    store.lookAtSpace();
+    lookAtSpace(clock, store);
+  });
+}
+
 export function assemble(
   { id, odds, clock, random }: LifeOptions,
   { identity: { incarnation }, store, snapshots, recovered }: DataDirectory,
@@ -160,6 +170,7 @@ export function assemble(
     machine,
     replay,
   });
+  lookAtSpace(clock, store);
   const clients = new ClientListener({
     network,
     clock,

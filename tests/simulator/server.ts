@@ -103,6 +103,7 @@ export class Server {
     this.disk.timing = QUICK_DISK;
     this.disk.onSettled = (rare) => home.settled(rare);
     this.disk.fault = (operation, path) => this.#fault(operation, path);
+    this.disk.seemsFull = () => this.#failing?.kind === "noSpace" && this.#failing.until >= home.time.now;
   }
 
   /* ---- lives ---- */

@@ -114,6 +114,10 @@ export class SimDisk {
   timing: DiskTiming = { writeMs: [0.02, 0.1], syncMs: [0.1, 1] };
   /** Says that it synced, and did not. */
   lies = false;
+  /** How many bytes its files may have together. */
+  capacity = Infinity;
+  /** Without a bound: whether it says that there is no space, as it does when operations are made to fail for that. */
+  seemsFull: () => boolean = () => false;
   /** Completions that wait for the release of a stuck disk. */
   #stuck: (() => void)[] | null = null;
   /** Operations so far, of all lives. */
@@ -274,6 +278,15 @@ export class SimDisk {
 
   #copyOf(path: string): Uint8Array {
     return (this.durableBytes(path) ?? new Uint8Array(0)).slice();
+  }
+
+  /** How many bytes may still be written. */
+  get freeBytes(): number {
+    if (!Number.isFinite(this.capacity)) return this.seemsFull() ? 0 : Infinity;
+    const files = new Set([...this.#names.values(), ...this.#durableNames.values()]);
+    let used = 0;
+    for (const file of files) used += file.cache.length;
+    return Math.max(0, this.capacity - used);
   }
 
   /* ---- what mounts use ---- */
@@ -459,6 +472,18 @@ class Mount implements FileSystem {
     return this.run("syncDirectory", path, ms, nothing, () => this.#disk.syncDirectory(path));
   }
 
+  /** Draws and counts nothing, and cannot be made to fail. */
+  freeBytes(): Promise<number> {
+    const [disk, clock] = [this.#disk, this.#clock];
+    return new Promise((resolve) => {
+      const finish = () => {
+        disk.onSettled(true);
+        resolve(disk.freeBytes);
+      };
+      clock.wakeAt(clock.now(), () => disk.complete(() => clock.run(finish)));
+    });
+  }
+
   lockDirectory(path: string): Promise<DirectoryLock | null> {
     return this.run("open", path, this.#quick, nothing, () => {
       if (!this.#disk.lock(path)) return null;
@@ -507,7 +532,14 @@ class SimHandle implements FileHandle {
       file.cache.write(offset, data);
       file.pending.push({ offset, data });
     };
-    return this.#mount.run("write", this.path, this.#quick, () => write(data), nothing, () => {
+    const begin = () => {
+      const grows = Math.max(0, offset + data.length - file.cache.length);
+      const left = grows - this.#disk.freeBytes;
+      if (left <= 0) return write(data);
+      write(data.subarray(0, data.length - left));
+      throw new FileError("ENOSPC", `write ${this.path}: ENOSPC`);
+    };
+    return this.#mount.run("write", this.path, this.#quick, begin, nothing, () => {
       // A write that fails may have written a part.
       write(data.subarray(0, this.#disk.below(data.length + 1)));
     });

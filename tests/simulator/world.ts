@@ -336,6 +336,12 @@ export class World {
 
   #watchedStore(id: string, store: Store): Store {
     return {
+      get isFull() {
+        return store.isFull;
+      },
+      get takesEntries() {
+        return store.takesEntries;
+      },
       listen: ({ onStable, onFailure }) =>
         store.listen({
           onStable: (upTo) => {

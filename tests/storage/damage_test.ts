@@ -86,6 +86,10 @@ class ReadOnlyFiles implements FileSystem {
     this.#files = files;
   }
 
+  freeBytes(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
   readDirectory(path: string): Promise<string[]> {
     const names = [...this.#files.keys()].filter((name) => name.startsWith(`${path}/`));
     return Promise.resolve(names.map((name) => name.slice(path.length + 1)));

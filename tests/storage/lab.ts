@@ -152,6 +152,19 @@ export class Writer {
     });
   }
 
+  /** A vote for ourselves in that term, and nothing else. */
+  vote(currentTerm: number): WriteEffect {
+    return this.#take({
+      kind: "write",
+      number: ++this.number,
+      hardState: { currentTerm, votedFor: "n1" },
+      reset: null,
+      truncateFrom: null,
+      append: [],
+      commitIndex: 0,
+    });
+  }
+
   #take(write: WriteEffect): WriteEffect {
     this.state = folded(this.state, write);
     return write;

@@ -166,7 +166,7 @@ Deno.test("what a life prepared and did not use is removed, what is not ours is 
     assertEquals(lineOf(opened.recovered), lineOf(writer.state));
     assertEquals(
       (await machine.files.readDirectory("data/log")).sort(),
-      ["log-0000000001.seg", "log-1.seg", "notes.txt"],
+      ["log-0000000001.seg", "log-1.seg", "notes.txt", "reserve"],
     );
     const warned = machine.log.said.filter(({ level }) => level === "warn").map(({ fields }) =>
       fields["name"]

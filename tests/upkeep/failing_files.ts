@@ -76,6 +76,10 @@ export class FailingFiles implements FileSystem {
     return this.#change(() => this.#files.syncDirectory(path));
   }
 
+  freeBytes(path: string): Promise<number> {
+    return this.#files.freeBytes(path);
+  }
+
   lockDirectory(path: string): Promise<DirectoryLock | null> {
     return this.#files.lockDirectory(path);
   }

@@ -197,8 +197,10 @@ export const replicationMutants: readonly Mutant[] = [
     catalogue: ["L13", "I11"],
     breaks: "a follower acknowledges entries before they are on its disk",
     file: REPLICATION,
-    find: 'outbox.promise(from, {\n    kind: "appendEntriesResponse"',
-    replace: 'outbox.send(from, {\n    kind: "appendEntriesResponse"',
+    find:
+      'outbox.promise(to, {\n    kind: "appendEntriesResponse",\n    term: state.currentTerm,\n    requestTerm: message.term,\n    success: true',
+    replace:
+      'outbox.send(to, {\n    kind: "appendEntriesResponse",\n    term: state.currentTerm,\n    requestTerm: message.term,\n    success: true',
     killer: replicates("L13: "),
   },
   {

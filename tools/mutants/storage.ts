@@ -8,6 +8,7 @@
 import type { Killer, Mutant } from "./mutant.ts";
 
 const STORE = "internal/storage/stable_store.ts";
+const OPEN_SEGMENT = "internal/storage/open_segment.ts";
 const RECOVERY = "internal/storage/recovery.ts";
 const SEGMENT = "internal/storage/segment.ts";
 const DIRECTORY = "internal/storage/data_directory.ts";
@@ -70,7 +71,7 @@ export const storageMutants: readonly Mutant[] = [
     name: "log-goes-on-in-the-torn-tail",
     catalogue: ["W3", "W8"],
     breaks: "after a cut the log goes on in the same segment, in front of what was cut",
-    file: STORE,
+    file: OPEN_SEGMENT,
     find: "  if (end.clean) {",
     replace: "  if (end.serial > 0) {",
     killer: storage("damage", "W3: "),
@@ -170,18 +171,18 @@ export const storageMutants: readonly Mutant[] = [
     name: "segment-directory-not-synced",
     catalogue: ["W6", "D17"],
     breaks: "a new segment is written to before its name is on the disk",
-    file: STORE,
-    find: "segmentName(header.serial)}`);\n  await fileSystem.syncDirectory(directory);\n",
-    replace: "segmentName(header.serial)}`);\n",
+    file: OPEN_SEGMENT,
+    find: "segmentName(serial)}`);\n  await fileSystem.syncDirectory(directory);\n",
+    replace: "segmentName(serial)}`);\n",
     killer: storage("crash", "every promised write survives"),
   },
   {
     name: "segment-not-synced",
     catalogue: ["W6", "D17"],
     breaks: "a segment gets its name before its header is on the disk",
-    file: STORE,
-    find: "  await file.sync();\n  await fileSystem.rename(temporary",
-    replace: "  await fileSystem.rename(temporary",
+    file: OPEN_SEGMENT,
+    find: "  await file.sync();\n  return nonce;",
+    replace: "  return nonce;",
     killer: storage("crash", "every promised write survives"),
   },
   {
@@ -242,7 +243,7 @@ export const storageMutants: readonly Mutant[] = [
     name: "last-batch-not-written-again",
     catalogue: ["W11", "D12"],
     breaks: "what a killed life left in the cache is built on as if it were on the disk",
-    file: STORE,
+    file: OPEN_SEGMENT,
     find:
       "  if (end.lastBatchAt !== null) await file.writeAt(end.lastBatchAt.offset, end.lastBatchAt.bytes);\n  await file.sync();\n",
     replace: "",

@@ -1,0 +1,265 @@
+/**
+ * The segment that is written: made anew, out of the reserve where the disk is full, or opened again after a start.
+ *
+ * `reserve` lies beside the segments: as long as one, written in full ahead of need. Where no other space is left it becomes the next
+ * segment, so that term, vote and members can still be written (docs/disks.md).
+ *
+ * Keeps true: a segment has its name only when its header and its zeros are durable; `reserve` is the name of a file that has all of its
+ * bytes; what a failed write left behind is removed, never written on.
+ *
+ * @module
+ */
+import type { Random } from "../base/random.ts";
+import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import type { LogIndex } from "../raft/types.ts";
+import { isNoSpace } from "./disk_space.ts";
+import type { LogEnd, RecoveredLog } from "./recovery.ts";
+import { encodeSegmentHeader, RESERVE_NAME, SEGMENT_HEADER_BYTES, segmentName } from "./segment.ts";
+
+/** Zeros are written in steps of this size, between batches. */
+const PREPARE_STEP_BYTES = 1024 * 1024;
+export const NEXT_NAME = "next.tmp";
+export const RESERVE_TEMPORARY = `${RESERVE_NAME}.tmp`;
+
+export interface SegmentOptions {
+  readonly fileSystem: FileSystem;
+  /** The log's own directory; it exists. */
+  readonly directory: string;
+  readonly random: Random;
+  readonly clusterId: string;
+  readonly serverId: string;
+  readonly segmentBytes: number;
+}
+
+/** The segment that is being written. */
+export interface OpenSegment {
+  readonly file: FileHandle;
+  readonly serial: number;
+  readonly nonce: Uint8Array;
+  readonly bytes: number;
+  offset: number;
+  /** The highest index that was appended here, or behind which the log began anew here. */
+  highestIndex: LogIndex;
+}
+
+/** A log as it is written on: behind its end, or, where there is none, in a first segment of that serial. */
+export interface WritableLog extends Pick<RecoveredLog, "state" | "segments"> {
+  readonly end: LogEnd | null;
+  readonly firstSerial: number;
+}
+
+type NewSegment = Omit<Parameters<typeof encodeSegmentHeader>[0], "clusterId" | "serverId" | "nonce">;
+
+/** Makes a segment, out of a prepared file where there is one; where no space is left, out of the reserve. */
+export async function makeSegment(
+  options: SegmentOptions,
+  header: NewSegment,
+  fileBytes: number,
+  prepared: FileHandle | null,
+): Promise<OpenSegment> {
+  const { fileSystem, directory } = options;
+  if (prepared !== null) {
+    const nonce = await writeHeader(options, header, prepared);
+    return await publish(options, header.serial, nonce, fileBytes, prepared, NEXT_NAME);
+  }
+  const temporary = `${segmentName(header.serial)}.tmp`;
+  let file: FileHandle | null = null;
+  let nonce: Uint8Array;
+  try {
+    file = await fileSystem.create(`${directory}/${temporary}`);
+    await writeZeros(file, fileBytes);
+    nonce = await writeHeader(options, header, file);
+  } catch (error) {
+    if (!isNoSpace(error)) throw error;
+    await file?.close();
+    await removeIfThere(fileSystem, directory, temporary);
+    const segment = await makeOfReserve(options, header, fileBytes);
+    if (segment === null) throw error;
+    return segment;
+  }
+  return await publish(options, header.serial, nonce, fileBytes, file, temporary);
+}
+
+/** `null` where there is no reserve, or one that is too short. Its bytes have their place on the disk: they are only written over. */
+async function makeOfReserve(
+  options: SegmentOptions,
+  header: NewSegment,
+  fileBytes: number,
+): Promise<OpenSegment | null> {
+  const { fileSystem, directory } = options;
+  if (!(await fileSystem.readDirectory(directory)).includes(RESERVE_NAME)) return null;
+  const file = await fileSystem.openForWriting(`${directory}/${RESERVE_NAME}`);
+  const bytes = await file.size();
+  if (bytes < fileBytes) {
+    await file.close();
+    return null;
+  }
+  await writeZeros(file, bytes);
+  const nonce = await writeHeader(options, header, file);
+  return await publish(options, header.serial, nonce, bytes, file, RESERVE_NAME);
+}
+
+/** The header, and a sync that covers the zeros too. Tells the nonce. */
+async function writeHeader(
+  { clusterId, serverId, random }: SegmentOptions,
+  header: NewSegment,
+  file: FileHandle,
+): Promise<Uint8Array> {
+  const nonce = new Uint8Array(8).map(() => random.below(256));
+  await file.writeAt(0, encodeSegmentHeader({ ...header, clusterId, serverId, nonce }));
+  await file.sync();
+  return nonce;
+}
+
+/** The name, durably. */
+async function publish(
+  { fileSystem, directory }: SegmentOptions,
+  serial: number,
+  nonce: Uint8Array,
+  bytes: number,
+  file: FileHandle,
+  name: string,
+): Promise<OpenSegment> {
+  await fileSystem.rename(`${directory}/${name}`, `${directory}/${segmentName(serial)}`);
+  await fileSystem.syncDirectory(directory);
+  return { file, serial, nonce, bytes, offset: SEGMENT_HEADER_BYTES, highestIndex: 0 };
+}
+
+async function writeZeros(file: FileHandle, bytes: number): Promise<void> {
+  for (let at = 0; at < bytes; at += PREPARE_STEP_BYTES) {
+    await file.writeAt(at, new Uint8Array(Math.min(PREPARE_STEP_BYTES, bytes - at)));
+  }
+}
+
+/** Removes what was half made. */
+async function removeIfThere(fileSystem: FileSystem, directory: string, name: string): Promise<void> {
+  if (!(await fileSystem.readDirectory(directory)).includes(name)) return;
+  await fileSystem.remove(`${directory}/${name}`);
+}
+
+/** Whether there is a reserve that is long enough; a shorter one, of other options, goes. */
+export async function hasReserve(
+  { fileSystem, directory, segmentBytes }: SegmentOptions,
+): Promise<boolean> {
+  if (!(await fileSystem.readDirectory(directory)).includes(RESERVE_NAME)) return false;
+  const file = await fileSystem.openForReading(`${directory}/${RESERVE_NAME}`);
+  const bytes = await file.size();
+  await file.close();
+  if (bytes >= segmentBytes) return true;
+  await fileSystem.remove(`${directory}/${RESERVE_NAME}`);
+  return false;
+}
+
+/** A file that is made ahead of need, a step at a time: all zeros, and durable. */
+export class FileAhead {
+  readonly #options: SegmentOptions;
+  readonly #name: string;
+  #file: FileHandle | null = null;
+  #zeroed = 0;
+  #isWhole = false;
+
+  constructor(options: SegmentOptions, name: string) {
+    this.#options = options;
+    this.#name = name;
+  }
+
+  get isBegun(): boolean {
+    return this.#file !== null;
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** The next step. Tells whether there was space for it; what was made is gone where there was not. */
+  async step(): Promise<boolean> {
+    const { fileSystem, directory, segmentBytes } = this.#options;
+    try {
+      const file = this.#file ?? await fileSystem.create(`${directory}/${this.#name}`);
+      this.#file = file;
+      const step = Math.min(PREPARE_STEP_BYTES, segmentBytes - this.#zeroed);
+      await file.writeAt(this.#zeroed, new Uint8Array(step));
+      this.#zeroed += step;
+      if (this.#zeroed < segmentBytes) return true;
+      await file.sync();
+      this.#isWhole = true;
+      return true;
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+      await this.close();
+      await removeIfThere(fileSystem, directory, this.#name);
+      return false;
+    }
+  }
+
+  /** The file, whole, for whoever goes on with it. */
+  take(): FileHandle | null {
+    if (!this.#isWhole) return null;
+    const file = this.#file;
+    this.#forget();
+    return file;
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#forget();
+    await file?.close();
+  }
+
+  #forget(): void {
+    this.#file = null;
+    this.#zeroed = 0;
+    this.#isWhole = false;
+  }
+}
+
+/** Gives the file that was made for it the reserve's name. */
+export async function publishReserve(
+  { fileSystem, directory }: SegmentOptions,
+  ahead: FileAhead,
+): Promise<void> {
+  await ahead.close();
+  await fileSystem.rename(`${directory}/${RESERVE_TEMPORARY}`, `${directory}/${RESERVE_NAME}`);
+  await fileSystem.syncDirectory(directory);
+}
+
+/** Goes on where the log ended: in the same segment after a clean end, in a new one after a cut. */
+export async function reopen(
+  options: SegmentOptions,
+  { end, state, segments, firstSerial }: WritableLog,
+): Promise<OpenSegment> {
+  if (end === null) {
+    const header = {
+      serial: firstSerial,
+      previousSerial: firstSerial - 1,
+      previousEnd: 0,
+      chain: 0,
+      lastBatch: 0,
+      state,
+    };
+    return await makeSegment(options, header, options.segmentBytes, null);
+  }
+  const file = await options.fileSystem.openForWriting(`${options.directory}/${segmentName(end.serial)}`);
+  // The last batch may be in the operating system's cache only: the process may have died before its sync, or the
+  // sync may have failed and the pages be marked clean since (D12). The same bytes are written again before anything rests on them.
+  if (end.lastBatchAt !== null) await file.writeAt(end.lastBatchAt.offset, end.lastBatchAt.bytes);
+  await file.sync();
+  if (end.clean) {
+    const { serial, nonce, fileBytes: bytes, offset } = end;
+    return { file, serial, nonce, bytes, offset, highestIndex: segments.at(-1)?.highestIndex ?? 0 };
+  }
+  await file.close();
+  return await makeSegment(
+    options,
+    {
+      serial: end.serial + 1,
+      previousSerial: end.serial,
+      previousEnd: end.offset,
+      chain: end.chain,
+      lastBatch: end.lastBatch,
+      state,
+    },
+    options.segmentBytes,
+    null,
+  );
+}
