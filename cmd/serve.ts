@@ -28,13 +28,16 @@ import {
   LOG,
   lookAtIdentity,
   openDataDirectory,
+  SNAPSHOTS,
 } from "../internal/storage/data_directory.ts";
 import { Archiver } from "../internal/storage/archiver.ts";
+import { Scrubber } from "../internal/storage/scrubber.ts";
 import { SnapshotDesk } from "../internal/storage/snapshot_desk.ts";
 import { Advertised } from "./advertised.ts";
 import { whenParentEnds } from "./exit_with_parent.ts";
 import { showAddress } from "./flags.ts";
 import { clusterToJoin } from "./joining.ts";
+import { startScrubbing } from "./scrubbing.ts";
 import { type Member, readServeOptions, type ServeOptions } from "./serve_options.ts";
 import { runtimeName, version } from "./version.ts";
 
@@ -200,6 +203,19 @@ function assemble(
   const archiving = options.archive === null
     ? null
     : startArchive(options.archive, directory, options, trace, () => node.status().appliedIndex);
+  const scrubbing = options.scrubBytesPerSecond === 0 ? null : startScrubbing({
+    scrubber: new Scrubber({
+      fileSystem: new DiskFileSystem(),
+      log: `${options.data}/${LOG}`,
+      snapshots: `${options.data}/${SNAPSHOTS}`,
+    }),
+    bytesPerSecond: options.scrubBytesPerSecond,
+    pauseMs: options.scrubPauseMs,
+    trace,
+    hasPeers: () => node.raft.view().configuration.voters.length > 1,
+    takeSnapshot: () => node.takeSnapshot(() => {}),
+    fail,
+  });
   const space = setInterval(() => store.lookAtSpace(), SPACE_MS);
   node.start({ onFatal: fail });
   clients.start(client, {
@@ -225,6 +241,7 @@ function assemble(
     },
     close: async () => {
       clearInterval(space);
+      await scrubbing?.stop();
       await archiving?.stop();
       await snapshots.close();
       await directory.close();

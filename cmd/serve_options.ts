@@ -36,6 +36,9 @@ export interface ServeOptions {
   readonly settings: Settings;
   readonly segmentBytes: number;
   readonly freeBytesMin: number;
+  /** 0 for none. */
+  readonly scrubBytesPerSecond: number;
+  readonly scrubPauseMs: number;
   /** Where closed segments are copied to; `null` for nowhere. */
   readonly archive: string | null;
   readonly snapshotEntries: number;
@@ -50,6 +53,8 @@ export interface ServeOptions {
 }
 
 const MEMBERS_MAX = 9;
+const SCRUB_BYTES = 4 * 1024 * 1024;
+const SCRUB_PAUSE_MS = 3_600_000;
 const LAN = { heartbeatMs: 50, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 };
 
 export const serveCommand: CommandLine = {
@@ -157,6 +162,18 @@ export const serveCommand: CommandLine = {
       default: "two files of the log",
     },
     {
+      name: "scrub-bytes-per-second",
+      value: "BYTES",
+      help: "how fast the log and the snapshots are read again to look for rot; 0 for never",
+      default: String(SCRUB_BYTES),
+    },
+    {
+      name: "scrub-pause-ms",
+      value: "MS",
+      help: "from the end of such a round to the next",
+      default: String(SCRUB_PAUSE_MS),
+    },
+    {
       name: "archive",
       value: "DIR",
       help: "copy closed segments there, for raftline restore --to-index and --to-time",
@@ -231,6 +248,8 @@ export function readServeOptions(args: readonly string[]): ServeOptions {
     settings: settingsOf(flags),
     archive: flags.text("archive"),
     segmentBytes,
+    scrubBytesPerSecond: flags.integer("scrub-bytes-per-second", SCRUB_BYTES, 0, 2 ** 32),
+    scrubPauseMs: flags.integer("scrub-pause-ms", SCRUB_PAUSE_MS, 100, 2 ** 31 - 1),
     freeBytesMin: flags.integer("free-bytes-min", 2 * segmentBytes, 0, 2 ** 40),
     snapshotEntries: flags.integer("snapshot-entries", defaultLimits.snapshotEntries, 10, 1_000_000_000),
     snapshotLogBytes: flags.integer("snapshot-log-bytes", defaultLimits.snapshotBytes, 4096, 2 ** 40),

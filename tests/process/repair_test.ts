@@ -141,9 +141,34 @@ const steps: readonly Step[] = DAMAGES.map(({ what, how, snapshots = false, do: 
     }, { moreArgs: ["--segment-bytes", "16384", ...(snapshots ? ["--snapshot-entries", "100"] : [])] }),
 }));
 
+const scrubbed: Step = {
+  name:
+    "bytes of a closed segment are flipped while it is up: it finds them, stops, and repairs itself at its next start",
+  fn: () =>
+    onCluster([compiled, compiled, compiled], async (cluster) => {
+      const leader = await cluster.leader();
+      const hurt = cluster.plans.map(({ id }) => id).find((id) => id !== leader) ?? "";
+      const workload = new Workload(cluster, cluster.plans.map(({ id }) => id), 2, "scrub");
+      const segments = () => filesIn(join(cluster.dataDirectory(hurt), "log"), ".seg");
+      await eventually("the log has some segments", 30_000, () => Promise.resolve(segments().length >= 4));
+      const process = cluster.running.get(hurt);
+      assert(process !== undefined);
+      assert(segments().slice(0, 2).some(rot));
+      const { code } = await process.ended;
+      assertEquals(code, 74);
+      await process.said(/rot in .*\.seg at offset \d+/, 1000);
+      const again = cluster.launch(hurt);
+      await again.said(/a part of the log is lost, and will be fetched from the other servers/, 10_000);
+      await again.said(/the log is repaired/, 20_000);
+      const written = await workload.stop();
+      assertGreater(written.acknowledged.size, 50);
+      assertEquals(await missingOn(cluster, hurt, written), []);
+    }, { moreArgs: ["--segment-bytes", "16384", "--scrub-pause-ms", "500"] }),
+};
+
 Deno.test({
   name: "a server whose data was damaged repairs itself from the others",
   ignore: skipped !== null,
   ...unsanitized,
-  fn: (t) => sideBySide(t, 2, steps),
+  fn: (t) => sideBySide(t, 2, [...steps, scrubbed]),
 });

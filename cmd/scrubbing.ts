@@ -1,0 +1,73 @@
+/**
+ * Scrubbing of a server that is up: the steps by the clock, and what becomes of rot.
+ *
+ * A rotten segment ends the process, where there are others to repair it from: the next start finds the same, and does so (docs/repair.md).
+ * The only voter has nobody, and serves from memory what it has: it only says so. In the place of a rotten snapshot comes a new one.
+ *
+ * @module
+ */
+import { describeError, ExitCode, Refusal } from "../internal/base/errors.ts";
+import type { Trace } from "../internal/platform/trace.ts";
+import type { Scrubber } from "../internal/storage/scrubber.ts";
+
+const STEP_MS = 50;
+/** After an error of the disk. */
+const AGAIN_MS = 60_000;
+
+export interface ScrubbingOptions {
+  readonly scrubber: Scrubber;
+  readonly bytesPerSecond: number;
+  /** From the end of a round to the next one. */
+  readonly pauseMs: number;
+  readonly trace: Trace;
+  readonly hasPeers: () => boolean;
+  readonly takeSnapshot: () => void;
+  readonly fail: (refusal: Refusal) => void;
+}
+
+/** Begins; gives what ends it. */
+export function startScrubbing(options: ScrubbingOptions): { stop(): Promise<void> } {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let working: Promise<void> = Promise.resolve();
+  let isOver = false;
+  const later = (ms: number) => {
+    if (!isOver) timer = setTimeout(() => working = step(options).then(later), ms);
+  };
+  later(Math.min(options.pauseMs, AGAIN_MS));
+  return {
+    stop: async () => {
+      isOver = true;
+      clearTimeout(timer);
+      await working;
+      await options.scrubber.close();
+    },
+  };
+}
+
+/** Does a step; tells in how many milliseconds the next one comes. */
+async function step(
+  { scrubber, bytesPerSecond, pauseMs, trace, hasPeers, takeSnapshot, fail }: ScrubbingOptions,
+): Promise<number> {
+  try {
+    const found = await scrubber.step(Math.ceil(bytesPerSecond * STEP_MS / 1000));
+    if (found === "more") return STEP_MS;
+    if (found === "done") return pauseMs;
+    const where = { file: found.file, offset: found.offset, reason: found.found };
+    if (found.file.endsWith(".snap")) {
+      trace.event("error", "a snapshot is rotten, and a new one is taken", where);
+      takeSnapshot();
+    } else if (hasPeers()) {
+      fail(
+        new Refusal(
+          ExitCode.diskIo,
+          `rot in ${found.file} at offset ${found.offset}: ${found.found}; what was acknowledged is safe on the other servers; ` +
+            `start again: it is repaired from them`,
+        ),
+      );
+    } else trace.event("error", "a part of the log is rotten: take a backup, and look at the disk", where);
+    return STEP_MS;
+  } catch (error) {
+    trace.event("warn", "the log cannot be read to look for rot", { reason: describeError(error) });
+    return AGAIN_MS;
+  }
+}

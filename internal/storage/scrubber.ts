@@ -1,0 +1,164 @@
+/**
+ * Reads closed segments and snapshots again, slowly, so that rot is found before what rotted is needed (docs/disks.md).
+ *
+ * Keeps true: never more than the budget of a step is read, but for one batch or chunk; what is gone meanwhile is no rot, and an error of
+ * the disk is no rot either; nothing is changed; a rotten file is told once.
+ *
+ * @module
+ */
+import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import { FileError } from "../platform/file_system.ts";
+import {
+  ALIGNMENT,
+  BATCH_HEADER_BYTES,
+  checkBatchBody,
+  decodeBatchHeader,
+  decodeSegmentHeader,
+  SEGMENT_HEADER_BYTES,
+  segmentName,
+  serialOf,
+} from "./segment.ts";
+import { SnapshotDamage, snapshotPlaceOf, SnapshotReader } from "./snapshot_file.ts";
+
+/** Small batches are read together. */
+const WINDOW_BYTES = 256 * 1024;
+
+/** Bytes that are not what was written. */
+export interface Rot {
+  readonly file: string;
+  readonly offset: number;
+  readonly found: string;
+}
+
+export interface ScrubberOptions {
+  readonly fileSystem: FileSystem;
+  readonly log: string;
+  readonly snapshots: string;
+}
+
+/** Reads on: gives the bytes of each piece, and at the end the rot, if there is some. */
+type Reading = AsyncGenerator<number, Rot | null>;
+
+export class Scrubber {
+  readonly #options: ScrubberOptions;
+  #reading: Reading | null = null;
+  /** Files of which it was told that they are rotten. */
+  readonly #told = new Set<string>();
+
+  constructor(options: ScrubberOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Reads about so many bytes more. Tells what rot it met, or whether everything was read once.
+   *
+   * @throws {FileError} where the disk cannot be read
+   */
+  async step(bytes: number): Promise<Rot | "more" | "done"> {
+    this.#reading ??= this.#everything();
+    for (let left = bytes; left > 0;) {
+      const next = await this.#next(this.#reading);
+      if (next.done !== true) {
+        left -= next.value;
+        continue;
+      }
+      this.#reading = null;
+      if (next.value === null) return "done";
+      this.#told.add(next.value.file);
+      return next.value;
+    }
+    return "more";
+  }
+
+  async #next(reading: Reading): Promise<IteratorResult<number, Rot | null>> {
+    try {
+      return await reading.next();
+    } catch (error) {
+      this.#reading = null;
+      // The log lets go of segments while they are read.
+      if (error instanceof FileError && error.code === "ENOENT") return { done: true, value: null };
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#reading?.return(null);
+    this.#reading = null;
+  }
+
+  async *#everything(): Reading {
+    const { fileSystem, log, snapshots } = this.#options;
+    const serials = (await fileSystem.readDirectory(log)).map(serialOf)
+      .filter((serial) => serial !== null).sort((a, b) => a - b);
+    for (const serial of serials.slice(0, -1)) {
+      const rot = yield* this.#opened(`${log}/${segmentName(serial)}`, (file) => this.#segment(file, serial));
+      if (rot !== null) return rot;
+    }
+    for (const name of await fileSystem.readDirectory(snapshots)) {
+      if (snapshotPlaceOf(name) === null) continue;
+      const rot = yield* this.#opened(`${snapshots}/${name}`, (file) => this.#snapshot(file));
+      if (rot !== null) return rot;
+    }
+    return null;
+  }
+
+  async *#opened(path: string, read: (file: FileHandle) => Reading): Reading {
+    if (this.#told.has(path)) return null;
+    const file = await this.#options.fileSystem.openForReading(path);
+    try {
+      return yield* read(file);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Up to where its successor says that it ended. */
+  async *#segment(file: FileHandle, serial: number): Reading {
+    const { fileSystem, log } = this.#options;
+    const rotten = (offset: number, found: string): Rot => ({ file: file.path, offset, found });
+    const header = decodeSegmentHeader(await file.readAt(0, SEGMENT_HEADER_BYTES));
+    if (typeof header === "string") return rotten(0, header);
+    if (header.serial !== serial) return rotten(0, `it is segment ${header.serial}`);
+    const successor = await fileSystem.openForReading(`${log}/${segmentName(serial + 1)}`);
+    const next = decodeSegmentHeader(await successor.readAt(0, SEGMENT_HEADER_BYTES));
+    await successor.close();
+    yield 2 * SEGMENT_HEADER_BYTES;
+    // Its own turn comes.
+    if (typeof next === "string" || next.previousSerial !== serial) return null;
+    let held: Uint8Array = new Uint8Array(0);
+    let from = 0;
+    const bytesAt = async (at: number, length: number) => {
+      if (at + length > from + held.length) {
+        held = await file.readAt(at, Math.max(length, WINDOW_BYTES));
+        from = at;
+      }
+      return held.subarray(at - from, at - from + length);
+    };
+    for (let at = SEGMENT_HEADER_BYTES; at < next.previousEnd;) {
+      const batch = decodeBatchHeader(await bytesAt(at, BATCH_HEADER_BYTES), 0, header.nonce);
+      if (typeof batch === "string") return rotten(at, batch);
+      if (at + BATCH_HEADER_BYTES + batch.recordBytes > next.previousEnd) {
+        return rotten(at, "the batch is longer than the segment");
+      }
+      const bytes = await bytesAt(at, BATCH_HEADER_BYTES + batch.recordBytes + ALIGNMENT);
+      const body = checkBatchBody(bytes, 0, batch);
+      if (typeof body === "string") return rotten(at, body);
+      at += body.end;
+      yield bytes.length;
+    }
+    return null;
+  }
+
+  async *#snapshot(file: FileHandle): Reading {
+    try {
+      const reader = await SnapshotReader.open(file);
+      for (let next = await reader.next(); next instanceof Uint8Array; next = await reader.next()) {
+        yield next.length + 1;
+      }
+      return null;
+    } catch (error) {
+      if (!(error instanceof SnapshotDamage)) throw error;
+      return { file: file.path, offset: error.offset, found: error.message };
+    }
+  }
+}
