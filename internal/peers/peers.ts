@@ -13,7 +13,7 @@ import type { Random } from "../base/random.ts";
 import type { BulkMessage } from "../codec/bulk_message.ts";
 import type { Hello, PeerIdentity } from "../codec/handshake.ts";
 import type { PeerMessage } from "../codec/peer_message.ts";
-import type { Alarm, Clock } from "../platform/clock.ts";
+import type { Alarm, Clock, Millis } from "../platform/clock.ts";
 import type { Address, Network } from "../platform/network.ts";
 import type { Trace } from "../platform/trace.ts";
 import { BulkChannel, type BulkEvents } from "./bulk_channel.ts";
@@ -26,6 +26,8 @@ import { askWho } from "./question.ts";
 
 /** Callers that are no members, as far as we know, and answered all the same. */
 const ACQUAINTANCES_MAX = 32;
+/** An alarm may ring a rounding error early; so near is there. */
+const EARLY_MS = 1;
 
 export interface PeersOptions {
   readonly network: Network;
@@ -65,7 +67,7 @@ export class Peers {
   readonly #links = new Map<string, PeerLink>();
   readonly #members = new Map<string, PeerMember>();
   /** Who was a member and is none any more. */
-  readonly #departed = new Set<string>();
+  readonly #departedAt = new Map<string, Millis>();
   readonly #listener: PeerListener;
   readonly #frames = new FrameMaker();
   #refusesStrangers = false;
@@ -106,11 +108,12 @@ export class Peers {
   /** Who the other members are from now on; `refusesStrangers` where this server knows it better than any caller. */
   setMembers(members: readonly PeerMember[], refusesStrangers: boolean): void {
     this.#refusesStrangers = refusesStrangers;
-    for (const id of this.#members.keys()) this.#departed.add(id);
+    const now = this.#options.clock.now();
+    for (const id of this.#members.keys()) if (!this.#departedAt.has(id)) this.#departedAt.set(id, now);
     this.#members.clear();
     for (const member of members) {
       this.#members.set(member.id, member);
-      this.#departed.delete(member.id);
+      this.#departedAt.delete(member.id);
     }
     for (const { id, address } of members) this.#link(id, address);
     if (this.#isStopped) return;
@@ -119,7 +122,7 @@ export class Peers {
     this.#listener.checkBirths((id, incarnation) => this.#reincarnation(id, incarnation));
     // What was said to a server that leaves, and what it has to answer, may still be under way.
     const { clock, limits } = this.#options;
-    this.#departing ??= clock.wakeAt(clock.now() + limits.departureMs, () => this.#partFromStrangers());
+    this.#departing ??= clock.wakeAt(now + limits.departureMs, () => this.#partFromStrangers());
   }
 
   /** Sends, or drops: `false` where it was certainly not sent. */
@@ -212,20 +215,26 @@ export class Peers {
   }
 
   #partFromStrangers(): void {
-    this.#departing = null;
+    const { clock, limits } = this.#options;
+    const now = clock.now();
+    // Each has its time: another one's departure may be what rang. An alarm may ring a rounding error early.
+    const until = (id: string) => (this.#departedAt.get(id) ?? -Infinity) + limits.departureMs;
+    const mayStay = (id: string) => this.#isKnown(id) || until(id) > now + EARLY_MS;
+    const next = Math.min(...[...this.#departedAt.keys()].map(until).filter((at) => at > now + EARLY_MS));
+    this.#departing = Number.isFinite(next) ? clock.wakeAt(next, () => this.#partFromStrangers()) : null;
     for (const [id, link] of this.#links) {
-      if (this.#isKnown(id)) continue;
+      if (mayStay(id)) continue;
       this.#links.delete(id);
       const wasOpen = link.isOpen;
       link.stop();
       if (wasOpen) this.#events?.onDisconnected(id);
     }
-    this.#listener.checkAgain((id) => this.#isKnown(id));
+    this.#listener.checkAgain(mayStay);
   }
 
   /** Whether it is a member, or may be one for all that we know. */
   #isKnown(id: string): boolean {
-    return this.#members.has(id) || (!this.#refusesStrangers && !this.#departed.has(id));
+    return this.#members.has(id) || (!this.#refusesStrangers && !this.#departedAt.has(id));
   }
 
   #objection(

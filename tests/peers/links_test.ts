@@ -12,7 +12,7 @@ import { encodeMessage } from "../../internal/codec/message_codec.ts";
 import { defaultPeerLimits } from "../../internal/peers/limits.ts";
 import { LATENCY_MS, message, PeerStage, type Room } from "./stage.ts";
 
-const { pingMs, silenceMs, handshakeMs, backoffMinMs, backoffMaxMs } = defaultPeerLimits;
+const { departureMs, pingMs, silenceMs, handshakeMs, backoffMinMs, backoffMaxMs } = defaultPeerLimits;
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 /* ---- meeting ---- */
@@ -187,6 +187,26 @@ Deno.test("a dial that nobody answers is given up in time and tried again", () =
   stage.network.heal();
   stage.pass(handshakeMs + backoffMaxMs + 100);
   assertEquals([one.changes, one.complaints.length], [["+n2"], 1]);
+});
+
+/* ---- departure ---- */
+
+Deno.test("who departs is heard for its own grace, whoever departed shortly before", () => {
+  const stage = new PeerStage();
+  const [one, other, third] = stage.rooms(["n1", "n2", "n3"]);
+  assert(one !== undefined && other !== undefined && third !== undefined);
+  stage.pass(1000);
+  const connected = () => ["n2", "n3"].map((id) => one.peers.isConnected(id));
+  one.knows(["n3"]);
+  stage.pass(departureMs - 100);
+  one.knows([]);
+  assertEquals(connected(), [true, true]);
+  stage.pass(200);
+  assertEquals(connected(), [false, true]);
+  stage.pass(departureMs - 300);
+  assertEquals(connected(), [false, true]);
+  stage.pass(300);
+  assertEquals(connected(), [false, false]);
 });
 
 /* ---- silence ---- */

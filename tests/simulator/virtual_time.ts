@@ -160,6 +160,7 @@ export class LifeClock implements Clock {
   #rate: number;
   #offset: Millis;
   #dead = false;
+  #resumedAt: Millis = -Infinity;
   /** What happened while it was paused. */
   #missed: Event[] | null = null;
   /** What it shows as long as it is suspended. */
@@ -231,12 +232,18 @@ export class LifeClock implements Clock {
     }
     const missed = this.#missed ?? [];
     this.#missed = null;
+    this.#resumedAt = this.#time.now;
     // What a process finds in its queues when it wakes up, it handles one after another.
     for (const event of missed) this.#time.atIn(this, this.#time.now, () => this.happen(event));
   }
 
   get isPaused(): boolean {
     return this.#missed !== null;
+  }
+
+  /** Whether it sleeps, or woke up at this very moment, so that what it missed may still be in its queues. */
+  get mayHaveMissed(): boolean {
+    return this.isPaused || this.#time.now === this.#resumedAt;
   }
 
   /** From now on it runs at another rate; what it shows does not jump. */
