@@ -116,7 +116,9 @@ const steps: readonly Step[] = DAMAGES.map(({ what, how, snapshots = false, do: 
         const segments = filesIn(join(cluster.dataDirectory(hurt), "log"), ".seg");
         const whole = !snapshots ||
           filesIn(join(cluster.dataDirectory(hurt), "snapshots"), ".snap").length >= 2;
-        return Promise.resolve(whole && (snapshots || segments.length >= 3));
+        // Its beginning goes from the log a moment after there are two snapshots.
+        const isCut = !segments.some((path) => path.endsWith("log-0000000001.seg"));
+        return Promise.resolve(whole && (snapshots ? isCut : segments.length >= 3));
       });
       const process = cluster.running.get(hurt);
       assert(process !== undefined);
