@@ -174,7 +174,7 @@ export class Checks {
     const wakeAt = node.raft.wakeAt;
     checkHoldings({
       server: id,
-      lateMs: clock.mayHaveMissed || !Number.isFinite(wakeAt) ? 0 : clock.now() - wakeAt,
+      lateMs: clock.mayHaveMissed || life.isStopped || !Number.isFinite(wakeAt) ? 0 : clock.now() - wakeAt,
       connections: servers.filter((other) => other !== server).map((other) =>
         [other.id, network.connectionsBetween(server.id, other.id)] as const
       ),

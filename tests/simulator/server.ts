@@ -39,6 +39,8 @@ export interface Life {
   node: Node | null;
   /** Whether its disk was made to fail. */
   injected: boolean;
+  /** Whether its node stopped, and only last words leave it. */
+  isStopped: boolean;
 }
 
 /** What the world is to its servers. */
@@ -113,7 +115,7 @@ export class Server {
     const { time } = this.#home;
     const random = this.#random.fork(`life ${this.lives}`);
     const clock = new LifeClock(time, this.#rate, random.below(1_000_000));
-    const life: Life = { clock, node: null, injected: false };
+    const life: Life = { clock, node: null, injected: false, isStopped: false };
     this.life = life;
     this.lives++;
     this.#boot(life, random).catch((error) => this.stopped(life, error));
@@ -180,6 +182,7 @@ export class Server {
     };
     node.retire(() => {
       node.stop();
+      life.isStopped = true;
       clock.wakeAt(clock.now() + LAST_WORDS_MS, go);
     });
     this.#later(patienceMs, go);
