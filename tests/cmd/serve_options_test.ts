@@ -30,6 +30,9 @@ Deno.test("without options it is one server that is a cluster of its own", () =>
     settings: defaultSettings,
     segmentBytes: SEGMENT_BYTES_DEFAULT,
     archive: null,
+    freeBytesMin: 32 * 1024 * 1024,
+    scrubBytesPerSecond: 4 * 1024 * 1024,
+    scrubPauseMs: 3_600_000,
     snapshotEntries: 100_000,
     snapshotLogBytes: 64 * 1024 * 1024,
     logMemoryEntries: 100_000,
@@ -46,7 +49,7 @@ Deno.test("every option is taken", () => {
     "--id n2 --data /d --client 0.0.0.0:1 --peer [::1]:2 --cluster n1=a:1,n2=[::1]:2,n3=c:3 " +
       "--dial a:1=b:9,[::1]:4=c:8 --heartbeat-ms 10 --election-timeout-min-ms 20 --election-timeout-max-ms 21 --request-timeout-ms 10 " +
       "--lease-drift-permille 7 --snapshot-entries 20 --snapshot-log-bytes 5000 --log-memory-entries 30 --advertise-client c:4 " +
-      `--segment-bytes ${SEGMENT_BYTES_MIN} --archive /a --value-bytes-max 1024 --clients-max 1 --log-level error --exit-with-parent`,
+      `--segment-bytes ${SEGMENT_BYTES_MIN} --archive /a --free-bytes-min 7000 --scrub-bytes-per-second 0 --scrub-pause-ms 100 --value-bytes-max 1024 --clients-max 1 --log-level error --exit-with-parent`,
   );
   assertEquals(options, {
     id: "n2",
@@ -71,6 +74,9 @@ Deno.test("every option is taken", () => {
     },
     segmentBytes: SEGMENT_BYTES_MIN,
     archive: "/a",
+    freeBytesMin: 7000,
+    scrubBytesPerSecond: 0,
+    scrubPauseMs: 100,
     snapshotEntries: 20,
     snapshotLogBytes: 5000,
     logMemoryEntries: 30,
