@@ -7,10 +7,11 @@
  * @module
  */
 import process from "node:process";
-import { describeError, ExitCode, Refusal } from "../internal/base/errors.ts";
+import { Refusal } from "../internal/base/errors.ts";
 import { latin1Of } from "../internal/base/latin1.ts";
 import { type CommandLine, readFlags } from "./flags.ts";
 import { isBlank, linesOf } from "./lines.ts";
+import { endWhereUnwritten, writeOut } from "./output.ts";
 import { isLeaving, prompt } from "./prompt.ts";
 import { type Answer, connectToAny, NoAnswer, type RespClient } from "./resp_client.ts";
 import { showToPeople, showToPrograms } from "./show.ts";
@@ -42,7 +43,7 @@ export async function cli(args: readonly string[]): Promise<number> {
   const flags = readFlags(cliCommand, args);
   const addresses = flags.addresses("connect", DEFAULT_ADDRESSES);
   const client = await connectToAny(addresses);
-  process.stdout.on("error", unwritten);
+  endWhereUnwritten();
   if (flags.words.length === 0) {
     return process.stdin.isTTY === true ? await prompt(addresses, client) : await pipe(client);
   }
@@ -59,23 +60,7 @@ export async function cli(args: readonly string[]): Promise<number> {
 
 /** Returns when it is written: what a slow reader did not take yet would end with the process. */
 function print(answer: Answer): Promise<void> {
-  const text = process.stdout.isTTY === true ? `${showToPeople(answer)}\n` : showToPrograms(answer);
-  return new Promise((resolve) => {
-    try {
-      process.stdout.write(text, (error) => error ? unwritten(error) : resolve());
-    } catch (error) {
-      unwritten(error);
-    }
-  });
-}
-
-/** Ends the process: an answer that cannot be shown is no answer. */
-function unwritten(error: unknown): never {
-  const code = error instanceof Error && "code" in error ? error.code : "";
-  // Whoever reads the answers had enough of them.
-  if (code === "EPIPE") process.exit(0);
-  console.error(`raftline: cannot write to standard output: ${describeError(error)}`);
-  process.exit(ExitCode.diskIo);
+  return writeOut(process.stdout.isTTY === true ? `${showToPeople(answer)}\n` : showToPrograms(answer));
 }
 
 function uncertain(error: NoAnswer, commands: number): Refusal {

@@ -14,10 +14,15 @@ const GATHERED_CHARS = 64 * 1024;
 
 let isListening = false;
 
-/** Returns when the reader took it, or the system did in its place. */
-export function writeOut(bytes: Uint8Array | string): Promise<void> {
+/** From now on the process ends where its output cannot be written, whoever writes. */
+export function endWhereUnwritten(): void {
   if (!isListening) process.stdout.on("error", unwritten);
   isListening = true;
+}
+
+/** Returns when the reader took it, or the system did in its place. */
+export function writeOut(bytes: Uint8Array | string): Promise<void> {
+  endWhereUnwritten();
   return new Promise((resolve) => {
     try {
       process.stdout.write(bytes, (error) => error ? unwritten(error) : resolve());
