@@ -52,9 +52,6 @@ interface Waiting {
   readonly done: (snapshot: SnapshotName | string) => void;
 }
 
-/** An alarm may ring a rounding error early; then it is set for no sooner than this. */
-const EARLY_MS = 1;
-
 /** A snapshot on its way to us. */
 interface Fetch {
   /** How far it has to reach. */
@@ -296,7 +293,7 @@ export class SnapshotKeeper {
 
   /** Asks the next source: one that does not lead, if there is one. */
   #askSomebody(receipt: Fetch): void {
-    const { raft, peers, trace, limits } = this.#options;
+    const { raft, peers, trace } = this.#options;
     const others = raft.view().configuration.members.map(({ id }) => id)
       .filter((id) => peers.isConnected(id) && !receipt.tried.has(id));
     const source = others.find((id) => id !== receipt.leaderId) ?? others[0] ?? receipt.leaderId;
@@ -318,18 +315,18 @@ export class SnapshotKeeper {
     });
     if (line === null) return this.#failed(receipt, "it is no member");
     receipt.line = line;
-    this.#watchProgress(receipt, limits.snapshotProgressMs);
+    this.#watchProgress(receipt);
   }
 
-  #watchProgress(receipt: Fetch, afterMs: Millis): void {
+  #watchProgress(receipt: Fetch): void {
     const { clock, limits } = this.#options;
+    // Compared as it was asked for: a difference of times may be a rounding error short, for ever.
+    const deadline = receipt.progressAt + limits.snapshotProgressMs;
     this.#watch?.cancel();
-    this.#watch = clock.wakeAt(clock.now() + afterMs, () => {
+    this.#watch = clock.wakeAt(deadline, () => {
       if (this.#fetch !== receipt) return;
-      const idleMs = clock.now() - receipt.progressAt;
-      if (idleMs >= limits.snapshotProgressMs) {
-        this.#failed(receipt, `no progress for ${Math.round(idleMs)} ms`);
-      } else this.#watchProgress(receipt, Math.max(EARLY_MS, limits.snapshotProgressMs - idleMs));
+      if (receipt.progressAt + limits.snapshotProgressMs > deadline) return this.#watchProgress(receipt);
+      this.#failed(receipt, `no progress for ${Math.round(clock.now() - receipt.progressAt)} ms`);
     });
   }
 

@@ -26,8 +26,6 @@ import { askWho } from "./question.ts";
 
 /** Callers that are no members, as far as we know, and answered all the same. */
 const ACQUAINTANCES_MAX = 32;
-/** An alarm may ring a rounding error early; so near is there. */
-const EARLY_MS = 1;
 
 export interface PeersOptions {
   readonly network: Network;
@@ -217,10 +215,10 @@ export class Peers {
   #partFromStrangers(): void {
     const { clock, limits } = this.#options;
     const now = clock.now();
-    // Each has its time: another one's departure may be what rang. An alarm may ring a rounding error early.
+    // Each has its time: another one's departure may be what rang.
     const until = (id: string) => (this.#departedAt.get(id) ?? -Infinity) + limits.departureMs;
-    const mayStay = (id: string) => this.#isKnown(id) || until(id) > now + EARLY_MS;
-    const next = Math.min(...[...this.#departedAt.keys()].map(until).filter((at) => at > now + EARLY_MS));
+    const mayStay = (id: string) => this.#isKnown(id) || until(id) > now;
+    const next = Math.min(...[...this.#departedAt.keys()].map(until).filter((at) => at > now));
     this.#departing = Number.isFinite(next) ? clock.wakeAt(next, () => this.#partFromStrangers()) : null;
     for (const [id, link] of this.#links) {
       if (mayStay(id)) continue;
