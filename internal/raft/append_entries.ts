@@ -65,13 +65,12 @@ function needsSnapshot(state: State, to: ServerId): boolean {
   return true;
 }
 
-/** What we say of our disk and our loop. */
+/** What we say of our disk and our loop. Nobody stays loyal for it where the disk stands still: what is answered then renews no lease (R6). */
 function healthOf(state: State): Health {
   const oldest = state.pendingWrites[0];
-  return {
-    diskMs: oldest === undefined ? 0 : Math.floor(state.now - oldest.askedAt),
-    loopMs: Math.floor(state.loopDelayMs),
-  };
+  const diskMs = oldest === undefined ? 0 : Math.floor(state.now - oldest.askedAt);
+  if (diskMs > state.settings.electionTimeoutMinMs) state.openRounds = [];
+  return { diskMs, loopMs: Math.floor(state.loopDelayMs) };
 }
 
 function send(
