@@ -61,6 +61,8 @@ interface Fetch {
   readonly tried: Set<ServerId>;
   source: ServerId | null;
   line: BulkLine | null;
+  /** The line on which a snapshot was offered: another one may not even be open yet. */
+  offered: BulkLine | null;
   name: SnapshotName | null;
   /** The offset that comes next of what is asked for, of what arrives, and of what is here. */
   asked: number;
@@ -267,6 +269,7 @@ export class SnapshotKeeper {
       tried: new Set(),
       source: null,
       line: null,
+      offered: null,
       name: null,
       asked: 0,
       arrived: 0,
@@ -351,14 +354,16 @@ export class SnapshotKeeper {
         return this.#failed(receipt, message.reason);
       case "snapshotOffer": {
         const { name } = message;
+        const { line } = receipt;
         if (name.index < receipt.index) {
           return this.#failed(receipt, `it offers a snapshot of ${name.index} only`);
         }
         receipt.name = name;
         receipt.progressAt = this.#options.clock.now();
         return this.#options.room.receive(name, (offset) => {
-          if (this.#fetch !== receipt || receipt.name !== name) return;
+          if (this.#fetch !== receipt || receipt.name !== name || receipt.line !== line) return;
           if (offset instanceof Error) return this.#broken(offset);
+          receipt.offered = line;
           receipt.here = offset;
           receipt.asked = offset;
           receipt.arrived = offset;
@@ -388,8 +393,8 @@ export class SnapshotKeeper {
   /** Asks for the next pieces, as many as may be under way. */
   #ask(receipt: Fetch): void {
     const { snapshotPieceBytes, snapshotPiecesMax } = this.#options.limits;
-    const { name, line } = receipt;
-    if (name === null || line === null) return;
+    const { name, line, offered } = receipt;
+    if (name === null || line === null || line !== offered) return;
     while (
       receipt.asked < name.bytes && receipt.asked - receipt.here < snapshotPieceBytes * snapshotPiecesMax
     ) {

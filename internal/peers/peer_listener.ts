@@ -245,10 +245,15 @@ export class PeerListener {
     return null;
   }
 
-  /** A dialer pings; one that falls silent is gone, however open the connection looks. */
+  /**
+   * A dialer pings; one that falls silent is gone, however open the connection looks. On a bulk connection it asks, and is silent while it
+   * waits for the answer, which may be a snapshot that has yet to be taken.
+   */
   #watch(incoming: Incoming): void {
     const { clock, limits } = this.#options;
-    const graceMs = 2 * (limits.silenceMs + limits.pingMs);
+    const graceMs = incoming.lane === "bulk"
+      ? limits.bulkIdleMs + limits.silenceMs
+      : 2 * (limits.silenceMs + limits.pingMs);
     incoming.deadline = clock.wakeAt(incoming.lastHeardAt + graceMs, () => {
       if (!this.#incoming.has(incoming)) return;
       // Compared as it was asked for: the difference of the two times may be a rounding error less.

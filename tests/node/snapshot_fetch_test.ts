@@ -73,8 +73,16 @@ class FetchStage {
       damaged: () => {},
     });
     keeper.need("n2", NAME.index);
-    this.#events?.onOpen();
+    this.opens();
     this.hears({ kind: "snapshotOffer", name: NAME });
+  }
+
+  opens(): void {
+    this.#events?.onOpen();
+  }
+
+  closes(): void {
+    this.#events?.onClosed("the connection broke");
   }
 
   hears(message: BulkMessage): void {
@@ -147,4 +155,15 @@ Deno.test("a fetch without progress is given up at its time, whatever the roundi
     assertEquals(stage.asked.at(-1), "n2", `from ${startAt}`);
     assertLessOrEqual(alarms, 2);
   }
+});
+
+Deno.test("the next source is asked for nothing before it is there and has offered something", () => {
+  const stage = new FetchStage();
+  stage.gets(0, 1);
+  stage.closes();
+  stage.sync();
+  assertEquals(stage.asked.slice(4), ["n2"], "the disk took a piece while the next source is dialled");
+  stage.opens();
+  stage.hears({ kind: "snapshotOffer", name: { ...NAME } });
+  assertEquals(stage.asked.slice(5), ["snapshotQuestion", "10+10", "20+10"]);
 });

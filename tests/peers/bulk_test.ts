@@ -10,6 +10,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { BulkMessage } from "../../internal/codec/bulk_message.ts";
 import type { BulkChannel } from "../../internal/peers/bulk_channel.ts";
+import { defaultPeerLimits } from "../../internal/peers/limits.ts";
 import { LATENCY_MS, PeerStage, type Room } from "./stage.ts";
 
 const NAME = { index: 9, term: 2, bytes: 20 << 20, checksum: 5 };
@@ -80,6 +81,26 @@ Deno.test("a bulk connection that ends, or falls silent, takes no link with it",
   one.say("n2", 7);
   stage.pass(10 * LATENCY_MS);
   assertEquals(other.heard.at(-1), "n1: 7");
+});
+
+Deno.test("who waits for a snapshot that is being taken is waited for, on both sides, for as long as on a bulk connection nothing need be said", () => {
+  const stage = new PeerStage();
+  const [one, other] = stage.pair();
+  let offer = () => {};
+  other.onBulk = (_, answer) => {
+    offer = () => answer({ kind: "snapshotOffer", name: NAME });
+  };
+  stage.pass(100);
+  const { channel, heard, over } = bulk(one, "n2");
+  stage.pass(10 * LATENCY_MS);
+  channel.send({ kind: "snapshotQuestion", index: 9 });
+  stage.pass(defaultPeerLimits.bulkIdleMs - 1000);
+  assertEquals(over, []);
+  offer();
+  stage.pass(10 * LATENCY_MS);
+  assertEquals(heard.map(({ kind }) => kind), ["snapshotOffer"]);
+  stage.pass(defaultPeerLimits.bulkIdleMs + 1000);
+  assertEquals(over.length, 1, "and no longer");
 });
 
 Deno.test("there is no bulk connection to a server that is no member", () => {
