@@ -5,6 +5,7 @@
  *  1. Entries are applied in the order of the log, without a gap (I15).
  *  2. A read that must see index `i` is answered after `i` was applied; if it was released before `i + 1` is applied, it is
  *     answered before `i + 1` is. So a read never sees a later write of its own client.
+ *  3. A read that was told otherwise meanwhile takes no room, and costs nothing when its index is applied after all.
  *
  * @module
  */
@@ -27,7 +28,7 @@ const NO_COMMANDS: CommandBatch = { bytes: new Uint8Array(0), from: 0, to: 0, co
 export class Applier {
   readonly #machine: StateMachine;
   #appliedIndex: LogIndex;
-  readonly #reads = new Map<LogIndex, PlacedReads[]>();
+  readonly #reads = new Map<LogIndex, Set<PlacedReads>>();
   readonly #checked: (index: LogIndex, digest: number) => void;
 
   /** `checked` hears of every digest that was agreed upon, when it is applied. */
@@ -69,22 +70,27 @@ export class Applier {
     }
   }
 
-  /** Answers released reads now if `index` is applied, else as soon as it is. */
-  read(index: LogIndex, reads: PlacedReads): void {
-    if (index <= this.#appliedIndex) return this.#answer(reads);
+  /** Answers released reads now if `index` is applied, else as soon as it is. Tells whether they have to wait. */
+  read(index: LogIndex, reads: PlacedReads): boolean {
+    if (index <= this.#appliedIndex) {
+      this.#answer(reads);
+      return false;
+    }
     const due = this.#reads.get(index);
-    if (due === undefined) this.#reads.set(index, [reads]);
-    else due.push(reads);
+    if (due === undefined) this.#reads.set(index, new Set([reads]));
+    else due.add(reads);
+    return true;
+  }
+
+  /** Nobody waits for these any more: whoever asked was told otherwise. */
+  forget(index: LogIndex, reads: PlacedReads): void {
+    const due = this.#reads.get(index);
+    if (due?.delete(reads) === true && due.size === 0) this.#reads.delete(index);
   }
 
   /** Tells when `index` is applied: at once if it is. */
   whenApplied(index: LogIndex, done: () => void): void {
     this.read(index, { batch: NO_COMMANDS, answer: done });
-  }
-
-  /** Forgets the reads that wait; whoever asked was told otherwise. */
-  forgetReads(): void {
-    this.#reads.clear();
   }
 
   #answer(reads: PlacedReads): void {

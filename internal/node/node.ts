@@ -53,7 +53,7 @@ import type {
 } from "../raft/types.ts";
 import { Admin } from "./admin.ts";
 import { Backups } from "./backups.ts";
-import { Applier } from "./applier.ts";
+import { Applier, type PlacedReads } from "./applier.ts";
 import { Divergence } from "./divergence.ts";
 import { Forwarder, type ForwardSlot, ForwardSlots } from "./forwarding.ts";
 import { HeldMessages } from "./held_messages.ts";
@@ -892,10 +892,11 @@ export class Node implements Backend {
   #answerAt(index: LogIndex, waiter: Waiter): void {
     if (waiter.stage === "answered") return;
     waiter.index = index;
-    this.#applier.read(index, {
+    const reads: PlacedReads = {
       batch: waiter.batch,
       answer: (replies) => this.#answer(waiter, replies),
-    });
+    };
+    if (this.#applier.read(index, reads)) waiter.placed = reads;
   }
 
   #apply(entry: Entry): void {
@@ -1021,6 +1022,8 @@ export class Node implements Backend {
 
   #settle(waiter: Waiter): void {
     this.#pending.remove(waiter);
+    if (waiter.placed !== null) this.#applier.forget(waiter.index, waiter.placed);
+    waiter.placed = null;
     // Whoever waits for room may have it now.
     if (this.#forwarder.forget(waiter) && this.#parked.length > 0) this.#endTurnSoon();
   }

@@ -14,6 +14,7 @@ import type { CommandOrder, ReadMode, ReplySlot } from "../clients/backend.ts";
 import type { CommandBatch } from "../codec/command_batch.ts";
 import { errorReply, type Reply } from "../codec/reply.ts";
 import type { LogIndex, Millis, Term } from "../raft/types.ts";
+import type { PlacedReads } from "./applier.ts";
 
 /** The commands of one connection, as far as their order matters. */
 export class Order implements CommandOrder {
@@ -65,6 +66,8 @@ export class Waiter {
   group = 0;
   /** For proposed writes: their place in the log, 0 until the core told. For reads: what must be applied. */
   index: LogIndex = 0;
+  /** For reads that wait in the applier: as what they stand there. */
+  placed: PlacedReads | null = null;
   /** About how long the answers to it will be, once somebody looked; counted among what is under way from the leader. */
   expectedBytes: number | null = null;
   /** For forwarded commands: the number under which the leader knows them. */

@@ -10,6 +10,7 @@
 import { assertEquals } from "@std/assert";
 import type { ReadMode } from "../../internal/clients/backend.ts";
 import type { Reply } from "../../internal/codec/reply.ts";
+import { defaultLimits } from "../../internal/node/limits.ts";
 import { batchOf, command, NodeStage } from "./node_stage.ts";
 
 const FOLLOWER: ReadMode = { kind: "follower" };
@@ -96,6 +97,29 @@ Deno.test("a linearizable read here asks the leader for an index, and waits unti
   assertEquals(reader.answers, [], "index 2 is not applied yet");
   reader.replicate([], 2);
   assertEquals(reader.answers, ["b"]);
+});
+
+Deno.test("a read that was refused meanwhile costs nothing when its index is applied after all", () => {
+  const reader = new Reader();
+  reader.replicate(["a", "b"], 1);
+  let looked = 0;
+  const { machine } = reader.stage;
+  const readAt = machine.readAt.bind(machine);
+  machine.readAt = (...place) => {
+    looked++;
+    return readAt(...place);
+  };
+  for (let i = 0; i < 3; i++) {
+    reader.read(FOLLOWER);
+    reader.confirm(reader.questions()[0], 2);
+  }
+  reader.stage.pass(defaultLimits.requestTimeoutMs + 100);
+  assertEquals(reader.answers, ["NOLEADER", "NOLEADER", "NOLEADER"]);
+  reader.replicate([], 1);
+  reader.read(FOLLOWER);
+  reader.confirm(reader.questions()[0], 2);
+  reader.replicate([], 2);
+  assertEquals([reader.answers.slice(3), looked], [["b"], 1]);
 });
 
 Deno.test("reads share a question; those that come while it is under way wait for the next one", () => {

@@ -74,8 +74,8 @@ export const readMutants: readonly Mutant[] = [
     catalogue: ["R4"],
     breaks: "a read is answered before its index is applied",
     file: "internal/node/applier.ts",
-    find: "if (index <= this.#appliedIndex) return this.#answer(reads);",
-    replace: "if (index > 0) return this.#answer(reads);",
+    find: "if (index <= this.#appliedIndex) {\n      this.#answer(reads);",
+    replace: "if (index > 0) {\n      this.#answer(reads);",
     killer: { file: "tests/node/local_reads_test.ts", test: "a linearizable read here asks the leader" },
   },
   {
