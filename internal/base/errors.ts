@@ -36,25 +36,34 @@ export class Refusal extends Error {
 /** How a format version is told that is not this program's. */
 const OTHER_VERSION = /^the (?:format version|identity's format) is /;
 
+/** Why there is no telling what was written: it is something else now, or the disk does not read it (EIO). */
+export type Damaged = "rotten" | "unreadable";
+
 /**
- * The log or the identity on disk is not what was written, or is of another version of this program. The server does not start on it.
+ * The log or the identity on disk is not what was written, cannot be read there, or is of another version of this program. The server does
+ * not start on it.
  */
 export class CorruptLogError extends Refusal {
+  readonly damaged: Damaged;
+
   constructor(
     readonly file: string,
     readonly offset: number,
     readonly found: string,
-    options?: ErrorOptions,
+    { damaged = "rotten", ...options }: ErrorOptions & { readonly damaged?: Damaged } = {},
   ) {
     super(
-      ExitCode.damagedData,
+      damaged === "unreadable" ? ExitCode.diskIo : ExitCode.damagedData,
       OTHER_VERSION.test(found)
         ? `${file} is of another version of raftline: ${found}; nothing was changed on disk; ` +
           `start the version that wrote it, or a newer one`
-        : `damaged data in ${file} at offset ${offset}: ${found}; nothing was changed on disk; ` +
+        : `${
+          damaged === "unreadable" ? "cannot read" : "damaged data in"
+        } ${file} at offset ${offset}: ${found}; nothing was changed on disk; ` +
           `restore this file from a copy, or remove this server and let it join again empty under a new id`,
       options,
     );
+    this.damaged = damaged;
   }
 }
 

@@ -216,6 +216,7 @@ function gapOf(
     `${why}the log begins behind index ${log.base.index}, and ${
       restored === null ? "no snapshot" : `only a snapshot of index ${restored.index}`
     } covers what is before it`,
+    { damaged: firstDamage?.damaged ?? "rotten" },
   );
 }
 

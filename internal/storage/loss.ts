@@ -2,7 +2,7 @@
  * What is behind the damage of a log: read to know what was lost, never to be used again.
  *
  * Keeps true: `last` is where the log ended, or `null`: it is known only where everything from some place up to the end is whole and in
- * order, and nothing says that there was more. Whatever is unclear makes it `null`.
+ * order, and nothing says that there was more. Whatever is unclear, or cannot be read, makes it `null`.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import { isZero } from "../base/bytes.ts";
 import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { ConfigurationValue, HardState, LogPosition } from "../raft/types.ts";
+import { type ReadAround, readFileAround } from "./bad_sectors.ts";
 import { type Durable, findBatch, headerOf, type ReadLog } from "./recovery.ts";
 import {
   ALIGNMENT,
@@ -113,8 +114,8 @@ export async function surveyLoss(
   for (const serial of serials) {
     if (log !== null && serial < log.end.serial) continue;
     const path = `${directory}/${segmentName(serial)}`;
-    const bytes = await readFile(fileSystem, path);
-    const header = headerOf(path, bytes, serial, owner);
+    const { bytes, holes } = await readFile(fileSystem, path);
+    const header = headerOf(path, bytes, holes, serial, owner);
     survey.last = null;
     if (header instanceof CorruptLogError) continue;
     if (serial === log?.end.serial) {
@@ -131,10 +132,10 @@ export async function surveyLoss(
   return survey;
 }
 
-async function readFile(fileSystem: FileSystem, path: string): Promise<Uint8Array> {
+async function readFile(fileSystem: FileSystem, path: string): Promise<ReadAround> {
   const file = await fileSystem.openForReading(path);
   try {
-    return await file.readAt(0, await file.size());
+    return await readFileAround(file);
   } finally {
     await file.close();
   }

@@ -15,6 +15,7 @@
 import { CorruptLogError } from "../base/errors.ts";
 import type { FileHandle, FileSystem } from "../platform/file_system.ts";
 import type { HardState, LogPosition } from "../raft/types.ts";
+import { holeBetween, readAround, wordsOf } from "./bad_sectors.ts";
 import { BLOCK_BYTES, decodeBlock, encodeBlock, isOfOtherVersion } from "./block.ts";
 
 export const PROMISES_NAME = "promises";
@@ -57,10 +58,12 @@ export async function readPromises(
   }
   const file = await fileSystem.openForReading(`${directory}/${PROMISES_NAME}`);
   try {
-    const bytes = await file.readAt(0, 2 * BLOCK_BYTES);
-    const copies = [0, 1].map((i) =>
-      decodeCopy(bytes.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES), owner)
-    );
+    const { bytes, holes } = await readAround(file, 0, 2 * BLOCK_BYTES);
+    const copies = [0, 1].map((i) => {
+      const [from, to] = [i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES];
+      const hole = holeBetween(holes, from, to);
+      return hole === null ? decodeCopy(bytes.subarray(from, to), owner) : wordsOf(hole);
+    });
     let best: Copy | null = null;
     const damages: { offset: number; found: string }[] = [];
     for (const [i, copy] of copies.entries()) {

@@ -12,8 +12,9 @@
  * So a bad batch with nothing valid behind it, in the last segment, is a **torn tail**: it is cut, which is said, and the log
  * goes on in a new segment whose header pins where this one ends. A bad batch with a later valid one behind it, or in a segment that has
  * a successor, or that was certainly durable, is **damage**, and so is a log that ends before a batch that was. What is before
- * the damage is given all the same; nothing is changed here, and what becomes of it is the caller's to say (repair.ts). A read error is
- * neither: it stops the server as what it is.
+ * the damage is given all the same; nothing is changed here, and what becomes of it is the caller's to say (repair.ts). Bytes that the
+ * disk cannot read (bad_sectors.ts) are damage wherever they are in the log or may be: they are never taken for its end, and no bad batch
+ * before them for a torn tail. Any other error when reading is neither: it stops the server as what it is.
  *
  * What cannot be told apart, said plainly: a last batch that was synced and rotted afterwards looks torn, as long as nothing
  * was written behind it and nobody wrote down that it was durable (promises.ts).
@@ -28,6 +29,7 @@ import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { Entry, LogIndex, LogPosition } from "../raft/types.ts";
+import { type Hole, holeBetween, readAround, wordsOf } from "./bad_sectors.ts";
 import { isOfOtherVersion } from "./block.ts";
 import { type Base, Fold } from "./fold.ts";
 import { ReadAhead } from "./read_ahead.ts";
@@ -99,6 +101,7 @@ interface Thread {
 interface SegmentFile {
   readonly path: string;
   readonly bytes: Uint8Array;
+  readonly holes: readonly Hole[];
   readonly header: SegmentHeader;
 }
 
@@ -203,8 +206,8 @@ export async function readLog(
         break;
       }
       const next = serials[i + 1];
-      const bytes = await files.take(path, next === undefined ? null : pathOf(next));
-      const segment = segmentOf(path, bytes, serial, owner);
+      const { bytes, holes } = await files.take(path, next === undefined ? null : pathOf(next));
+      const segment = segmentOf(path, bytes, holes, serial, owner);
       damage = segment instanceof CorruptLogError ? segment : objectionToHeader(segment, fold, thread);
       if (segment instanceof CorruptLogError || damage !== null) break;
       fold.segmentBegins(segment.header.state);
@@ -259,11 +262,12 @@ async function limitOf(
 function segmentOf(
   path: string,
   bytes: Uint8Array,
+  holes: readonly Hole[],
   serial: number,
   owner: Owner,
 ): SegmentFile | CorruptLogError {
-  const header = headerOf(path, bytes, serial, owner);
-  return header instanceof CorruptLogError ? header : { path, bytes, header };
+  const header = headerOf(path, bytes, holes, serial, owner);
+  return header instanceof CorruptLogError ? header : { path, bytes, holes, header };
 }
 
 /** Tells how far a long log is read. */
@@ -298,7 +302,8 @@ async function readHeader(
 ): Promise<SegmentHeader | CorruptLogError> {
   const file = await fileSystem.openForReading(path);
   try {
-    return headerOf(path, await file.readAt(0, SEGMENT_HEADER_BYTES), serial, owner);
+    const { bytes, holes } = await readAround(file, 0, SEGMENT_HEADER_BYTES);
+    return headerOf(path, bytes, holes, serial, owner);
   } finally {
     await file.close();
   }
@@ -308,9 +313,12 @@ async function readHeader(
 export function headerOf(
   path: string,
   bytes: Uint8Array,
+  holes: readonly Hole[],
   serial: number,
   owner: Owner,
 ): SegmentHeader | CorruptLogError {
+  const hole = holeBetween(holes, 0, SEGMENT_HEADER_BYTES);
+  if (hole !== null) return new CorruptLogError(path, 0, wordsOf(hole), { damaged: "unreadable" });
   const header = decodeSegmentHeader(bytes);
   if (typeof header === "string" && isOfOtherVersion(header)) throw new Contradiction(path, 0, header);
   if (typeof header === "string") return new CorruptLogError(path, 0, header);
@@ -353,13 +361,14 @@ function objectionToHeader(
  * far as they go where there is one that does not say.
  */
 function foldSegment(
-  { path, bytes, header }: SegmentFile,
+  segment: SegmentFile,
   fold: Fold,
   thread: Thread,
   limit: number | "unknown" | null,
   durable: Durable,
   trace: Trace,
 ): { readonly end: LogEnd; readonly damage: CorruptLogError | null } {
+  const { path, bytes, header } = segment;
   let at = SEGMENT_HEADER_BYTES;
   let lastBatchAt: LogEnd["lastBatchAt"] = null;
   let clean = true;
@@ -369,7 +378,7 @@ function foldSegment(
     const batch = batchAt(bytes, at, header.nonce, thread);
     if (typeof batch === "string") {
       clean = false;
-      damage = damageOf(path, bytes, at, batch, header.nonce, limit, thread, durable);
+      damage = damageOf(segment, at, batch, limit, thread, durable);
       if (damage !== null) break;
       trace.event("info", "torn tail is cut", {
         file: path,
@@ -405,26 +414,31 @@ function foldSegment(
 
 /** Why a bad batch is damage, or `null` where it is a torn tail. */
 function damageOf(
-  path: string,
-  bytes: Uint8Array,
+  { path, bytes, holes, header: { nonce } }: SegmentFile,
   at: number,
-  found: string,
-  nonce: Uint8Array,
+  reason: string,
   limit: number | "unknown" | null,
   thread: Thread,
   durable: Durable,
 ): CorruptLogError | null {
-  if (limit !== null) {
-    return new CorruptLogError(path, at, `${found}, and the log goes on in the next segment`);
-  }
+  const header = decodeBatchHeader(bytes, at, nonce);
+  const hole = holeBetween(
+    holes,
+    at,
+    at + BATCH_HEADER_BYTES + (typeof header === "string" ? 0 : header.recordBytes),
+  );
+  const found = hole === null ? reason : wordsOf(hole);
+  const damage = (what: string) =>
+    new CorruptLogError(path, at, `${found}${what}`, { damaged: hole === null ? "rotten" : "unreadable" });
+  if (limit !== null) return damage(", and the log goes on in the next segment");
   const later = findBatch(bytes, at + ALIGNMENT, nonce);
-  if (later !== null) {
-    return new CorruptLogError(path, at, `${found}, and batch ${later.number} follows at offset ${later.at}`);
-  }
-  if (thread.lastBatch < durable.lastBatch) {
-    return new CorruptLogError(path, at, `${found}, and batch ${durable.lastBatch} was on the disk`);
-  }
-  return null;
+  if (later !== null) return damage(`, and batch ${later.number} follows at offset ${later.at}`);
+  if (thread.lastBatch < durable.lastBatch) return damage(`, and batch ${durable.lastBatch} was on the disk`);
+  if (hole !== null) return damage(", and what is there is not known");
+  const behind = holeBetween(holes, at, bytes.length);
+  return behind === null
+    ? null
+    : new CorruptLogError(path, at, `${found}, and ${wordsOf(behind)}`, { damaged: "unreadable" });
 }
 
 interface FoundBatch {

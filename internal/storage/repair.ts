@@ -14,6 +14,7 @@ import { CorruptLogError } from "../base/errors.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { ConfigurationValue, LogPosition } from "../raft/types.ts";
 import type { Trace } from "../platform/trace.ts";
+import { readFileAround } from "./bad_sectors.ts";
 import type { Identity } from "./identity.ts";
 import { type Loss, newerOf, surveyLoss } from "./loss.ts";
 import { type FoundPromises, type Promises, PROMISES_NAME, PromisesFile } from "./promises.ts";
@@ -122,8 +123,9 @@ function isAlone(serverId: string, { voters, outgoing }: ConfigurationValue): bo
 
 /** The damage in the words of a server that does not repair it, and why it does not. */
 function refusalToRepair(damage: CorruptLogError, wholeUpTo: number, why: string): CorruptLogError {
-  const { file, offset, found } = damage;
-  return new CorruptLogError(file, offset, `${found}; the log is whole up to index ${wholeUpTo}; ${why}`);
+  const { file, offset, found, damaged } = damage;
+  const text = `${found}; the log is whole up to index ${wholeUpTo}; ${why}`;
+  return new CorruptLogError(file, offset, text, { damaged });
 }
 
 /**
@@ -155,11 +157,11 @@ async function quarantine(
   return names;
 }
 
-/** Copies a file of which something stands behind `end`; tells whether it does. */
+/** Copies a file of which something stands behind `end`, around what cannot be read; tells whether it does. */
 async function copyIfUsed(fileSystem: FileSystem, from: string, to: string, end: number): Promise<boolean> {
   const source = await fileSystem.openForReading(from);
   try {
-    const bytes = await source.readAt(0, await source.size());
+    const { bytes } = await readFileAround(source);
     if (isZero(bytes, Math.min(end, bytes.length), bytes.length)) return false;
     const copy = await fileSystem.create(`${to}.tmp`);
     try {

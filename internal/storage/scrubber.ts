@@ -1,13 +1,14 @@
 /**
  * Reads closed segments and snapshots again, slowly, so that rot is found before what rotted is needed (docs/disks.md).
  *
- * Keeps true: never more than the budget of a step is read, but for one batch or chunk; what is gone meanwhile is no rot, and an error of
- * the disk is no rot either; nothing is changed; a rotten file is told once.
+ * Keeps true: never more than the budget of a step is read, but for one batch or chunk; what is gone meanwhile is no rot; what the disk cannot
+ * read is, where it reads the rest (bad_sectors.ts); nothing is changed; a rotten file is told once.
  *
  * @module
  */
 import type { FileHandle, FileSystem } from "../platform/file_system.ts";
 import { FileError } from "../platform/file_system.ts";
+import { type Hole, holeBetween, readAround, wordsOf } from "./bad_sectors.ts";
 import {
   ALIGNMENT,
   BATCH_HEADER_BYTES,
@@ -116,33 +117,46 @@ export class Scrubber {
   async *#segment(file: FileHandle, serial: number): Reading {
     const { fileSystem, log } = this.#options;
     const rotten = (offset: number, found: string): Rot => ({ file: file.path, offset, found });
-    const header = decodeSegmentHeader(await file.readAt(0, SEGMENT_HEADER_BYTES));
+    const head = await readAround(file, 0, SEGMENT_HEADER_BYTES);
+    const [unread] = head.holes;
+    if (unread !== undefined) return rotten(0, wordsOf(unread));
+    const header = decodeSegmentHeader(head.bytes);
     if (typeof header === "string") return rotten(0, header);
     if (header.serial !== serial) return rotten(0, `it is segment ${header.serial}`);
     const successor = await fileSystem.openForReading(`${log}/${segmentName(serial + 1)}`);
-    const next = decodeSegmentHeader(await successor.readAt(0, SEGMENT_HEADER_BYTES));
-    await successor.close();
+    let next: ReturnType<typeof decodeSegmentHeader>;
+    try {
+      next = decodeSegmentHeader((await readAround(successor, 0, SEGMENT_HEADER_BYTES)).bytes);
+    } finally {
+      await successor.close();
+    }
     yield 2 * SEGMENT_HEADER_BYTES;
     // Its own turn comes.
     if (typeof next === "string" || next.previousSerial !== serial) return null;
     let held: Uint8Array = new Uint8Array(0);
+    let holes: readonly Hole[] = [];
     let from = 0;
     const bytesAt = async (at: number, length: number) => {
       if (at + length > from + held.length) {
-        held = await file.readAt(at, Math.max(length, WINDOW_BYTES));
+        ({ bytes: held, holes } = await readAround(file, at, Math.max(length, WINDOW_BYTES)));
         from = at;
       }
       return held.subarray(at - from, at - from + length);
     };
     for (let at = SEGMENT_HEADER_BYTES; at < next.previousEnd;) {
       const batch = decodeBatchHeader(await bytesAt(at, BATCH_HEADER_BYTES), 0, header.nonce);
-      if (typeof batch === "string") return rotten(at, batch);
+      const batchEnd = at + BATCH_HEADER_BYTES + (typeof batch === "string" ? 0 : batch.recordBytes);
+      const why = (reason: string) => {
+        const unread = holeBetween(holes, at, batchEnd);
+        return unread === null ? reason : wordsOf(unread);
+      };
+      if (typeof batch === "string") return rotten(at, why(batch));
       if (at + BATCH_HEADER_BYTES + batch.recordBytes > next.previousEnd) {
         return rotten(at, "the batch is longer than the segment");
       }
       const bytes = await bytesAt(at, BATCH_HEADER_BYTES + batch.recordBytes + ALIGNMENT);
       const body = checkBatchBody(bytes, 0, batch);
-      if (typeof body === "string") return rotten(at, body);
+      if (typeof body === "string") return rotten(at, why(body));
       at += body.end;
       yield bytes.length;
     }

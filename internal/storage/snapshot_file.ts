@@ -23,12 +23,14 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import type { Damaged } from "../base/errors.ts";
 import { readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
 import { decodeCbor, encodeCbor } from "../codec/cbor.ts";
 import { decodeConfiguration, encodeConfiguration } from "../codec/configuration_codec.ts";
 import { crc32c } from "../codec/crc32c.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import type { ConfigurationValue, LogIndex, Term } from "../raft/types.ts";
+import { readAround, wordsOf } from "./bad_sectors.ts";
 
 const FORMAT_VERSION = 1;
 const MAGIC = new TextEncoder().encode("raftsnap");
@@ -62,7 +64,12 @@ export interface SnapshotId {
 /** A snapshot file that is damaged, or none. */
 export class SnapshotDamage extends Error {
   override readonly name = "SnapshotDamage";
-  constructor(readonly file: string, readonly offset: number, readonly found: string) {
+  constructor(
+    readonly file: string,
+    readonly offset: number,
+    readonly found: string,
+    readonly damaged: Damaged = "rotten",
+  ) {
     super(`damaged snapshot ${file} at offset ${offset}: ${found}`);
   }
 }
@@ -154,7 +161,7 @@ export class SnapshotReader {
   static async open(file: FileHandle): Promise<SnapshotReader> {
     const { path } = file;
     const size = await file.size();
-    const start = await file.readAt(0, HEAD_BYTES);
+    const start = await readSound(file, 0, HEAD_BYTES);
     if (start.length < HEAD_BYTES) throw new SnapshotDamage(path, 0, `the file has ${start.length} bytes`);
     for (let i = 0; i < MAGIC.length; i++) {
       if (start[i] !== MAGIC[i]) throw new SnapshotDamage(path, 0, "it does not begin as a snapshot does");
@@ -163,7 +170,7 @@ export class SnapshotReader {
     if (length > HEAD_VALUE_BYTES_MAX || HEAD_BYTES + length > size) {
       throw new SnapshotDamage(path, 12, `the head has ${length} bytes, the file ${size}`);
     }
-    const head = await file.readAt(0, HEAD_BYTES + length);
+    const head = await readSound(file, 0, HEAD_BYTES + length);
     if (head.length < HEAD_BYTES + length || crc32c(head.subarray(12)) !== readUint32(head, 8)) {
       throw new SnapshotDamage(path, 8, "the checksum of the head does not match");
     }
@@ -180,14 +187,14 @@ export class SnapshotReader {
   async next(): Promise<Uint8Array | SnapshotId> {
     const { path } = this.#file;
     const at = this.#at;
-    const head = await this.#file.readAt(at, CHUNK_HEAD_BYTES);
+    const head = await readSound(this.#file, at, CHUNK_HEAD_BYTES);
     if (head.length < CHUNK_HEAD_BYTES) throw new SnapshotDamage(path, at, "the file ends without a foot");
     const length = readUint32(head, 0);
     if (length === 0) return await this.#foot(at);
     if (length > CHUNK_BYTES_MAX || at + CHUNK_HEAD_BYTES + length > this.#size) {
       throw new SnapshotDamage(path, at, `a chunk has ${length} bytes, ${this.#size - at} are left`);
     }
-    const payload = await this.#file.readAt(at + CHUNK_HEAD_BYTES, length);
+    const payload = await readSound(this.#file, at + CHUNK_HEAD_BYTES, length);
     const sum = readUint32(head, 4);
     if (payload.length < length || crc32c(head.subarray(0, 4), payload) !== sum) {
       throw new SnapshotDamage(path, at, "the checksum of a chunk does not match");
@@ -225,7 +232,7 @@ export class SnapshotReader {
 
   async #readFoot(at: number): Promise<{ readonly chunks: number | null; readonly checksum: number }> {
     const { path } = this.#file;
-    const foot = await this.#file.readAt(at, FOOT_BYTES);
+    const foot = await readSound(this.#file, at, FOOT_BYTES);
     if (
       foot.length < FOOT_BYTES || readUint32(foot, 0) !== 0 ||
       crc32c(foot.subarray(0, 4), foot.subarray(8)) !== readUint32(foot, 4)
@@ -240,6 +247,14 @@ export class SnapshotReader {
     }
     return { chunks, checksum: readUint32(foot, 24) };
   }
+}
+
+/** The bytes there; a part that the disk cannot read is damage. */
+async function readSound(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  const { bytes, holes } = await readAround(file, offset, length);
+  const [hole] = holes;
+  if (hole !== undefined) throw new SnapshotDamage(file.path, offset, wordsOf(hole), "unreadable");
+  return bytes;
 }
 
 function metaOf(bytes: Uint8Array): SnapshotMeta | string {

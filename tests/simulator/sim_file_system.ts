@@ -6,7 +6,8 @@
  * sectors of 512 bytes, later ones kept where earlier ones are lost. A name that was made, changed or removed since the last sync of its
  * directory may be undone by a crash: the latest such changes from some point on, or any of them. Operations take time, drawn at random;
  * a stuck disk completes nothing until it is released. A sync that fails leaves what was pending in the cache, marked clean: later
- * syncs succeed and never write it (fsync-gate). A lying disk says that it synced and did not.
+ * syncs succeed and never write it (fsync-gate). A lying disk says that it synced and did not. Bad sectors cannot be read, with EIO, until
+ * something is written over them.
  *
  * A disk outlives the lives of its server: each life mounts it, and what a dead life had asked for never completes.
  *
@@ -51,16 +52,24 @@ interface PendingWrite {
   readonly data: Uint8Array;
 }
 
+/** Bytes that cannot be read. */
+interface BadSectors {
+  readonly from: number;
+  readonly to: number;
+}
+
 class SimFile {
   readonly cache = new Content();
   readonly durable = new Content();
   pending: PendingWrite[] = [];
+  bad: readonly BadSectors[] = [];
 
   copy(): SimFile {
     const copy = new SimFile();
     copy.cache.copyOf(this.cache);
     copy.durable.copyOf(this.durable);
     copy.pending = this.pending.slice();
+    copy.bad = this.bad;
     return copy;
   }
 }
@@ -252,10 +261,19 @@ export class SimDisk {
     this.#durableNames.set(path, file);
   }
 
+  /** From now on these bytes of a durable file cannot be read, until they are written over. */
+  spoil(path: string, from: number, to: number): void {
+    const file = this.#durableNames.get(path);
+    if (file !== undefined) file.bad = [...file.bad, { from, to }];
+  }
+
   /** Another disk with the same durable content. */
   clone(random: Random): SimDisk {
     const copy = new SimDisk(random);
-    for (const path of this.durablePaths()) copy.replace(path, this.#copyOf(path));
+    for (const path of this.durablePaths()) {
+      copy.replace(path, this.#copyOf(path));
+      for (const { from, to } of this.#durableNames.get(path)?.bad ?? []) copy.spoil(path, from, to);
+    }
     for (const directory of this.#directories) copy.#directories.add(directory);
     return copy;
   }
@@ -519,7 +537,11 @@ class SimHandle implements FileHandle {
   }
 
   readAt(offset: number, length: number): Promise<Uint8Array> {
-    return this.#mount.run("read", this.path, this.#quick, nothing, () => {
+    const begin = () => {
+      if (!this.#file.bad.some(({ from, to }) => from < offset + length && offset < to)) return;
+      throw new FileError("EIO", `read ${this.path}: EIO`);
+    };
+    return this.#mount.run("read", this.path, this.#quick, begin, () => {
       const { bytes, length: end } = this.#file.cache;
       return bytes.slice(Math.min(offset, end), Math.min(offset + length, end));
     });
@@ -529,6 +551,10 @@ class SimHandle implements FileHandle {
     const data = bytes.slice();
     const file = this.#file;
     const write = (data: Uint8Array) => {
+      file.bad = file.bad.flatMap(({ from, to }) =>
+        [{ from, to: Math.min(to, offset) }, { from: Math.max(from, offset + data.length), to }]
+          .filter((left) => left.from < left.to)
+      );
       file.cache.write(offset, data);
       file.pending.push({ offset, data });
     };

@@ -1,0 +1,330 @@
+/**
+ * Kind: property (bad sectors at every place of every file that a start reads).
+ *
+ * Invariant: what the disk cannot read is damage like any other: never the end of the log, and never a reason to cut a tail. A member of a
+ * cluster keeps what is whole, with a floor; a server that is alone stops with 74, names file and offset, and changes nothing. A disk that
+ * reads nothing of a file, or stops reading, has no bad sector: the server stops with 74 and changes nothing, as it does for every other
+ * error. A disk that stumbles and then reads has lost nothing.
+ *
+ * Learnt: a last batch that rotted looks torn where nobody wrote down that it was durable; one that cannot be read does not, so that a member
+ * gets a floor where rot would have gone unnoticed.
+ */
+import { assert, assertEquals, assertGreaterOrEqual, assertRejects, assertStringIncludes } from "@std/assert";
+import { must } from "../../internal/base/assert.ts";
+import { CorruptLogError, ExitCode, Refusal } from "../../internal/base/errors.ts";
+import { SeededRandom } from "../../internal/base/random.ts";
+import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { configurationOfVoters } from "../../internal/raft/configuration.ts";
+import { BEYOND_THE_TERM, type LogPosition } from "../../internal/raft/types.ts";
+import { Scrubber } from "../../internal/storage/scrubber.ts";
+import { FileError, type FileErrorCode } from "../../internal/platform/file_system.ts";
+import { EMPTY, lineOf, Machine, OWNER, pathOf, type State, Writer } from "./lab.ts";
+
+const HEADER_BYTES = 4096;
+const PIECE_BYTES = 4096;
+const SEGMENT_BYTES = 4 * PIECE_BYTES;
+const LOST = "a part of the log is lost, and will be fetched from the other servers";
+
+interface Home {
+  readonly machine: Machine;
+  /** The states after 0, 1, … batches. */
+  readonly states: readonly State[];
+}
+
+/** A log of three segments of one server of so many, written batch by batch. */
+async function inhabited(members: number, end: "close" | "kill"): Promise<Home> {
+  await loadCrc32c();
+  const machine = new Machine("sectors");
+  machine.segmentBytes = SEGMENT_BYTES;
+  const writer = new Writer(new SeededRandom("sector writes"));
+  const states: State[] = [EMPTY];
+  await machine.run(async () => {
+    const { store, until, close } = await machine.open({ members: OWNER.members.slice(0, members) });
+    while (!machine.disk.durablePaths().includes(pathOf(3)) || states.length % 20 !== 0) {
+      // One entry that the first segment has no room for leaves a part of it unused.
+      store.write(states.length === 4 ? writer.entry(12_000) : writer.any());
+      await until(writer.number);
+      states.push(writer.state);
+    }
+    if (end === "close") return await close();
+    // More than a piece of what nobody writes down to be durable.
+    for (let i = 0; i < 8; i++) {
+      store.write(writer.entry(600));
+      await until(writer.number);
+      states.push(writer.state);
+    }
+  });
+  machine.restart("kill");
+  machine.disk.crash();
+  return { machine, states };
+}
+
+function copyOf({ machine }: Home, seed: string): Machine {
+  const copy = machine.copy(seed);
+  copy.segmentBytes = SEGMENT_BYTES;
+  return copy;
+}
+
+/** The first byte behind the last one that is not zero. */
+function endOf(machine: Machine, path: string): number {
+  return must(machine.disk.durableBytes(path), "It is there").findLastIndex((byte) => byte !== 0) + 1;
+}
+
+function isOlder(a: LogPosition, b: LogPosition): boolean {
+  return a.term !== b.term ? a.term < b.term : a.index < b.index;
+}
+
+/** Every piece of every segment, whether something of the log is in it, and whether it is in the last segment. */
+function* pieces(
+  machine: Machine,
+): Generator<{ path: string; at: number; isUsed: boolean; isLast: boolean }> {
+  const paths = machine.disk.durablePaths().filter((path) => path.endsWith(".seg"));
+  for (const path of paths) {
+    for (let at = 0; at < SEGMENT_BYTES; at += PIECE_BYTES) {
+      yield { path, at, isUsed: at < endOf(machine, path), isLast: path === paths.at(-1) };
+    }
+  }
+}
+
+Deno.test("a bad sector anywhere in the log of one of three: it keeps what is whole, and knows what it may lack", async () => {
+  const home = await inhabited(3, "close");
+  const truth = must(home.states.at(-1), "There are some");
+  const newest = must(truth.entries.at(-1), "There are some");
+  const seen = { mended: 0, unused: 0, beyond: 0 };
+  for (const { path, at, isUsed, isLast } of pieces(home.machine)) {
+    const where = `${path} at ${at}`;
+    const machine = copyOf(home, where);
+    machine.disk.spoil(path, at + 100, at + 101);
+    await machine.run(async () => {
+      const { recovered, store, until, close } = await machine.open();
+      if (!isUsed && !isLast) {
+        // Its successor says that nothing is there.
+        assertEquals([lineOf(recovered), recovered.epoch], [lineOf(truth), 0], where);
+        assertEquals(machine.log.all(LOST), [], where);
+        seen.unused++;
+        return await close();
+      }
+      const [said] = machine.log.all(LOST);
+      assertStringIncludes(
+        String(said?.fields["found"]),
+        `the disk cannot read the bytes from ${at} to ${at + PIECE_BYTES - 1}`,
+      );
+      assertEquals(machine.log.all("torn tail is cut"), [], where);
+      assertEquals([recovered.hardState, recovered.epoch], [truth.hardState, 1], where);
+      const floor = must(recovered.floor, where);
+      assert(!isOlder(floor, newest), `${where}: the floor is not before what was lost`);
+      if (floor.index === BEYOND_THE_TERM) seen.beyond++;
+      if (isLast) assertEquals(floor.index, BEYOND_THE_TERM, `${where}: nobody knows what was there`);
+      const lines = home.states.map(({ entries }) => lineOf({ hardState: truth.hardState, entries }));
+      assert(lines.includes(lineOf(recovered)), `${where}: what is kept was the log at some time`);
+      seen.mended++;
+      // It goes on, and the sector is in nobody's way.
+      const writer = new Writer(new SeededRandom(where), recovered);
+      for (let i = 0; i < 4; i++) {
+        store.write(writer.any());
+        await until(writer.number);
+      }
+      machine.restart("crash");
+      const next = await machine.open();
+      assertEquals([lineOf(next.recovered), next.recovered.epoch], [lineOf(writer.state), 1], where);
+      await next.close();
+    });
+  }
+  assertGreaterOrEqual(seen.mended, 9);
+  assertGreaterOrEqual(seen.unused, 1);
+  assertGreaterOrEqual(seen.beyond, 2);
+});
+
+Deno.test("after a kill, a last batch that cannot be read is damage: it may be all that there was of what was acknowledged", async () => {
+  const home = await inhabited(3, "kill");
+  const last = must(home.machine.disk.durablePaths().findLast((path) => path.endsWith(".seg")), "It has one");
+  const end = endOf(home.machine, last);
+  const rotten = copyOf(home, "rotten");
+  rotten.damage(last, (bytes) => bytes.fill(7, end - end % PIECE_BYTES, end));
+  await rotten.run(async () => {
+    assertEquals((await rotten.open()).recovered.epoch, 0, "nothing says that it was durable");
+  });
+  const machine = copyOf(home, "last");
+  machine.disk.spoil(last, end - 1, end);
+  await machine.run(async () => {
+    const { recovered } = await machine.open();
+    const floor = { index: BEYOND_THE_TERM, term: recovered.hardState.currentTerm };
+    assertEquals([recovered.epoch, recovered.floor], [1, floor]);
+    assertEquals(machine.log.all("torn tail is cut"), []);
+  });
+});
+
+Deno.test("a server that is alone stops with 74, names file and offset, and changes nothing", async () => {
+  const home = await inhabited(1, "close");
+  let stops = 0;
+  for (const { path, at, isUsed, isLast } of pieces(home.machine)) {
+    const where = `${path} at ${at}`;
+    const machine = copyOf(home, where);
+    machine.disk.spoil(path, at, at + PIECE_BYTES);
+    const before = [...machine.durable()];
+    await machine.run(async () => {
+      if (!isUsed && !isLast) return await (await machine.open()).close();
+      const error = await assertRejects(() => machine.open(), CorruptLogError);
+      assertEquals([error.exitCode, error.file], [ExitCode.diskIo, path], where);
+      assert(error.offset <= at + PIECE_BYTES, `${where}: ${error.offset}`);
+      assertStringIncludes(error.message, `cannot read ${path} at offset ${error.offset}`);
+      assertStringIncludes(error.message, "no other server has a copy from which to repair it");
+      assertEquals([...machine.durable()], before, `${where}: nothing is changed`);
+      stops++;
+    });
+  }
+  assertGreaterOrEqual(stops, 9);
+});
+
+Deno.test("a disk that reads nothing of a file, or no longer, has no bad sector: 74, and nothing is changed", async () => {
+  const home = await inhabited(3, "close");
+  const paths = home.machine.disk.durablePaths().filter((path) => /\.seg$|promises$|identity$/.test(path));
+  assertGreaterOrEqual(paths.length, 5);
+  for (const path of paths) {
+    const machine = copyOf(home, path);
+    machine.disk.spoil(path, 0, SEGMENT_BYTES);
+    await refuses(machine, "EIO", ExitCode.diskIo, path);
+  }
+  // It reads for a while, and then nothing any more.
+  for (let limit = 0, isOver = false; !isOver; limit++) {
+    const machine = copyOf(home, `limit ${limit}`);
+    let reads = 0;
+    machine.disk.fault = (operation) => operation === "read" && reads++ >= limit ? "EIO" : null;
+    await machine.run(async () => {
+      try {
+        await (await machine.open()).close();
+        isOver = true;
+      } catch (error) {
+        assert(error instanceof Refusal && !(error instanceof CorruptLogError), `${limit}: ${error}`);
+        assertEquals(error.exitCode, ExitCode.diskIo);
+        machine.disk.fault = null;
+        machine.restart("crash");
+        assertEquals((await machine.open()).recovered.epoch, 0, `after ${limit}`);
+      }
+    });
+    assert(limit < 100);
+  }
+});
+
+Deno.test("an error that says nothing of the bytes is never damage, wherever it comes up", async () => {
+  const home = await inhabited(3, "close");
+  const codes: [FileErrorCode, ExitCode][] = [
+    ["EACCES", ExitCode.permission],
+    ["EMFILE", ExitCode.diskIo],
+    ["EOTHER", ExitCode.diskIo],
+  ];
+  for (const [code, exitCode] of codes) {
+    for (let failing = 0, isOver = false; !isOver; failing++) {
+      const machine = copyOf(home, `${code} ${failing}`);
+      let asked = 0;
+      let isMet = false;
+      machine.disk.fault = (operation) => {
+        if (!["read", "open", "readDirectory"].includes(operation) || asked++ !== failing) return null;
+        isMet = true;
+        return code;
+      };
+      const before = [...machine.durable()];
+      await machine.run(async () => {
+        let error: unknown = null;
+        try {
+          const { recovered } = await machine.open();
+          assertEquals(recovered.epoch, 0);
+        } catch (thrown) {
+          error = thrown;
+        }
+        isOver = !isMet;
+        if (isOver || error === null) return;
+        assert(
+          error instanceof Refusal && !(error instanceof CorruptLogError),
+          `${code} ${failing}: ${error}`,
+        );
+        assertEquals(error.exitCode, exitCode);
+        const after = [...machine.durable()].filter(([path]) => path.endsWith(".seg"));
+        assertEquals(after, before.filter(([path]) => path.endsWith(".seg")), `${code} ${failing}`);
+      });
+    }
+  }
+});
+
+Deno.test("a copy of the promises that cannot be read does as well as one that rotted", async () => {
+  const home = await inhabited(3, "close");
+  const truth = must(home.states.at(-1), "There are some");
+  for (const copy of [0, 1]) {
+    const machine = copyOf(home, "promises");
+    machine.disk.spoil("data/promises", copy * HEADER_BYTES + 50, copy * HEADER_BYTES + 60);
+    await machine.run(async () => {
+      const { recovered, close } = await machine.open();
+      assertEquals([lineOf(recovered), recovered.epoch], [lineOf(truth), 0]);
+      await close();
+      // Both copies were written anew, and a write mends the sector.
+      machine.restart("crash");
+      const said = machine.log.said.length;
+      await (await machine.open()).close();
+      assert(!machine.log.said.slice(said).some(({ event }) => event.includes("promises")));
+    });
+  }
+});
+
+Deno.test("a snapshot of which a part cannot be read is passed over like one that rotted", async () => {
+  const home = await inhabited(3, "close");
+  const configuration = configurationOfVoters(["n1", "n2", "n3"]);
+  const paths: string[] = [];
+  await home.machine.run(async () => {
+    const { snapshots, close } = await home.machine.open();
+    for (const index of [2, 3]) {
+      const chunks = [1, 2, 3].map((byte) => new Uint8Array(PIECE_BYTES).fill(byte));
+      const term = must(home.states.at(-1)?.entries[index - 1], "It is there").term;
+      const place = { clusterId: "lab", index, term, configurationIndex: 0, configuration, digest: 0 };
+      const { id } = await snapshots.take(place, () => chunks.shift() ?? null);
+      paths.push(`data/snapshots/snap-${String(id.index).padStart(16, "0")}-${id.term}.snap`);
+    }
+    await close();
+  });
+  home.machine.restart("crash");
+  const newest = must(paths[1], "Two were taken");
+  for (const at of [0, PIECE_BYTES, 3 * PIECE_BYTES]) {
+    const machine = copyOf(home, "snapshots");
+    machine.disk.spoil(newest, at, at + 1);
+    await machine.run(async () => {
+      const { recovered, snapshots } = await machine.open();
+      assertEquals([recovered.snapshotIndex, snapshots.newest?.id.index, recovered.epoch], [2, 2, 0]);
+    });
+  }
+});
+
+Deno.test("the scrubber tells a bad sector of a closed segment, and waits where the disk reads nothing", async () => {
+  const home = await inhabited(3, "close");
+  const scrubberOf = (machine: Machine) =>
+    new Scrubber({ fileSystem: machine.files, log: "data/log", snapshots: "data/snapshots" });
+  for (const at of [0, HEADER_BYTES + 100]) {
+    const machine = copyOf(home, "scrub");
+    machine.disk.spoil(pathOf(2), at, at + 1);
+    await machine.run(async () => {
+      const found = await scrubberOf(machine).step(1e6);
+      assert(found !== "more" && found !== "done", `${at}: ${found}`);
+      assertEquals([found.file, found.found.includes("the disk cannot read")], [pathOf(2), true]);
+    });
+  }
+  const machine = copyOf(home, "scrub");
+  machine.disk.spoil(pathOf(2), 0, SEGMENT_BYTES);
+  await machine.run(async () => {
+    const error = await assertRejects(() => scrubberOf(machine).step(1e6), FileError, "EIO");
+    assertEquals(error.code, "EIO");
+  });
+});
+
+/** A start is refused for the disk, as no damage, and changes nothing. */
+async function refuses(
+  machine: Machine,
+  code: FileErrorCode,
+  exitCode: ExitCode,
+  where: string,
+): Promise<void> {
+  const before = [...machine.durable()];
+  await machine.run(async () => {
+    const error = await assertRejects(() => machine.open(), Refusal, code);
+    assert(!(error instanceof CorruptLogError), `${where}: ${error.message}`);
+    assertEquals(error.exitCode, exitCode, where);
+    assertEquals([...machine.durable()], before, `${where}: nothing is changed`);
+  });
+}
