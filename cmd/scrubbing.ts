@@ -2,13 +2,17 @@
  * Scrubbing of a server that is up: the steps by the clock, and what becomes of rot.
  *
  * A rotten segment ends the process, where there are others to repair it from: the next start finds the same, and does so (docs/repair.md).
- * The only voter has nobody, and serves from memory what it has: it only says so. In the place of a rotten snapshot comes a new one.
+ * The only voter has nobody, and serves from memory what it has: it only says so. A rotten snapshot is put aside, and a new one comes in its
+ * place.
  *
  * @module
  */
 import { describeError, ExitCode, Refusal } from "../internal/base/errors.ts";
 import type { Trace } from "../internal/platform/trace.ts";
 import type { Scrubber } from "../internal/storage/scrubber.ts";
+import { snapshotPlaceOf } from "../internal/storage/snapshot_file.ts";
+
+type SnapshotPlace = Exclude<ReturnType<typeof snapshotPlaceOf>, null>;
 
 const STEP_MS = 50;
 /** After an error of the disk. */
@@ -21,7 +25,8 @@ export interface ScrubbingOptions {
   readonly pauseMs: number;
   readonly trace: Trace;
   readonly hasPeers: () => boolean;
-  readonly takeSnapshot: () => void;
+  /** Puts a snapshot aside if it is damaged, and takes a new one; tells whether it was, or why nobody knows. */
+  readonly replaceSnapshot: (place: SnapshotPlace, done: (result: boolean | Error) => void) => void;
   readonly fail: (refusal: Refusal) => void;
 }
 
@@ -46,16 +51,21 @@ export function startScrubbing(options: ScrubbingOptions): { stop(): Promise<voi
 
 /** Does a step; tells in how many milliseconds the next one comes. */
 async function step(
-  { scrubber, bytesPerSecond, pauseMs, trace, hasPeers, takeSnapshot, fail }: ScrubbingOptions,
+  { scrubber, bytesPerSecond, pauseMs, trace, hasPeers, replaceSnapshot, fail }: ScrubbingOptions,
 ): Promise<number> {
   try {
     const found = await scrubber.step(Math.ceil(bytesPerSecond * STEP_MS / 1000));
     if (found === "more") return STEP_MS;
     if (found === "done") return pauseMs;
     const where = { file: found.file, offset: found.offset, reason: found.found };
-    if (found.file.endsWith(".snap")) {
-      trace.event("error", "a snapshot is rotten, and a new one is taken", where);
-      takeSnapshot();
+    const snapshot = snapshotPlaceOf(found.file.slice(found.file.lastIndexOf("/") + 1));
+    if (snapshot !== null) {
+      trace.event("error", "a snapshot is rotten: it is put aside, and a new one is taken", where);
+      replaceSnapshot(snapshot, (result) => {
+        if (result === true) return;
+        const reason = result === false ? "it is whole when it is read again" : describeError(result);
+        trace.event("warn", "a rotten snapshot is not put aside", { file: found.file, reason });
+      });
     } else if (hasPeers()) {
       fail(
         new Refusal(

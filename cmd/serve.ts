@@ -213,11 +213,16 @@ function assemble(
     pauseMs: options.scrubPauseMs,
     trace,
     hasPeers: () => node.raft.view().configuration.voters.length > 1,
-    takeSnapshot: () => node.takeSnapshot(() => {}),
+    replaceSnapshot: (place, done) =>
+      snapshots.putAside(place, (result) => {
+        if (result === true) node.takeSnapshot(() => {});
+        done(result);
+      }),
     fail,
   });
   const space = setInterval(() => store.lookAtSpace(), SPACE_MS);
   node.start({ onFatal: fail });
+  if (directory.snapshots.wasDamaged) node.takeSnapshot(() => {});
   clients.start(client, {
     onListening: (address) => {
       clientAt.bound(address);

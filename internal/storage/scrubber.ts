@@ -2,7 +2,7 @@
  * Reads closed segments and snapshots again, slowly, so that rot is found before what rotted is needed (docs/disks.md).
  *
  * Keeps true: never more than the budget of a step is read, but for one batch or chunk; what is gone meanwhile is no rot; what the disk cannot
- * read is, where it reads the rest (bad_sectors.ts); nothing is changed; a rotten file is told once.
+ * read is, where it reads the rest (bad_sectors.ts); nothing is changed; a rotten file is told once in a round.
  *
  * @module
  */
@@ -43,7 +43,7 @@ type Reading = AsyncGenerator<number, Rot | null>;
 export class Scrubber {
   readonly #options: ScrubberOptions;
   #reading: Reading | null = null;
-  /** Files of which it was told that they are rotten. */
+  /** Files of which it was told in this round that they are rotten. */
   readonly #told = new Set<string>();
 
   constructor(options: ScrubberOptions) {
@@ -64,7 +64,10 @@ export class Scrubber {
         continue;
       }
       this.#reading = null;
-      if (next.value === null) return "done";
+      if (next.value === null) {
+        this.#told.clear();
+        return "done";
+      }
       this.#told.add(next.value.file);
       return next.value;
     }

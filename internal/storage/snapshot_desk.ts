@@ -38,6 +38,14 @@ export class SnapshotDesk {
     this.#queue(() => this.#store.take(meta, next), done);
   }
 
+  /** Puts a snapshot aside if it is damaged; tells whether it was. */
+  putAside(
+    place: { readonly index: number; readonly term: number },
+    done: (result: boolean | Error) => void,
+  ): void {
+    this.#queue(() => this.#store.putAside(place), done);
+  }
+
   /** Bytes of a snapshot, for another server. */
   read(id: SnapshotId, offset: number, length: number, done: (result: Uint8Array | Error) => void): void {
     this.#queue(() => this.#store.read(id, offset, length), done);

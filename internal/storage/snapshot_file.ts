@@ -85,6 +85,11 @@ export function snapshotPlaceOf(name: string): { readonly index: LogIndex; reado
   return match === null ? null : { index: Number(match[1]), term: Number(match[2]) };
 }
 
+/** Whether a name is that of a snapshot that was put aside, since it was damaged. */
+export function isSnapshotAside(name: string): boolean {
+  return /^snap-\d{16}-\d{1,16}\.snap\.lost-\d+$/.test(name);
+}
+
 /** Puts a snapshot into bytes, part by part. */
 export class SnapshotEncoder {
   readonly #sums: number[] = [];

@@ -3,7 +3,8 @@
  *
  * A snapshot is written under a temporary name, synced, read back and checked, given its name, and the directory synced: only
  * then it is one, and only then anything that it makes superfluous may go (S1, S2). What is left of an attempt is removed at
- * the next start (S13). A file that cannot be read is never taken for absent, and never removed for it (S14).
+ * the next start (S13). A file that cannot be read is never taken for absent, and never removed for it (S14): what is damaged gets another
+ * name, so that nobody takes it for a snapshot and one of the same place does not take its name.
  *
  * Keeps true: at most one snapshot is being written and one received at a time; the names in the directory are those of whole,
  * durable files; a few of the newest are kept, and those of which somebody read since the last one came, within a bound: who fetches
@@ -14,12 +15,14 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { describeError } from "../base/errors.ts";
+import { CorruptLogError, describeError } from "../base/errors.ts";
 import type { FileHandle, FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { LogIndex } from "../raft/types.ts";
+import { isOfOtherVersion } from "./block.ts";
 import { isNoSpace } from "./disk_space.ts";
 import {
+  isSnapshotAside,
   SnapshotDamage,
   SnapshotEncoder,
   type SnapshotId,
@@ -58,18 +61,24 @@ export class SnapshotStore {
   #read = new Set<StoredSnapshot>();
   #isTaking = false;
   #receiving: Receiving | null = null;
+  /** Names of what was found to be damaged, until they are put aside. */
+  readonly #damaged: string[];
+  /** Whether there was a damaged one at the start: then there are fewer to fall back on than there should be. */
+  readonly wasDamaged: boolean;
 
-  private constructor(options: SnapshotStoreOptions, stored: StoredSnapshot[]) {
+  private constructor(options: SnapshotStoreOptions, stored: StoredSnapshot[], damaged: string[]) {
     this.#options = options;
     this.#stored = stored;
+    this.#damaged = damaged;
+    this.wasDamaged = damaged.length > 0;
   }
 
   /**
    * Looks through the directory, newest snapshot first, and restores from the first whole one; of the others only beginning and end
-   * are read. What is damaged is left where it is and named. Changes nothing on the disk; `exists` says whether the directory is
-   * there.
+   * are read. What is damaged is named. Changes nothing on the disk; `exists` says whether the directory is there.
    *
    * @throws {FileError} where the disk fails
+   * @throws {CorruptLogError} where a snapshot is whole and of another format version: no disk did that
    */
   static async open(
     options: SnapshotStoreOptions,
@@ -85,7 +94,7 @@ export class SnapshotStore {
     for (const name of exists ? await fileSystem.readDirectory(directory) : []) {
       const place = snapshotPlaceOf(name);
       if (place !== null) places.push(place);
-      else if (!name.endsWith(".tmp")) {
+      else if (!name.endsWith(".tmp") && !isSnapshotAside(name)) {
         trace.event("warn", "unknown file in the snapshot directory is left alone", { name });
       }
     }
@@ -103,20 +112,28 @@ export class SnapshotStore {
         stored.push(found);
       } catch (error) {
         if (!(error instanceof SnapshotDamage)) throw error;
+        if (isOfOtherVersion(error.found)) {
+          throw new CorruptLogError(error.file, error.offset, error.found, { cause: error });
+        }
         damaged.push(error);
-        trace.event("error", "a snapshot is damaged and left alone", { reason: error.message });
+        trace.event("error", "a snapshot is damaged", { reason: error.message });
       }
     }
-    return { store: new SnapshotStore(options, stored), restored, damaged };
+    const names = damaged.map(({ file }) => file.slice(directory.length + 1));
+    return { store: new SnapshotStore(options, stored, names), restored, damaged };
   }
 
-  /** Makes the directory ready for use: it is there, durably with what was found in it, and nothing is in it that was left over. */
+  /**
+   * Makes the directory ready for use: it is there, durably with what was found in it, what is damaged is put aside, and nothing is in it
+   * that was left over.
+   */
   async prepare(): Promise<void> {
     const { fileSystem, directory } = this.#options;
     await fileSystem.makeDirectory(directory);
     for (const name of await fileSystem.readDirectory(directory)) {
       if (name.endsWith(".tmp")) await fileSystem.remove(`${directory}/${name}`);
     }
+    for (const name of this.#damaged.splice(0)) await this.#setAside(name);
     // A process that was killed right after a rename left the name in the operating system's cache only, and we build on it now.
     await fileSystem.syncDirectory(directory);
   }
@@ -167,6 +184,39 @@ export class SnapshotStore {
     } finally {
       this.#isTaking = false;
     }
+  }
+
+  /**
+   * Looks at a snapshot of which somebody says that it rotted, and puts it aside if it is so. Tells whether it is: nobody is offered it any
+   * more, and the log is kept for those that are left.
+   *
+   * @throws {FileError} where the disk fails
+   */
+  async putAside(place: { readonly index: LogIndex; readonly term: number }): Promise<boolean> {
+    const { fileSystem, directory } = this.#options;
+    const name = snapshotName(place);
+    if (!(await fileSystem.readDirectory(directory)).includes(name)) return false;
+    try {
+      await readWhole(this.#options, name, null);
+      return false;
+    } catch (error) {
+      if (!(error instanceof SnapshotDamage)) throw error;
+    }
+    this.#stored = this.#stored.filter(({ id }) => id.index !== place.index || id.term !== place.term);
+    await this.#setAside(name);
+    await fileSystem.syncDirectory(directory);
+    return true;
+  }
+
+  /** Gives a damaged snapshot a name that nothing had before. */
+  async #setAside(name: string): Promise<void> {
+    const { fileSystem, directory, trace } = this.#options;
+    const names = await fileSystem.readDirectory(directory);
+    let number = 1;
+    while (names.includes(`${name}.lost-${number}`)) number++;
+    const to = `${name}.lost-${number}`;
+    await fileSystem.rename(`${directory}/${name}`, `${directory}/${to}`);
+    trace.event("warn", "a damaged snapshot is put aside", { name: to });
   }
 
   /** Bytes of a snapshot as it stands on the disk, for another server. */

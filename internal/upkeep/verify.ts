@@ -13,7 +13,7 @@ import { LOG, SNAPSHOTS } from "../storage/data_directory.ts";
 import { type Identity, IDENTITY_NAME, readIdentity } from "../storage/identity.ts";
 import { type Promises, PROMISES_NAME, readPromises } from "../storage/promises.ts";
 import type { LogState } from "../storage/segment.ts";
-import { SnapshotDamage, snapshotPlaceOf } from "../storage/snapshot_file.ts";
+import { isSnapshotAside, SnapshotDamage, snapshotPlaceOf } from "../storage/snapshot_file.ts";
 import { type Finding, type Owner, scanLog, segmentsIn } from "./log_scan.ts";
 import { loadSnapshot, type SnapshotLook } from "./snapshot_look.ts";
 
@@ -153,7 +153,11 @@ class Check implements Soundness {
       const path = `${directory}/${name}`;
       const place = snapshotPlaceOf(name);
       if (place === null) {
-        const what = name.endsWith(".tmp") ? "left over; it goes at the next start" : "no snapshot";
+        const what = isSnapshotAside(name)
+          ? "put aside, since it was damaged"
+          : name.endsWith(".tmp")
+          ? "left over; it goes at the next start"
+          : "no snapshot";
         this.findings.push({ level: "note", file: path, offset: 0, what });
         continue;
       }

@@ -5,7 +5,8 @@
  */
 import { Violation } from "./ghost.ts";
 
-const KNOWN = /^data\/(?:identity|promises|log\/(?:reserve|log-\d{10}\.seg(?:\.lost-\d+)?))$/;
+const KNOWN =
+  /^data\/(?:identity|promises|log\/(?:reserve|log-\d{10}\.seg(?:\.lost-\d+)?)|snapshots\/snap-\d{16}-\d+\.snap\.lost-\d+)$/;
 const SNAPSHOT = /^data\/snapshots\/snap-\d{16}-\d+\.snap$/;
 const TEMPORARY =
   /^data\/(?:(?:identity|promises)\.tmp|log\/(?:next|reserve|log-\d{10}\.seg(?:\.lost-\d+)?)\.tmp|snapshots\/(?:taking|receiving)\.tmp)$/;

@@ -168,9 +168,41 @@ const scrubbed: Step = {
     }, { moreArgs: ["--segment-bytes", "16384", "--scrub-pause-ms", "500"] }),
 };
 
+const rottenSnapshot: Step = {
+  name:
+    "bytes of its newest snapshot are flipped while it is up: it finds them, puts the file aside and takes a new one",
+  fn: () =>
+    onCluster([compiled, compiled, compiled], async (cluster) => {
+      const leader = await cluster.leader();
+      const hurt = cluster.plans.map(({ id }) => id).find((id) => id !== leader) ?? "";
+      const directory = join(cluster.dataDirectory(hurt), "snapshots");
+      const workload = new Workload(cluster, cluster.plans.map(({ id }) => id), 2, "snapshot rot");
+      await eventually("it has snapshots", 30_000, () =>
+        Promise.resolve(filesIn(directory, ".snap").length >= 2));
+      // Nobody writes any more, so that no newer one comes by itself.
+      const written = await workload.stop();
+      const newest = filesIn(directory, ".snap").at(-1) ?? "";
+      const bytes = readFileSync(newest);
+      bytes.fill(0xa5, bytes.length / 2, bytes.length / 2 + 16);
+      writeFileSync(newest, bytes);
+      const process = cluster.running.get(hurt);
+      assert(process !== undefined);
+      await process.said(/a snapshot is rotten/, 20_000);
+      await eventually("it is put aside, and there is a new one", 10_000, () => {
+        const aside = filesIn(directory, ".lost-1");
+        return Promise.resolve(aside.length === 1 && filesIn(directory, ".snap").length >= 2);
+      });
+      assertEquals(readFileSync(`${newest}.lost-1`), bytes);
+      await process.kill();
+      cluster.launch(hurt);
+      await cluster.clientWhenUp(hurt);
+      assertEquals(await missingOn(cluster, hurt, written), []);
+    }, { moreArgs: ["--snapshot-entries", "100", "--scrub-pause-ms", "500"] }),
+};
+
 Deno.test({
   name: "a server whose data was damaged repairs itself from the others",
   ignore: skipped !== null,
   ...unsanitized,
-  fn: (t) => sideBySide(t, 2, [...steps, scrubbed]),
+  fn: (t) => sideBySide(t, 2, [...steps, scrubbed, rottenSnapshot]),
 });

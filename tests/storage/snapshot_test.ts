@@ -2,16 +2,18 @@
  * Kind: unit (golden bytes, every bit, every length) and property (power failures and failing operations from a seed).
  *
  * Invariant: what has a snapshot's name is whole and durable; a snapshot that was told of is there after any crash, or a newer one is; what
- * is damaged is named and never restored, and the one before it is taken; a receipt goes on where it broke, and only what its name says
+ * is damaged is named, put aside, never restored and never removed, and the one before it is taken; a receipt goes on where it broke, and only what its name says
  * becomes a snapshot.
  *
  * Learnt: a name that a killed process gave without syncing the directory is as good as durable for the life that finds it, so that life
  * syncs it first. A whole snapshot takes no more than one pass to check and to restore, since the machine takes it apart as it is read.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { must } from "../../internal/base/assert.ts";
+import { readUint32, writeUint32 } from "../../internal/base/bytes.ts";
+import { CorruptLogError } from "../../internal/base/errors.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
-import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { crc32c, loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { FileError } from "../../internal/platform/file_system.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
 import { SnapshotDesk } from "../../internal/storage/snapshot_desk.ts";
@@ -242,9 +244,88 @@ Deno.test("every single bit that turns is found, and the snapshot before it is t
       return found;
     });
     assertEquals(await restoredFrom(copy), [4, 1], `bit ${bit}`);
-    assertEquals(copy.log.all("a snapshot is damaged and left alone").length, 1);
-    assert(copy.disk.paths().includes(path), "what is damaged is left where it is");
+    assertEquals(copy.log.all("a snapshot is damaged").length, 1);
+    const aside = asideOf(copy, path);
+    assertEquals(aside.map(([name]) => name), [`${path}.lost-1`], "what is damaged is put aside");
+    assertEquals(differingBits(must(aside[0], "It is one")[1], bytes), 1, "as it is");
+    if (bit % 64 !== 0) continue;
+    copy.restart("crash");
+    assertEquals(await restoredFrom(copy), [4, 0], `bit ${bit}, the next start`);
   }
+});
+
+/** What was put aside of a snapshot, durably, by name. */
+function asideOf(machine: Machine, path: string): readonly (readonly [string, Uint8Array])[] {
+  return [...machine.durable()].filter(([name]) => name.startsWith(path)).sort();
+}
+
+function differingBits(a: Uint8Array, b: Uint8Array): number {
+  let count = Math.abs(a.length - b.length) * 8;
+  for (const [i, byte] of a.entries()) {
+    for (let left = byte ^ (b[i] ?? 0); left > 0; left >>= 1) count += left & 1;
+  }
+  return count;
+}
+
+Deno.test("what rots while the server is up is put aside, is not offered any more, and its place can be taken again, and again", async () => {
+  const { machine, path, bytes } = await twoSnapshots();
+  await machine.run(async () => {
+    const { store } = await open(machine);
+    const place = { index: 8, term: 1 };
+    assertEquals(await store.putAside(place), false, "it is whole");
+    assertEquals(await store.putAside({ index: 9, term: 1 }), false, "there is none");
+    assertEquals([store.newest?.id.index, store.coveredIndex], [8, 4]);
+    for (const number of [1, 2]) {
+      machine.damage(path, (found) => found.fill(number, 80, 81));
+      assertEquals(await store.putAside(place), true);
+      assertEquals([store.newest?.id.index, store.coveredIndex], [4, 0], "the log is kept for the other one");
+      const aside = asideOf(machine, path);
+      assertEquals(aside.map(([name]) => name), [1, 2].slice(0, number).map((n) => `${path}.lost-${n}`));
+      assertEquals(aside.map(([, bytes]) => bytes[80]), [1, 2].slice(0, number));
+      await store.take(metaOf(8), each(chunksOf(8, 2)));
+      assertEquals([store.newest?.id.index, store.coveredIndex], [8, 4]);
+      assertEquals(machine.disk.durableBytes(path), bytes);
+    }
+  });
+});
+
+Deno.test("power fails while a damaged snapshot is put aside: it is there under one of its names", async () => {
+  const { machine, path, bytes } = await twoSnapshots();
+  for (let failing = 0, isOver = false; !isOver; failing++) {
+    const copy = machine.copy(`aside/${failing}`);
+    copy.damage(path, (found) => found.fill(1, 80, 81));
+    let asked = 0;
+    copy.disk.fault = () => asked++ >= failing ? "EIO" : null;
+    await copy.run(async () => {
+      try {
+        await open(copy);
+        isOver = true;
+      } catch (error) {
+        assert(error instanceof FileError, String(error));
+      }
+    });
+    copy.disk.fault = null;
+    copy.restart("crash");
+    const names = asideOf(copy, path);
+    assertEquals(names.length, 1, `operation ${failing}`);
+    assertEquals(names[0]?.[1].length, bytes.length);
+    await copy.run(() => open(copy));
+    assertEquals(asideOf(copy, path).map(([name]) => name), [`${path}.lost-1`], `operation ${failing}`);
+  }
+});
+
+Deno.test("a whole snapshot of another format version is not damaged: the server does not start, and nothing is put aside", async () => {
+  const { machine, path } = await twoSnapshots();
+  machine.damage(path, (bytes) => {
+    // The head's value begins behind 16 bytes, with an array of seven of which the version is the first.
+    bytes[17] = 2;
+    writeUint32(bytes, 8, crc32c(bytes.subarray(12, 16 + readUint32(bytes, 12))));
+    return bytes;
+  });
+  const before = [...machine.durable()];
+  const error = await assertRejects(() => machine.run(() => open(machine)), CorruptLogError);
+  assertStringIncludes(error.message, "is of another version of raftline: the format version is 2");
+  assertEquals([...machine.durable()], before);
 });
 
 Deno.test("every length but its own is found", async () => {
