@@ -76,6 +76,12 @@ export class KeyIndex {
     }
   }
 
+  /** What stands where the search for a hash begins; 0 for nothing. */
+  guess(hash: number): number {
+    const { slots } = this.#tableOf(hash);
+    return slots[(hash << 1 & slots.length - 2) + 1] ?? 0;
+  }
+
   /** Whether the position is there. */
   has(hash: number, position: number): boolean {
     const { slots, crowd } = this.#tableOf(hash);

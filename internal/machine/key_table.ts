@@ -50,6 +50,16 @@ export class KeyTable {
     return position === 0 ? undefined : this.#arena.readValue(position);
   }
 
+  /** Where the search for the key that stands in these bytes begins: most often at its pair; 0 for nowhere. */
+  guess(key: Uint8Array, from: number, to: number): number {
+    return this.#index.guess(hashOf(key, from, to));
+  }
+
+  /** Brings the pair at a position near, if one is there. */
+  touch(position: number): number {
+    return this.#arena.touch(position);
+  }
+
   has(key: Uint8Array, from: number, to: number): boolean {
     return this.#index.find(hashOf(key, from, to), key, from, to) !== 0;
   }

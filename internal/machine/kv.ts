@@ -27,6 +27,8 @@ const VALUE_BYTES_MAX = 512 * 1024 * 1024;
 const ANSWER_BYTES_MAX = 12 * 1024 * 1024;
 /** Shorter values are not worth looking up how long they are. */
 const SHORT_BYTES = 4096;
+/** Commands that are looked ahead to: more would push each other out of the cache. */
+const EXPECTED_MAX = 16;
 /** What a key of an answer counts for, before it is known how long it is. */
 const KEY_BYTES = 32;
 
@@ -65,6 +67,10 @@ export class KeyValueMachine implements StateMachine {
   #operation = 0;
   #count = 0;
   readonly #bounds: number[] = [];
+  /** Where the keys of the commands that come next may be. */
+  readonly #guessed = new Int32Array(EXPECTED_MAX);
+  /** What was read only to have it near; kept, so that no compiler finds that nobody needs it. */
+  readonly #touched = new Int32Array(1);
 
   size(): number {
     return this.#table.size;
@@ -106,6 +112,25 @@ export class KeyValueMachine implements StateMachine {
         return null;
       },
     };
+  }
+
+  expect(bytes: Uint8Array, places: Int32Array, count: number): void {
+    const guessed = this.#guessed;
+    const expected = Math.min(count, guessed.length);
+    // First every search, then every pair: no wait for memory depends on another one, so they pass together.
+    for (let i = 0; i < expected; i++) {
+      guessed[i] = this.#guess(bytes, places[2 * i] ?? 0, places[2 * i + 1] ?? 0);
+    }
+    let sum = 0;
+    for (let i = 0; i < expected; i++) sum ^= this.#table.touch(guessed[i] ?? 0);
+    this.#touched[0] = sum;
+  }
+
+  /** Where the first argument, if it is a short one, is as a key; 0 for nowhere. */
+  #guess(bytes: Uint8Array, from: number, to: number): number {
+    const length = bytes[from + 1] ?? 0;
+    const key = from + 2;
+    return length > 127 || key + length > to ? 0 : this.#table.guess(bytes, key, key + length);
   }
 
   apply(command: Uint8Array): Reply {

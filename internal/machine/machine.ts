@@ -10,6 +10,11 @@
 import type { Reply } from "../codec/reply.ts";
 
 export interface StateMachine {
+  /**
+   * These commands come next, the first from `places[0]` to `places[1]`, and so on: whatever they need is brought near, for all of them at once
+   * rather than for one after another. Changes nothing, and nothing is promised of it.
+   */
+  expect(bytes: Uint8Array, places: Int32Array, count: number): void;
   /** Performs the command in [from, to) that changes the state; called in the order of the log, once for each. */
   applyAt(bytes: Uint8Array, from: number, to: number): Reply;
   /** Answers the command in [from, to) that only looks. */

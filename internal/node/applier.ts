@@ -25,11 +25,16 @@ export interface PlacedReads {
 
 const NO_COMMANDS: CommandBatch = { bytes: new Uint8Array(0), from: 0, to: 0, count: 0 };
 
+/** How many commands are looked ahead to: the processor waits for the memory of some ten of them at a time. */
+const EXPECTED = 16;
+
 export class Applier {
   readonly #machine: StateMachine;
   #appliedIndex: LogIndex;
   readonly #reads = new Map<LogIndex, Set<PlacedReads>>();
   readonly #checked: (index: LogIndex, digest: number) => void;
+  /** Where the commands that come next stand. */
+  readonly #places = new Int32Array(2 * EXPECTED);
 
   /** `checked` hears of every digest that was agreed upon, when it is applied. */
   constructor(
@@ -97,11 +102,27 @@ export class Applier {
     const { bytes, from, to } = reads.batch;
     const replies: Reply[] = [];
     for (let at = from; at < to;) {
-      const start = startOfCommand(at);
-      at = endOfCommand(bytes, at);
-      replies.push(this.#machine.readAt(bytes, start, at));
+      const count = this.#expect(bytes, at, to);
+      for (let i = 0; i < count; i++) {
+        const start = this.#places[2 * i] ?? 0;
+        at = this.#places[2 * i + 1] ?? 0;
+        replies.push(this.#machine.readAt(bytes, start, at));
+      }
     }
     reads.answer(replies);
+  }
+
+  /** Finds where the next commands of a batch stand, as many as are looked ahead to; gives their number. */
+  #expect(bytes: Uint8Array, from: number, to: number): number {
+    const places = this.#places;
+    let count = 0;
+    for (let at = from; at < to && count < EXPECTED; count++) {
+      places[2 * count] = startOfCommand(at);
+      at = endOfCommand(bytes, at);
+      places[2 * count + 1] = at;
+    }
+    if (count > 1) this.#machine.expect(bytes, places, count);
+    return count;
   }
 
   #applyCommands(payload: Uint8Array): readonly Reply[] {
@@ -110,10 +131,13 @@ export class Applier {
     if (typeof count === "string") return [errorReply(`ERR entry is malformed: ${count}`)];
     const replies: Reply[] = [];
     for (let at = 0; at < payload.length;) {
-      const start = startOfCommand(at);
-      at = endOfCommand(payload, at);
-      if (payload[start] === Operation.check) this.#check(payload.subarray(start, at));
-      replies.push(this.#machine.applyAt(payload, start, at));
+      const count = this.#expect(payload, at, payload.length);
+      for (let i = 0; i < count; i++) {
+        const start = this.#places[2 * i] ?? 0;
+        at = this.#places[2 * i + 1] ?? 0;
+        if (payload[start] === Operation.check) this.#check(payload.subarray(start, at));
+        replies.push(this.#machine.applyAt(payload, start, at));
+      }
     }
     return replies;
   }

@@ -2,7 +2,7 @@
  * Kind: property.
  *
  * Invariant: two machines that are given the same commands give the same replies and hold the same after each of them, whatever was read
- * in between and however their buffers lie; the order of keys depends on the keys alone.
+ * in between or looked ahead to, and however their buffers lie; the order of keys depends on the keys alone.
  *
  * Learnt: replies are compared as bytes, since a `bigint` and a number of the same value are the same on the wire; state is compared
  * through everything that a client could read of it.
@@ -44,7 +44,10 @@ for (let seed = 0; seed < 12; seed++) {
       const command = randomBytes(random);
       const reply = wire(one.apply(command));
       replies.add(reply);
-      // The other one is asked more, and has its bytes elsewhere.
+      // The other one is asked more, looks ahead to this command and to nonsense, and has its bytes elsewhere.
+      const ahead = randomBytes(random);
+      other.expect(command, Int32Array.of(0, command.length, 0, random.below(command.length + 1)), 2);
+      other.expect(ahead, Int32Array.from({ length: 64 }, () => random.below(ahead.length + 1)), 32);
       other.read(randomBytes(random));
       other.read(command);
       assertEquals(wire(other.apply(elsewhere(command))), reply, `step ${step}`);

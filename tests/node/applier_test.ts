@@ -8,6 +8,9 @@
  * applied-out-of-order, restored-over-applied).
  */
 import { assertEquals, assertThrows } from "@std/assert";
+import { bytesOfLatin1 } from "../../internal/base/latin1.ts";
+import { encodeCommand, Operation } from "../../internal/codec/command.ts";
+import { encodeCommandBatch } from "../../internal/codec/command_batch.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import { Applier } from "../../internal/node/applier.ts";
 import type { Entry } from "../../internal/raft/types.ts";
@@ -70,3 +73,20 @@ Deno.test("R4: a read is answered behind its index and before the next one", () 
   one.installed(3);
   assertEquals(heard.length, 4);
 });
+
+for (const count of [1, 2, 15, 16, 17, 32, 50]) {
+  Deno.test(`I15: all ${count} commands of an entry are applied, once and in their order; all reads are answered`, () => {
+    const one = applier();
+    const [key, by] = [bytesOfLatin1("counter"), bytesOfLatin1("1")];
+    const commands = Array.from({ length: count }, () => encodeCommand(Operation.incrBy, [key, by]));
+    const replies = one.apply({ ...entry(1, "v"), payload: encodeCommandBatch(commands) });
+    assertEquals(
+      replies.map((reply) => reply.type === "integer" ? Number(reply.value) : reply.type),
+      commands.map((_, i) => i + 1),
+    );
+    let answers = 0;
+    const looks = encodeCommandBatch(commands.map(() => encodeCommand(Operation.get, [key])));
+    one.read(1, { batch: batchOf(looks, count), answer: (replies) => answers += replies.length });
+    assertEquals(answers, count);
+  });
+}

@@ -164,6 +164,7 @@ export class History {
     this.#state.holds(0, machine.digest(), server);
     const who = `${server}/${life}`;
     return {
+      expect: (bytes, places, count) => machine.expect(bytes, places, count),
       applyAt: (bytes, from, to) => {
         const place = count++;
         const command = bytes.subarray(from, to);
