@@ -182,6 +182,7 @@ function assemble(
     trace,
     store,
     snapshots,
+    remnants: directory.remnants,
     peers,
     machine,
     replay,

@@ -8,6 +8,9 @@
  * | 34 | snapshot refusal | reason |
  * | 35 | snapshot piece question | name, offset, length |
  * | 36 | snapshot piece | name, offset, bytes |
+ * | 37 | entries question | index and term of `after`, index and term of `to` |
+ * | 38 | entries piece | records, one behind the other, as they stand in a log |
+ * | 39 | entries refusal | reason |
  *
  * Keeps true: whatever arrives becomes a message whose every field was checked, or a reason; never an exception.
  *
@@ -17,6 +20,8 @@ import { assertNever } from "../base/assert.ts";
 import type { BulkMessage, SnapshotName } from "./bulk_message.ts";
 import { type CborValue, decodeCbor, encodeCbor } from "./cbor.ts";
 import { encodeFrame } from "./frame.ts";
+import { decodeEntries, encodeEntries, recordOf } from "./record.ts";
+import type { Entry } from "../raft/types.ts";
 
 const REASON_MAX = 256;
 /** The longest piece that may be asked for. */
@@ -38,9 +43,27 @@ function valueOf(message: BulkMessage): CborValue {
       return [35, ...nameFields(message.name), message.offset, message.length];
     case "snapshotPiece":
       return [36, ...nameFields(message.name), message.offset, message.bytes];
+    case "entriesQuestion":
+      return [37, message.after.index, message.after.term, message.to.index, message.to.term];
+    case "entriesPiece":
+      return [38, recordsOf(message.entries)];
+    case "entriesRefusal":
+      return [39, message.reason.slice(0, REASON_MAX)];
     default:
       return assertNever(message, "A bulk message has a known kind");
   }
+}
+
+function recordsOf(entries: readonly Entry[]): Uint8Array {
+  encodeEntries(entries);
+  const records = entries.map(recordOf);
+  const bytes = new Uint8Array(records.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const record of records) {
+    bytes.set(record, at);
+    at += record.length;
+  }
+  return bytes;
 }
 
 function nameFields({ index, term, bytes, checksum }: SnapshotName): readonly number[] {
@@ -91,6 +114,29 @@ export function decodeBulk(body: Uint8Array): BulkMessage | string {
         return `a piece has ${bytes.length} bytes at ${offset}, the snapshot has ${name.bytes}`;
       }
       return { kind: "snapshotPiece", name, offset, bytes };
+    }
+    case 37: {
+      const [afterIndex, afterTerm, index, term] = rest;
+      if (
+        typeof afterIndex !== "number" || typeof afterTerm !== "number" || typeof index !== "number" ||
+        typeof term !== "number" || rest.length !== 4
+      ) return wrong;
+      if (index <= afterIndex || term < afterTerm || (afterIndex === 0) !== (afterTerm === 0)) {
+        return `entries are asked for from behind ${afterIndex}:${afterTerm} to ${index}:${term}`;
+      }
+      const after = { index: afterIndex, term: afterTerm };
+      return { kind: "entriesQuestion", after, to: { index, term } };
+    }
+    case 38: {
+      const [bytes] = rest;
+      if (!(bytes instanceof Uint8Array) || rest.length !== 1) return wrong;
+      const entries = decodeEntries(bytes);
+      if (typeof entries === "string") return entries;
+      return entries.length === 0 ? "a piece of a log is empty" : { kind: "entriesPiece", entries };
+    }
+    case 39: {
+      const [reason] = rest;
+      return typeof reason === "string" && rest.length === 1 ? { kind: "entriesRefusal", reason } : wrong;
     }
     default:
       return `bulk message code is ${String(code)}`;

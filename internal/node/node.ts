@@ -63,6 +63,7 @@ import { Pending } from "./pending.ts";
 import type { PeerRoom, SnapshotRoom, Store } from "./ports.ts";
 import type { Replay } from "./replay.ts";
 import { Questions } from "./questions.ts";
+import { Remains } from "./remains.ts";
 import { Roster } from "./roster.ts";
 import { SnapshotKeeper } from "./snapshot_keeper.ts";
 import { statusOf } from "./status.ts";
@@ -105,6 +106,8 @@ export interface NodeOptions {
   readonly trace: Trace;
   readonly store: Store;
   readonly snapshots: SnapshotRoom;
+  /** What can be read of a log that was lost, behind the damage: entries that stood one after another. */
+  readonly remnants?: readonly (readonly Entry[])[];
   readonly peers: PeerRoom;
   /** As it was restored from the snapshot that `recovered` begins with; and further on, as the replay says. */
   readonly machine: StateMachine;
@@ -173,6 +176,7 @@ export class Node implements Backend {
   readonly #indexing = new Map<RequestId, (index: LogIndex | null) => void>();
 
   readonly #keeper: SnapshotKeeper;
+  readonly #remains: Remains;
   readonly #questions: Questions;
   readonly #localReads: LocalReads;
   readonly #admin: Admin;
@@ -235,6 +239,16 @@ export class Node implements Backend {
       deliver,
       damaged: (what) => this.#diverged(what),
     });
+    this.#remains = new Remains({
+      id: options.id,
+      remnants: options.remnants ?? [],
+      raft,
+      peers,
+      clock,
+      trace,
+      patienceMs: options.settings.electionTimeoutMaxMs,
+      deliver,
+    });
     this.#backups = new Backups({
       room: options.snapshots,
       appliedIndex: () => this.#applier.appliedIndex,
@@ -281,7 +295,10 @@ export class Node implements Backend {
     this.#setMembers(configuration);
     this.#options.peers.start({
       onMessage: (from, message) => this.#onPeerMessage(from, message),
-      onBulk: (_, message, answer) => this.#keeper.onBulk(message, answer),
+      onBulk: (_, message, answer) => {
+        if (message.kind === "entriesQuestion") this.#remains.onQuestion(message, answer);
+        else this.#keeper.onBulk(message, answer);
+      },
       onConnected: (id) => {
         this.#strangers.delete(id);
         this.#retryParked();
@@ -298,6 +315,7 @@ export class Node implements Backend {
     for (let index = this.#applier.appliedIndex + 1; index <= commitIndex && this.#running; index++) {
       this.#apply(this.#raft.log.entryAt(index));
     }
+    this.#remains.start();
     this.#setAlarm();
     this.#sweepSoon();
   }
@@ -338,6 +356,7 @@ export class Node implements Backend {
     this.#questions.stop();
     this.#admin.lostLeadership();
     this.#keeper.stop();
+    this.#remains.stop();
     this.#forwardSlots.flush();
     this.#options.peers.stop();
   }

@@ -4,7 +4,16 @@
  * @module
  */
 import type { Message } from "./message.ts";
-import type { ConfigurationValue, LogIndex, Member, ServerId, Term, WriteNumber } from "./types.ts";
+import type {
+  ConfigurationValue,
+  Entry,
+  LogIndex,
+  LogPosition,
+  Member,
+  ServerId,
+  Term,
+  WriteNumber,
+} from "./types.ts";
 
 /** Names a request of the shell's towards the core; the answer carries it. Never reused in one life of the process. */
 export type RequestId = number;
@@ -58,6 +67,11 @@ export type Input =
    * that covers it (chapter 5).
    */
   | { readonly kind: "discardPrefix"; readonly index: LogIndex }
+  /**
+   * Entries of what our log lost are here again: they follow `after`, and all of it together was the log of a leader once, or its
+   * beginning. Taken only where our log ends there and has a floor (repair.ts).
+   */
+  | { readonly kind: "entriesFound"; readonly after: LogPosition; readonly entries: readonly Entry[] }
   /** A snapshot that `needSnapshot` asked for is whole and on our disk. */
   | {
     readonly kind: "snapshotReceived";

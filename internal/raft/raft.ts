@@ -33,7 +33,7 @@ import { heartbeat } from "./leadership.ts";
 import { changeConfiguration, configurationAt, mayStand } from "./membership.ts";
 import type { Progress } from "./progress.ts";
 import { readRequest } from "./reads.ts";
-import { endRepairWhereProved } from "./repair.ts";
+import { endRepairWhereProved, takeFoundEntries } from "./repair.ts";
 import {
   advanceCommitIndex,
   clientRequest,
@@ -208,6 +208,8 @@ export class Raft {
         return discardPrefix(state, input.index);
       case "snapshotReceived":
         return snapshotReceived(state, input, outbox);
+      case "entriesFound":
+        return takeFoundEntries(state, input.after, input.entries, outbox);
       case "room":
         state.takesEntries = input.takesEntries;
         return;

@@ -11,14 +11,18 @@
  *  2. The log has everything up to a commit index that the leader announced after it had heard of the loss, where that is an entry of
  *     the leader's own term. From then on no old acknowledgement counts, and what the old ones brought about is committed by then.
  *
- * Keeps true: a floor goes only by one of these two, and never comes back in the same life.
+ * What was lost may turn up again, behind the damage and on other servers. Such entries are put at the end of the log as they are: a log
+ * that was a leader's once may be anybody's, as long as nothing is removed for it and nothing is acknowledged by it.
+ *
+ * Keeps true: a floor goes only by one of these two, and never comes back in the same life; entries that were found follow our last one, and
+ * take nobody's place.
  *
  * @module
  */
 import type { AppendEntriesRequest } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import type { State } from "./state.ts";
-import type { LogPosition } from "./types.ts";
+import type { Entry, LogPosition } from "./types.ts";
 
 /** Compares the last terms first, then the last indexes (3.6.1; E5). */
 export function isOlder(a: LogPosition, b: LogPosition): boolean {
@@ -28,6 +32,25 @@ export function isOlder(a: LogPosition, b: LogPosition): boolean {
 /** Whether a log that ends there may lack what we acknowledged and lost. */
 export function isBelowFloor({ floor }: State, last: LogPosition): boolean {
   return floor !== null && isOlder(last, floor);
+}
+
+/** Takes entries that were lost and found, where they follow the end of our log. The floor is judged by what is on the disk, as ever. */
+export function takeFoundEntries(
+  state: State,
+  after: LogPosition,
+  entries: readonly Entry[],
+  outbox: Outbox,
+): void {
+  const { log, floor, role, currentTerm, takesEntries } = state;
+  // Without a floor nothing is missing; who campaigns has reached it, and asked for votes with the log as it was.
+  if (floor === null || role !== "follower" || !takesEntries) return;
+  if (after.index !== log.lastIndex || after.term !== log.lastTerm) return;
+  let last = after;
+  for (const { index, term } of entries) {
+    if (index !== last.index + 1 || term < last.term || term > currentTerm) return;
+    last = { index, term };
+  }
+  for (const entry of entries) outbox.append(entry);
 }
 
 /** The leader of our term told how far it committed; what of it agrees is in our log. */

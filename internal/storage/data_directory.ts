@@ -36,6 +36,7 @@ import {
   type Replaying,
 } from "./recovery.ts";
 import { birthOf, reconcile } from "./reconcile.ts";
+import { readRemnants, type Remnant } from "./remnants.ts";
 import { mend } from "./repair.ts";
 import type { Replay } from "./settling.ts";
 import { type SnapshotDamage, type SnapshotMeta, snapshotPlaceOf } from "./snapshot_file.ts";
@@ -71,6 +72,8 @@ export interface DataDirectory {
   readonly store: StableStore;
   readonly snapshots: SnapshotStore;
   readonly recovered: Recovered;
+  /** While something is lost: what can be read of it, behind the damage. */
+  readonly remnants: readonly Remnant[];
   close(): Promise<void>;
 }
 
@@ -164,12 +167,15 @@ async function openOwned(options: DataDirectoryOptions, lock: DirectoryLock): Pr
     commitIndex: recovered.commitIndex,
     lastIndex: recovered.entries.at(-1)?.index ?? recovered.snapshotIndex,
   });
+  const remnants = recovered.floor === null
+    ? []
+    : await readRemnants(fileSystem, `${directory}/${LOG}`, identity);
   const close = async () => {
     await store.close();
     await snapshots.close();
     await lock.release();
   };
-  return { identity, store, snapshots, recovered, close };
+  return { identity, store, snapshots, recovered, remnants, close };
 }
 
 /** The log as it is read: up to the damage, with the floor that the promises know. */

@@ -101,7 +101,15 @@ export function serialOf(name: string): number | null {
 
 /** Whether a name is that of a segment that was put aside, since it was damaged or stood behind damage. */
 export function isQuarantined(name: string): boolean {
-  return /^log-\d{10}\.seg\.lost-\d+$/.test(name);
+  return placeOfQuarantined(name) !== null;
+}
+
+/** Which segment was put aside under a name, and at which loss; `null` where it is no such name. */
+export function placeOfQuarantined(
+  name: string,
+): { readonly serial: number; readonly epoch: number } | null {
+  const match = /^log-(\d{10})\.seg\.lost-(\d+)$/.exec(name);
+  return match === null ? null : { serial: Number(match[1]), epoch: Number(match[2]) };
 }
 
 function align(bytes: number): number {

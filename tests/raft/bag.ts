@@ -5,6 +5,7 @@
  * No shell, no bytes, no promises. The disk of a server is a list of writes in order; a crash keeps a prefix of those that
  * were not synced. A message that waits for a write leaves only when that write is stable. Damage takes a disk back to what it was some
  * writes ago; what storage promises is kept: the newest hard state, a new epoch, and a floor that is not before the end of what was lost.
+ * Entries that were lost may be found again: those that follow the end of the log in what it was, or in the log that another server has.
  *
  * Checks on its own, besides the properties it is given:
  *  - I7: what a leader commits is durable on a quorum, with the leader's prefix, or was so before damage;
@@ -43,6 +44,8 @@ interface Disk extends SoundDisk {
   history: (readonly Entry[])[];
   /** What was lost to damage, and may have been acknowledged: the prefixes of the logs that were. */
   lost: PrefixHash[][];
+  /** Those logs themselves: a part of each may be readable behind the damage. */
+  lostLogs: (readonly Entry[])[];
 }
 
 /** A message that waits for a write, with the hash of the log prefix that it acknowledges, if it does. */
@@ -71,13 +74,14 @@ interface Odds {
   readonly read: number;
   readonly crash: number;
   readonly damage: number;
+  readonly find: number;
   readonly total: number;
   readonly disorder: number;
   readonly duplicate: number;
 }
 
 /** What is left out, to see that it is missed. */
-export type Sabotage = "none" | "no floor";
+export type Sabotage = "none" | "no floor" | "found anywhere";
 
 export interface Envelope {
   readonly from: ServerId;
@@ -107,6 +111,7 @@ export class Bag {
     objections: 0,
     damages: 0,
     repairs: 0,
+    found: 0,
   };
   readonly #sabotage: Sabotage;
 
@@ -114,7 +119,12 @@ export class Bag {
     size: number,
     seed: string,
     settings: Partial<Settings> = {},
-    { damage = 0, sabotage = "none" }: { readonly damage?: number; readonly sabotage?: Sabotage } = {},
+    { damage = 0, find = 0, sabotage = "none" }: {
+      readonly damage?: number;
+      /** How much of what was lost is found again, before a leader sends it. */
+      readonly find?: number;
+      readonly sabotage?: Sabotage;
+    } = {},
   ) {
     this.#sabotage = sabotage;
     this.ghost = new Ghost(this.#properties.all);
@@ -130,6 +140,7 @@ export class Bag {
       read: random.between(5, 50),
       crash: random.between(0, 8),
       damage: damage === 0 ? 0 : random.between(0, damage),
+      find: find === 0 ? 0 : random.between(0, find),
     };
     this.#odds = {
       ...odds,
@@ -146,6 +157,7 @@ export class Bag {
         floor: null,
         history: [[]],
         lost: [],
+        lostLogs: [],
       };
       this.servers.set(id, this.#born(id, disk, 0));
     }
@@ -241,6 +253,7 @@ export class Bag {
     const isOlder = disk.floor === null || disk.floor.term < end.term ||
       (disk.floor.term === end.term && disk.floor.index <= end.index);
     disk.lost.push(disk.prefix);
+    disk.lostLogs.push(disk.entries);
     if (this.#sabotage !== "no floor") disk.floor = isOlder && end.index > 0 ? end : disk.floor;
     disk.epoch++;
     disk.history.length = place + 1;
@@ -251,6 +264,29 @@ export class Bag {
     this.#properties.monotonic.lost(id);
     this.ghost.loses(id);
     this.servers.set(id, this.#born(id, disk, old.lives + 1));
+  }
+
+  /**
+   * Some of what follows the end of a server's log turns up: in a log that it lost, or in that of another server, in memory, or lost there.
+   */
+  find(id: ServerId): void {
+    const random = this.#random;
+    const { raft: { log }, disk: { floor } } = this.server(id);
+    if (floor === null) return;
+    const sources = this.ids.flatMap((other) => {
+      const { raft, disk } = this.server(other);
+      return [...disk.lostLogs, other === id ? [] : entriesOf(raft)];
+    });
+    const source = must(sources[random.below(sources.length)], "There are some");
+    const after = { index: log.lastIndex, term: log.lastIndex === 0 ? 0 : log.termAt(log.lastIndex) };
+    const follows = after.index === 0 || source[after.index - 1]?.term === after.term;
+    if (!follows && this.#sabotage !== "found anywhere") return;
+    const entries = source.slice(after.index, after.index + random.between(1, 12))
+      .map((entry) => ({ ...entry, record: null }));
+    if (entries.length === 0) return;
+    const { lastIndex } = log;
+    this.input(id, { kind: "entriesFound", after, entries });
+    if (this.server(id).raft.log.lastIndex > lastIndex) this.counts.found++;
   }
 
   /** Takes one step chosen by chance; how likely each kind is was drawn from the seed. */
@@ -282,6 +318,8 @@ export class Bag {
       this.read(this.#likelyLeader());
     } else if (chosen(odds.crash)) {
       this.crash(id, random.between(0, pending.length));
+    } else if (chosen(odds.find)) {
+      this.find(id);
     } else if (odds.damage > 0) {
       this.damage(id, random.between(0, pending.length), random.between(0, 12), random.chance(1, 2));
     }
@@ -380,6 +418,10 @@ export class Bag {
       );
     }
   }
+}
+
+function entriesOf({ log }: Raft): readonly Entry[] {
+  return Array.from({ length: log.lastIndex }, (_, i) => log.entryAt(i + 1));
 }
 
 function applyWrite(disk: Disk, write: WriteEffect): void {

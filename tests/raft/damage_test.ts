@@ -18,10 +18,15 @@ const MORE = Number(process.env["RAFTLINE_BAG_TIMES"] ?? 1);
 
 const SETTINGS = { inFlightMessagesMax: 3, appendEntriesMax: 3 };
 
-function run(size: number, seeds: number, steps: number, sabotage: Sabotage = "none") {
-  const total = { damages: 0, repairs: 0, committed: 0, leaders: 0 };
+function run(
+  size: number,
+  seeds: number,
+  steps: number,
+  { find = 0, sabotage = "none" }: { readonly find?: number; readonly sabotage?: Sabotage } = {},
+) {
+  const total = { damages: 0, repairs: 0, committed: 0, leaders: 0, found: 0 };
   for (let seed = 0; seed < seeds; seed++) {
-    const bag = new Bag(size, `damage/${seed}`, SETTINGS, { damage: 12, sabotage });
+    const bag = new Bag(size, `damage/${seed}`, SETTINGS, { damage: 12, find, sabotage });
     try {
       for (let step = 0; step < steps; step++) bag.randomStep();
     } catch (cause) {
@@ -31,6 +36,7 @@ function run(size: number, seeds: number, steps: number, sabotage: Sabotage = "n
     total.repairs += bag.counts.repairs;
     total.committed += bag.counts.committed;
     total.leaders += bag.counts.leaders;
+    total.found += bag.counts.found;
   }
   return total;
 }
@@ -52,7 +58,26 @@ for (
   });
 }
 
+for (
+  const { size, seeds, steps } of [
+    { size: 2, seeds: 200, steps: 1500 },
+    { size: 3, seeds: 800, steps: 2000 },
+    { size: 5, seeds: 300, steps: 2500 },
+  ]
+) {
+  Deno.test(`${size} servers keep them while they find again what they lost, behind the damage and with each other`, () => {
+    const total = run(size, seeds * MORE, steps, { find: 60 });
+    assertGreaterOrEqual(total.damages, seeds);
+    assertGreaterOrEqual(total.found, seeds);
+    assertGreaterOrEqual(total.repairs, seeds / 2);
+  });
+}
+
+Deno.test("where what is found need not follow the log that it is put behind, the same schedules break log matching", () => {
+  assertThrows(() => run(3, 3000, 2000, { find: 60, sabotage: "found anywhere" }), Error);
+});
+
 Deno.test("without the floor the same schedules elect a leader that lacks what was committed", () => {
-  const error = assertThrows(() => run(3, 100, 2000, "no floor"), Error);
+  const error = assertThrows(() => run(3, 100, 2000, { sabotage: "no floor" }), Error);
   assertMatch(String(error.cause), /without the entries up to \d+, committed before/);
 });

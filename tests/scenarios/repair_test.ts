@@ -118,3 +118,60 @@ Deno.test("a leader says to each follower which of its losses it has heard of", 
   );
   assertEquals(epochs, [["B", 7]]);
 });
+
+Deno.test("entries that were lost and found are put at the end as they are, and the floor goes when they are on the disk", () => {
+  const a = new Stage(LOST);
+  a.finds("1:1", "2:2 3:2");
+  assertEquals([a.view.lastIndex, a.view.floor], [3, LOST.floor]);
+  a.stable();
+  assertEquals(a.view.floor, LOST.floor, "not all of them yet");
+  a.finds("3:2", "4:2");
+  assertEquals(a.view.floor, LOST.floor, "not on the disk yet");
+  a.stable();
+  assertEquals([a.view.lastIndex, a.view.floor], [4, null]);
+  assertEquals(a.said(), [], "nobody is told anything by it");
+  a.timeout().timeout();
+  assertEquals(a.view.role, "candidate");
+});
+
+for (
+  const { what, scene, after, log } of [
+    { what: "behind another place than the last one", scene: LOST, after: "2:1", log: "3:2" },
+    { what: "behind an entry of another term", scene: { ...LOST, log: "1:2" }, after: "1:1", log: "2:2" },
+    { what: "that do not follow", scene: LOST, after: "1:1", log: "3:2" },
+    { what: "with a gap", scene: LOST, after: "1:1", log: "2:2 4:2" },
+    { what: "with terms that fall", scene: LOST, after: "1:1", log: "2:2 3:1" },
+    { what: "of an older term than the last one", scene: { ...LOST, log: "1:2" }, after: "1:2", log: "2:1" },
+    { what: "of a term that has not begun", scene: LOST, after: "1:1", log: "2:2 3:3" },
+    { what: "where nothing is missing", scene: { ...LOST, floor: null }, after: "1:1", log: "2:2" },
+  ]
+) {
+  Deno.test(`found entries ${what} are left alone`, () => {
+    const a = new Stage(scene);
+    a.finds(after, log);
+    assertEquals(a.view.lastIndex, 1);
+  });
+}
+
+Deno.test("who campaigns puts nothing back: its votes are for the log as it was", () => {
+  const a = new Stage({ ...LOST, settings: { checkQuorum: false } });
+  a.hears("B", append(2, "1:1", "2:2 3:2 4:2"));
+  // In memory the floor is reached, on the disk it is not.
+  a.timeout().timeout();
+  assertEquals([a.view.role === "follower", a.view.floor], [false, LOST.floor]);
+  a.finds("4:2", "5:2");
+  assertEquals(a.view.lastIndex, 4);
+});
+
+Deno.test("without room on the disk nothing is put back", () => {
+  const a = new Stage(LOST).room(false);
+  a.finds("1:1", "2:2");
+  assertEquals(a.view.lastIndex, 1);
+});
+
+Deno.test("what was found is an entry like any other: a leader that has another one there replaces it", () => {
+  const a = new Stage({ ...LOST, term: 3 });
+  a.finds("1:1", "2:2 3:2");
+  a.hears("B", append(3, "1:1", "2:3")).stable();
+  assertEquals([a.view.lastIndex, a.view.lastTerm, a.view.floor], [2, 3, null]);
+});

@@ -142,6 +142,12 @@ export class Stage {
     return this.#take({ kind: "room", takesEntries });
   }
 
+  /** Entries that A lost turn up; in the notation, behind which place. */
+  finds(after: string, log: string): this {
+    const [index = 0, term = 0] = after.split(":").map(Number);
+    return this.#take({ kind: "entriesFound", after: { index, term }, entries: entriesOf(log) });
+  }
+
   write(requestId = 1): this {
     return this.#take({ kind: "clientRequest", requestId, payloads: [Uint8Array.of(1)] });
   }

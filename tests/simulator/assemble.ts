@@ -120,7 +120,7 @@ function lookAtSpace(clock: LifeClock, store: DataDirectory["store"]): void {
 
 export function assemble(
   { id, odds, clock, random }: LifeOptions,
-  { identity: { incarnation }, store, snapshots, recovered }: DataDirectory,
+  { identity: { incarnation }, store, snapshots, recovered, remnants }: DataDirectory,
   machine: StateMachine,
   replay: Replay,
   network: Network,
@@ -166,6 +166,7 @@ export function assemble(
     trace: SILENT,
     store: around.store(store),
     snapshots: around.snapshots(new SnapshotDesk(snapshots)),
+    remnants,
     peers: around.peers(peers),
     machine,
     replay,

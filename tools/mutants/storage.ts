@@ -132,6 +132,40 @@ export const storageMutants: readonly Mutant[] = [
     killer: storage("repair", "each loss has an epoch of its own"),
   },
   {
+    name: "remnants-joined",
+    catalogue: ["D24", "W3"],
+    breaks:
+      "what is whole on both sides of a lost batch is taken for one piece, since its indexes follow each other",
+    file: "internal/storage/remnants.ts",
+    find: "    this.#open = null;\n    this.#thread = null;\n",
+    replace: "    this.#thread = null;\n",
+    killer: storage("remnants", "a batch that is lost may have replaced"),
+  },
+  {
+    name: "found-behind-another-term",
+    catalogue: ["D24"],
+    breaks: "entries that were found are put behind an entry that they did not follow",
+    file: "internal/raft/repair.ts",
+    find: "  if (after.index !== log.lastIndex || after.term !== log.lastTerm) return;\n",
+    replace: "  if (after.index !== log.lastIndex) return;\n",
+    killer: {
+      file: "tests/scenarios/repair_test.ts",
+      test: "found entries behind an entry of another term",
+    },
+  },
+  {
+    name: "hole-filled-from-anybody",
+    catalogue: ["D24"],
+    breaks: "a hole is filled from a log that has another entry behind it",
+    file: "internal/node/remains.ts",
+    find: "    if (!this.#has(after) || !this.#has(to)) {",
+    replace: "    if (!this.#has(after) || to.index > log.lastIndex) {",
+    killer: {
+      file: "tests/node/remains_test.ts",
+      test: "a server whose log has another term behind the hole",
+    },
+  },
+  {
     name: "missing-identity-is-a-birth",
     catalogue: ["W4", "M11"],
     breaks: "a log without an identity is removed, and the server is born again",

@@ -1,0 +1,217 @@
+/**
+ * Making a lost log whole again while nobody leads (docs/repair.md): what could be read behind the damage goes back to where it was, and
+ * what is missing before it comes from any server whose log has both ends of the hole.
+ *
+ * Without this, servers that lost different parts wait for a leader that none of them may become. Where somebody leads, there is no hurry:
+ * the leader sends what is missing.
+ *
+ * Keeps true: whatever is handed to the core follows the end of our log in a log that was a leader's once. Of what was read here, that is so
+ * where it has our last entry; of what another server sends, where its log has our last entry and the one behind the hole, for then it has
+ * all that ours had between them (log matching). One question is under way at a time, and nobody is asked when nothing is missing.
+ *
+ * @module
+ */
+import type { BulkMessage, EntriesQuestion } from "../codec/bulk_message.ts";
+import type { Alarm, Clock, Millis } from "../platform/clock.ts";
+import type { Trace } from "../platform/trace.ts";
+import type { Input } from "../raft/input.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { Entry, LogPosition, ServerId } from "../raft/types.ts";
+import type { BulkLine, PeerRoom } from "./ports.ts";
+
+/** So many bytes of entries go into a message and into a write; may be passed by one entry. */
+const PIECE_BYTES = 256 * 1024;
+
+export interface RemainsOptions {
+  readonly id: ServerId;
+  /** Entries that stood one after another in the log that was lost. */
+  readonly remnants: readonly (readonly Entry[])[];
+  readonly raft: Raft;
+  readonly peers: Pick<PeerRoom, "openBulk" | "isConnected">;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  /** How long an answer may take, and how long it is waited before somebody is asked again. */
+  readonly patienceMs: Millis;
+  readonly deliver: (input: Input) => void;
+}
+
+/** A question that is under way. */
+interface Question {
+  readonly from: ServerId;
+  readonly to: LogPosition;
+  line: BulkLine | null;
+}
+
+export class Remains {
+  readonly #options: RemainsOptions;
+  #alarm: Alarm | null = null;
+  #question: Question | null = null;
+  /** Counts the questions, so that each goes to another server, or is for another remnant, than the one before. */
+  #asked = 0;
+  #isStopped = false;
+
+  constructor(options: RemainsOptions) {
+    this.#options = options;
+  }
+
+  /** Puts back what is here; then asks for what is missing, again and again, until nothing is. */
+  start(): void {
+    if (!this.#isWanted) return;
+    this.#putBack();
+    this.#later();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#end();
+    this.#alarm?.cancel();
+  }
+
+  /** Another server asks for what it lost. */
+  onQuestion({ after, to }: EntriesQuestion, answer: (message: BulkMessage) => void): void {
+    const { log } = this.#options.raft;
+    if (!this.#has(after) || !this.#has(to)) {
+      const reason = `the log here, from ${log.snapshotIndex} to ${log.lastIndex}, has not both`;
+      return answer({ kind: "entriesRefusal", reason });
+    }
+    const entries: Entry[] = [];
+    let bytes = 0;
+    for (let index = after.index + 1; index <= to.index; index++) {
+      const entry = log.entryAt(index);
+      bytes += entry.payload.length;
+      if (bytes > PIECE_BYTES && entries.length > 0) break;
+      entries.push(entry);
+    }
+    answer({ kind: "entriesPiece", entries });
+  }
+
+  get #isWanted(): boolean {
+    const { raft, remnants } = this.#options;
+    return !this.#isStopped && remnants.length > 0 && raft.view().floor !== null;
+  }
+
+  get #last(): LogPosition {
+    const { lastIndex: index, lastTerm: term } = this.#options.raft.view();
+    return { index, term };
+  }
+
+  #has({ index, term }: LogPosition): boolean {
+    const { log } = this.#options.raft;
+    return index >= log.snapshotIndex && index <= log.lastIndex && log.termAt(index) === term;
+  }
+
+  #later(): void {
+    const { clock, patienceMs } = this.#options;
+    this.#alarm?.cancel();
+    this.#alarm = clock.wakeAt(clock.now() + patienceMs, () => this.#again());
+  }
+
+  #again(): void {
+    this.#end();
+    if (!this.#isWanted) return;
+    this.#later();
+    if (this.#options.raft.view().leaderId === null) this.#ask();
+  }
+
+  /* ---- what is here ---- */
+
+  /** Hands on what follows our last entry in what is left of the log. */
+  #putBack(): void {
+    const { trace, remnants } = this.#options;
+    const before = this.#last.index;
+    for (let from = -1; from < this.#last.index;) {
+      from = this.#last.index;
+      for (const remnant of remnants) this.#putBackOf(remnant);
+    }
+    const { index } = this.#last;
+    if (index > before) {
+      trace.event("info", "entries behind the damage are put back", { from: before + 1, to: index });
+    }
+  }
+
+  #putBackOf(remnant: readonly Entry[]): void {
+    const last = this.#last;
+    const first = remnant[0];
+    if (first === undefined) return;
+    const place = last.index - first.index;
+    const follows = place < 0 ? last.index === 0 && first.index === 1 : remnant[place]?.term === last.term;
+    if (follows) this.#hand(remnant.slice(place + 1));
+  }
+
+  /** Gives entries to the core that follow our last one, a piece at a time, as long as it takes them. */
+  #hand(entries: readonly Entry[]): void {
+    for (let i = 0; i < entries.length;) {
+      const piece: Entry[] = [];
+      for (let bytes = 0; i < entries.length && (bytes < PIECE_BYTES || piece.length === 0); i++) {
+        const entry = entries[i];
+        if (entry === undefined) break;
+        piece.push(entry);
+        bytes += entry.payload.length;
+      }
+      this.#options.deliver({ kind: "entriesFound", after: this.#last, entries: piece });
+      if (this.#last.index !== piece.at(-1)?.index) return;
+    }
+  }
+
+  /* ---- what others have ---- */
+
+  #ask(): void {
+    const { id, raft, peers, remnants } = this.#options;
+    const { index } = this.#last;
+    const holes = remnants.flatMap((remnant) => {
+      const first = remnant[0];
+      return first !== undefined && first.index > index ? [{ index: first.index, term: first.term }] : [];
+    }).sort((a, b) => a.index - b.index);
+    const others = raft.view().configuration.members.map((member) => member.id)
+      .filter((other) => other !== id && peers.isConnected(other));
+    const turn = this.#asked++;
+    const from = others[turn % Math.max(1, others.length)];
+    const to = holes[Math.floor(turn / Math.max(1, others.length)) % Math.max(1, holes.length)];
+    if (from === undefined || to === undefined) return;
+    const question: Question = { from, to, line: null };
+    this.#question = question;
+    const mine = (run: () => void) => {
+      if (this.#question === question) run();
+    };
+    const line = peers.openBulk(from, {
+      onOpen: () => mine(() => this.#send(question)),
+      onMessage: (message) => mine(() => this.#heard(question, message)),
+      onClosed: () => mine(() => this.#question = null),
+    });
+    if (this.#question !== question) return line?.close();
+    if (line === null) this.#question = null;
+    else question.line = line;
+  }
+
+  #send({ line, to }: Question): void {
+    line?.send({ kind: "entriesQuestion", after: this.#last, to });
+  }
+
+  #heard(question: Question, message: BulkMessage): void {
+    const { raft, trace } = this.#options;
+    const { to, from } = question;
+    if (message.kind !== "entriesPiece" || !this.#isWanted || raft.view().leaderId !== null) {
+      const reason = message.kind === "entriesRefusal" ? message.reason : message.kind;
+      trace.event("debug", "a server does not fill the hole in the log", { server: from, reason });
+      return this.#end();
+    }
+    const before = this.#last;
+    const last = message.entries.at(-1);
+    if (message.entries[0]?.index !== before.index + 1 || last === undefined) return this.#end();
+    if (last.index > to.index || (last.index === to.index && last.term !== to.term)) return this.#end();
+    this.#hand(message.entries);
+    if (this.#last.index !== last.index) return this.#end();
+    this.#later();
+    if (last.index < to.index) return this.#send(question);
+    trace.event("info", "a hole in the log is filled by another server", { server: from, upTo: to.index });
+    this.#end();
+    this.#putBack();
+    // There may be another hole.
+    if (this.#isWanted) this.#ask();
+  }
+
+  #end(): void {
+    this.#question?.line?.close();
+    this.#question = null;
+  }
+}

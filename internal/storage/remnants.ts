@@ -1,0 +1,167 @@
+/**
+ * What is left of a log behind its damage: read again, as long as the loss is not made good, so that what is whole there need not come from
+ * others (docs/repair.md).
+ *
+ * Keeps true: the entries of one remnant stood one after another in this server's log, in whole batches of one chain, so all of them together
+ * were part of one leader's log. Nothing is said of what was before a remnant, nor of what came between two of them.
+ *
+ * @module
+ */
+import { CorruptLogError } from "../base/errors.ts";
+import { isZero } from "../base/bytes.ts";
+import { decodeRecord, type LogRecord } from "../codec/record.ts";
+import type { FileSystem } from "../platform/file_system.ts";
+import type { Entry, LogIndex } from "../raft/types.ts";
+import { readFileAround } from "./bad_sectors.ts";
+import { findBatch, headerOf } from "./recovery.ts";
+import {
+  ALIGNMENT,
+  BATCH_HEADER_BYTES,
+  checkBatchBody,
+  decodeBatchHeader,
+  placeOfQuarantined,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+} from "./segment.ts";
+
+/** Entries that stood one after another. */
+export type Remnant = readonly Entry[];
+
+/** More than this is not held in memory; what is left comes from a leader. */
+const BYTES_MAX = 256 * 1024 * 1024;
+
+/**
+ * Everything that is whole in the segments that were put aside.
+ *
+ * @throws {FileError} where the disk fails
+ */
+export async function readRemnants(
+  fileSystem: FileSystem,
+  directory: string,
+  owner: { readonly clusterId: string; readonly serverId: string },
+): Promise<readonly Remnant[]> {
+  const names = (await fileSystem.readDirectory(directory)).flatMap((name) => {
+    const place = placeOfQuarantined(name);
+    return place === null ? [] : [{ name, ...place }];
+  }).sort((a, b) => a.epoch - b.epoch || a.serial - b.serial);
+  const remnants: Remnant[] = [];
+  let bytes = 0;
+  for (const epoch of new Set(names.map((name) => name.epoch))) {
+    const log = new LostLog();
+    for (const { name, serial } of names.filter((name) => name.epoch === epoch)) {
+      const path = `${directory}/${name}`;
+      const content = await contentOf(fileSystem, path);
+      bytes += content.bytes.length;
+      if (bytes > BYTES_MAX) return remnants;
+      const header = readableHeader(path, content.bytes, serial, owner);
+      if (header === null) log.breakOff();
+      else log.segment(content.bytes, header);
+    }
+    remnants.push(...log.remnants.filter(({ length }) => length > 0));
+  }
+  return remnants;
+}
+
+async function contentOf(fileSystem: FileSystem, path: string): Promise<{ readonly bytes: Uint8Array }> {
+  const file = await fileSystem.openForReading(path);
+  try {
+    return await readFileAround(file);
+  } finally {
+    await file.close();
+  }
+}
+
+function readableHeader(
+  path: string,
+  bytes: Uint8Array,
+  serial: number,
+  owner: { readonly clusterId: string; readonly serverId: string },
+): SegmentHeader | null {
+  try {
+    const header = headerOf(path, bytes, [], serial, owner);
+    return header instanceof CorruptLogError ? null : header;
+  } catch (error) {
+    // Of another version: nobody understands it here.
+    if (error instanceof CorruptLogError) return null;
+    throw error;
+  }
+}
+
+/** One log that was lost, read as far as it can be. */
+class LostLog {
+  readonly remnants: Entry[][] = [];
+  /** The remnant that the next entry may belong to; `null` behind a place that is not known. */
+  #open: Entry[] | null = null;
+  /** The last batch that was read; `null` where what comes next follows something else. */
+  #thread: { readonly number: number; readonly checksum: number } | null = null;
+
+  breakOff(): void {
+    this.#open = null;
+    this.#thread = null;
+  }
+
+  segment(bytes: Uint8Array, { nonce, lastBatch, chain }: SegmentHeader): void {
+    if (this.#thread?.number !== lastBatch || this.#thread.checksum !== chain) this.breakOff();
+    this.#thread = { number: lastBatch, checksum: chain };
+    for (let at = SEGMENT_HEADER_BYTES; !isZero(bytes, at, bytes.length);) {
+      const header = decodeBatchHeader(bytes, at, nonce);
+      const body = typeof header === "string" ? header : checkBatchBody(bytes, at, header);
+      if (typeof header === "string" || typeof body === "string") {
+        this.breakOff();
+        const next = findBatch(bytes, at + ALIGNMENT, nonce);
+        if (next === null) return;
+        at = next.at;
+        continue;
+      }
+      if (header.number !== (this.#thread?.number ?? -2) + 1 || header.chain !== this.#thread?.checksum) {
+        this.breakOff();
+      }
+      this.#thread = { number: header.number, checksum: header.checksum };
+      this.#records(bytes.subarray(0, body.recordsEnd), at + BATCH_HEADER_BYTES);
+      at = body.end;
+    }
+  }
+
+  #records(records: Uint8Array, from: number): void {
+    for (let at = from; at < records.length;) {
+      const found = decodeRecord(records, at);
+      if (typeof found === "string") return this.breakOff();
+      this.#take(found.record);
+      at = found.end;
+    }
+  }
+
+  #take(record: LogRecord): void {
+    switch (record.kind) {
+      case "entry":
+        return this.#append(record.entry);
+      case "truncate":
+        return this.#truncate(record.from);
+      case "reset":
+        this.#open = null;
+        return;
+      case "hardState":
+      case "commit":
+        return;
+    }
+  }
+
+  #append(entry: Entry): void {
+    const last = this.#open?.at(-1);
+    if (this.#open !== null && last?.index === entry.index - 1 && last.term <= entry.term) {
+      this.#open.push(entry);
+      return;
+    }
+    // Whatever stood here before was replaced, even where the record of it is lost.
+    this.#truncate(entry.index);
+    this.#open = [entry];
+    this.remnants.push(this.#open);
+  }
+
+  #truncate(from: LogIndex): void {
+    for (const remnant of this.remnants) {
+      while ((remnant.at(-1)?.index ?? 0) >= from) remnant.pop();
+    }
+    if (this.#open?.at(-1)?.index !== from - 1) this.#open = null;
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * Kind: unit (several cores that lost different parts of the same log, and what goes between them).
+ *
+ * Invariant: servers that lost different parts fill each other's holes while nobody leads, from whoever has both ends; then their floors go.
+ * Nothing is put behind our log that does not follow it; an answer that does not connect is no answer; where somebody leads, nobody is asked.
+ *
+ * Learnt: it takes one server that is whole again for all of them: the floor of the others lets them vote for it.
+ */
+import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { must } from "../../internal/base/assert.ts";
+import { SeededRandom } from "../../internal/base/random.ts";
+import type { BulkMessage } from "../../internal/codec/bulk_message.ts";
+import { decodeBulk, encodeBulkFrame } from "../../internal/codec/bulk_codec.ts";
+import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { Remains } from "../../internal/node/remains.ts";
+import type { BulkLineEvents } from "../../internal/node/ports.ts";
+import { Raft } from "../../internal/raft/raft.ts";
+import { defaultSettings } from "../../internal/raft/state.ts";
+import type { Entry, LogPosition } from "../../internal/raft/types.ts";
+import { append, birth } from "../scenarios/stage.ts";
+import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
+
+await loadCrc32c();
+
+const IDS = ["n1", "n2", "n3"];
+const PATIENCE_MS = 100;
+
+function entryOf(index: number, term: number, bytes = 10): Entry {
+  const payload = new Uint8Array(bytes).fill(index);
+  return { index, term, kind: "command", payload, configuration: null, record: null };
+}
+
+/** Entries from one index to another, all of one term. */
+function span(from: number, to: number, term = 1, bytes = 10): Entry[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => entryOf(from + i, term, bytes));
+}
+
+/** A server whose log ends before its damage, and what it can read behind that. */
+interface Damaged {
+  readonly log: readonly Entry[];
+  readonly remnants: readonly (readonly Entry[])[];
+  readonly floor?: LogPosition | null;
+}
+
+class Server {
+  readonly raft: Raft;
+  readonly remains: Remains;
+  /** Whom it asked, and what. */
+  readonly asked: string[] = [];
+
+  constructor(readonly id: string, world: World, { log, remnants, floor }: Damaged) {
+    const end = must(remnants.at(-1)?.at(-1) ?? log.at(-1), "There is an entry");
+    const { clock } = world;
+    this.raft = new Raft({
+      id,
+      settings: defaultSettings,
+      recovered: {
+        hardState: { currentTerm: 5, votedFor: null },
+        ...birth(IDS),
+        entries: log,
+        epoch: 1,
+        floor: floor === undefined ? { index: end.index, term: end.term } : floor,
+      },
+      random: new SeededRandom(id),
+      now: 0,
+    });
+    this.remains = new Remains({
+      id,
+      remnants,
+      raft: this.raft,
+      clock,
+      trace: { event: () => {} },
+      patienceMs: PATIENCE_MS,
+      deliver: (input) => {
+        for (const effect of this.raft.step(clock.now(), input)) {
+          if (effect.kind === "write") this.raft.step(clock.now(), { kind: "stable", upTo: effect.number });
+        }
+      },
+      peers: {
+        isConnected: (other) => world.isUp(other),
+        openBulk: (to, events) => {
+          this.asked.push(to);
+          return world.line(this, to, events);
+        },
+      },
+    });
+  }
+
+  get end(): string {
+    const { lastIndex, lastTerm, floor } = this.raft.view();
+    return `${lastIndex}:${lastTerm}${floor === null ? "" : ` below ${floor.index}:${floor.term}`}`;
+  }
+}
+
+class World {
+  readonly time = new VirtualTime();
+  readonly clock = new LifeClock(this.time);
+  readonly servers = new Map<string, Server>();
+  /** Answers in the place of servers. */
+  answers: ((to: string, message: BulkMessage) => BulkMessage | null) | null = null;
+  readonly said: BulkMessage[] = [];
+
+  constructor(damaged: Readonly<Record<string, Damaged>>) {
+    for (const [id, one] of Object.entries(damaged)) this.servers.set(id, new Server(id, this, one));
+  }
+
+  isUp(id: string): boolean {
+    return this.answers !== null || this.servers.has(id);
+  }
+
+  line(_: Server, to: string, events: BulkLineEvents) {
+    let isOpen = true;
+    const hear = (message: BulkMessage) =>
+      this.time.at(this.time.now + 1, () => isOpen && events.onMessage(asBytes(message)));
+    this.time.at(this.time.now + 1, () => isOpen && events.onOpen());
+    return {
+      close: () => void (isOpen = false),
+      send: (message: BulkMessage) => {
+        this.said.push(message);
+        if (this.answers !== null) {
+          const answer = this.answers(to, message);
+          if (answer !== null) hear(answer);
+          return;
+        }
+        assert(message.kind === "entriesQuestion");
+        this.servers.get(to)?.remains.onQuestion(message, hear);
+      },
+    };
+  }
+
+  start(): this {
+    for (const { remains } of this.servers.values()) remains.start();
+    return this;
+  }
+
+  pass(ms: number): this {
+    const until = this.time.now + ms;
+    while (this.time.step(until));
+    this.time.now = until;
+    return this;
+  }
+
+  ends(): string[] {
+    return [...this.servers.values()].map(({ end }) => end);
+  }
+}
+
+/** As it comes out of a frame at the other side. */
+function asBytes(message: BulkMessage): BulkMessage {
+  const decoded = decodeBulk(encodeBulkFrame(message).subarray(8));
+  assert(typeof decoded !== "string", String(decoded));
+  return decoded;
+}
+
+Deno.test("three servers with holes in three places: each gets what it lacks from one that has both ends, and no floor is left", () => {
+  const world = new World({
+    n1: { log: span(1, 9), remnants: [span(1, 9), span(21, 100)] },
+    n2: { log: span(1, 29), remnants: [span(41, 100)] },
+    n3: { log: span(1, 49), remnants: [span(61, 100)] },
+  }).start();
+  assertEquals(world.ends(), ["9:1 below 100:1", "29:1 below 100:1", "49:1 below 100:1"]);
+  world.pass(20 * PATIENCE_MS);
+  assertEquals(world.ends(), ["100:1", "100:1", "100:1"]);
+  const questions = world.said.length;
+  world.pass(20 * PATIENCE_MS);
+  assertEquals(world.said.length, questions, "nobody asks any more");
+});
+
+Deno.test("holes that border on each other, several in one log, and large entries", () => {
+  const large = (from: number, to: number) => span(from, to, 1, 100_000);
+  const world = new World({
+    n1: { log: large(1, 3), remnants: [large(5, 5), large(12, 20)] },
+    n2: { log: large(1, 4), remnants: [large(6, 20)] },
+    n3: { log: large(1, 11), remnants: [large(13, 20)] },
+  }).start().pass(30 * PATIENCE_MS);
+  assertEquals(world.ends(), ["20:1", "20:1", "20:1"]);
+  const sizes = world.said.length;
+  assertGreaterOrEqual(sizes, 4, "more than one message for what is long");
+});
+
+Deno.test("what follows our last entry in what is left needs nobody: a snapshot may reach over the hole", () => {
+  const remnants = [span(1, 9), span(15, 30)];
+  const { raft, remains } = new Server("n1", new World({}), {
+    log: span(1, 20),
+    remnants,
+    floor: { index: 30, term: 1 },
+  });
+  remains.start();
+  assertEquals([raft.view().lastIndex, raft.view().floor], [30, null]);
+});
+
+Deno.test("what stands behind another term at the end of our log is not put there", () => {
+  const world = new World({
+    n1: {
+      log: [...span(1, 5, 1), ...span(6, 9, 3)],
+      remnants: [span(7, 30, 2)],
+      floor: { index: 30, term: 2 },
+    },
+  }).start().pass(5 * PATIENCE_MS);
+  // Of term 3, so it is above that floor by itself.
+  assertEquals(world.ends(), ["9:3 below 30:2"]);
+});
+
+const question = {
+  kind: "entriesQuestion",
+  after: { index: 9, term: 1 },
+  to: { index: 21, term: 2 },
+} as const;
+
+for (
+  const { what, log } of [
+    { what: "ends before the hole does", log: [...span(1, 19), entryOf(20, 2)] },
+    { what: "has another term behind the hole", log: [...span(1, 19), ...span(20, 30, 3)] },
+    { what: "has another term before the hole", log: [...span(1, 8), ...span(9, 30, 2)] },
+  ]
+) {
+  Deno.test(`a server whose log ${what} gives nothing`, () => {
+    const server = new Server("n2", new World({}), { log, remnants: [], floor: null });
+    const answers: BulkMessage[] = [];
+    server.remains.onQuestion(question, (message) => answers.push(message));
+    assertEquals(answers.map(({ kind }) => kind), ["entriesRefusal"]);
+  });
+}
+
+Deno.test("a server that has both ends gives what is between them, up to the end of the hole", () => {
+  const log = [...span(1, 15), ...span(16, 40, 2)];
+  const server = new Server("n2", new World({}), { log, remnants: [], floor: null });
+  server.remains.onQuestion(question, (message) => {
+    assert(message.kind === "entriesPiece");
+    assertEquals(message.entries, log.slice(9, 21));
+  });
+});
+
+for (
+  const { what, entries } of [
+    { what: "does not begin behind our last entry", entries: span(11, 21) },
+    { what: "goes on behind the hole", entries: span(10, 22) },
+    { what: "has another term at the end of the hole", entries: [...span(10, 20), entryOf(21, 2)] },
+  ]
+) {
+  Deno.test(`an answer that ${what} is no answer, and another server is asked`, () => {
+    const world = new World({ n1: { log: span(1, 9), remnants: [span(21, 30)] } });
+    world.answers = () => ({ kind: "entriesPiece", entries });
+    world.start().pass(5 * PATIENCE_MS);
+    assertEquals(world.ends(), ["9:1 below 30:1"]);
+    assertEquals(new Set(world.servers.get("n1")?.asked), new Set(["n2", "n3"]));
+  });
+}
+
+Deno.test("who does not answer is left, and what is said too late is not heard", () => {
+  const world = new World({ n1: { log: span(1, 9), remnants: [span(21, 30)] } });
+  world.answers = (to) => to === "n3" ? { kind: "entriesPiece", entries: span(10, 21) } : null;
+  world.start().pass(4 * PATIENCE_MS);
+  assertEquals(world.ends(), ["30:1"]);
+});
+
+Deno.test("where somebody leads, nobody is asked, and an answer that is under way does nothing", () => {
+  const world = new World({ n1: { log: span(1, 9), remnants: [span(21, 30)] } });
+  const server = must(world.servers.get("n1"), "It is there");
+  world.answers = () => {
+    server.raft.step(world.time.now, { kind: "message", from: "n2", message: append(5, "9:1", "") });
+    return { kind: "entriesPiece", entries: span(10, 21) };
+  };
+  world.start().pass(10 * PATIENCE_MS);
+  assertEquals(server.end, "9:1 below 30:1");
+  assertEquals(server.asked.length, 1);
+  server.remains.stop();
+});
+
+Deno.test("where nothing is missing nothing is asked", () => {
+  const world = new World({ n1: { log: span(1, 30), remnants: [span(41, 50)], floor: null } });
+  world.start().pass(5 * PATIENCE_MS);
+  assertEquals([world.ends(), world.said], [["30:1"], []]);
+});

@@ -1,0 +1,209 @@
+/**
+ * Kind: property (a batch damaged at every place of random logs, with and without truncations).
+ *
+ * Invariant: every remnant is a piece of a log that this server had at some time: entries that stood one after another, never joined over a
+ * place that is not known. Behind damage without truncations the remnants have all that is whole. They are read again at every start while
+ * something is lost, and no more when nothing is.
+ *
+ * Learnt: indexes that follow each other are no proof: behind a lost batch that replaced entries, the next index belongs to another log.
+ */
+import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { must } from "../../internal/base/assert.ts";
+import { readUint32 } from "../../internal/base/bytes.ts";
+import { SeededRandom } from "../../internal/base/random.ts";
+import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { configurationOfVoters } from "../../internal/raft/configuration.ts";
+import type { Entry } from "../../internal/raft/types.ts";
+import type { Remnant } from "../../internal/storage/remnants.ts";
+import { EMPTY, entryOf, lineOf, Machine, type Opened, OWNER, type State, Writer } from "./lab.ts";
+
+const HEADER_BYTES = 4096;
+const SEGMENT_BYTES = HEADER_BYTES + 1500;
+
+interface Home {
+  readonly machine: Machine;
+  /** The states after 0, 1, … batches. */
+  readonly states: readonly State[];
+}
+
+/** A log of several segments, written batch by batch. */
+async function inhabited(seed: string, writes: number, truncates: boolean): Promise<Home> {
+  await loadCrc32c();
+  const machine = new Machine(seed);
+  machine.segmentBytes = SEGMENT_BYTES;
+  const writer = new Writer(new SeededRandom(seed));
+  writer.payloadBytesMax = 150;
+  const states: State[] = [EMPTY];
+  await machine.run(async () => {
+    const { store, until, close } = await machine.open();
+    for (let i = 0; i < writes; i++) {
+      store.write(truncates ? writer.any() : writer.entry(100));
+      await until(writer.number);
+      states.push(writer.state);
+    }
+    await close();
+  });
+  machine.restart("kill");
+  machine.disk.crash();
+  return { machine, states };
+}
+
+/** Where every batch of every segment begins. */
+function batchesOf(machine: Machine): { readonly path: string; readonly at: number }[] {
+  const batches: { path: string; at: number }[] = [];
+  for (const path of machine.disk.durablePaths().filter((path) => path.endsWith(".seg"))) {
+    const bytes = must(machine.disk.durableBytes(path), "It is there");
+    for (let at = HEADER_BYTES; at + 40 <= bytes.length && readUint32(bytes, at) === 0x31424c52;) {
+      batches.push({ path, at });
+      at += Math.ceil((40 + readUint32(bytes, at + 24)) / 8) * 8;
+    }
+  }
+  return batches;
+}
+
+function spoilBatch(machine: Machine, { path, at }: { readonly path: string; readonly at: number }): void {
+  machine.damage(path, (bytes) => bytes.fill(0xa5, at + 41, at + 45));
+}
+
+async function opened<T>({ machine }: Home, damage: (machine: Machine) => void, look: (opened: Opened) => T) {
+  const copy = machine.copy("damaged");
+  copy.segmentBytes = SEGMENT_BYTES;
+  damage(copy);
+  return await copy.run(async () => await look(await copy.open()));
+}
+
+function line(entries: readonly Entry[]): string {
+  return lineOf({ hardState: EMPTY.hardState, entries });
+}
+
+/** Whether those entries stood one after another in that log. */
+function isPieceOf(remnant: Remnant, { entries }: State): boolean {
+  const first = must(remnant[0], "A remnant is not empty");
+  return line(entries.slice(first.index - 1, first.index - 1 + remnant.length)) === line(remnant);
+}
+
+Deno.test("whatever is damaged, a remnant is a piece of a log that was", async () => {
+  const seen = { remnants: 0, several: 0 };
+  for (let seed = 0; seed < 12; seed++) {
+    const home = await inhabited(`remnants/${seed}`, 60, true);
+    const batches = batchesOf(home.machine);
+    for (let i = 0; i < batches.length; i += 3) {
+      const damaged = [batches[i], batches[(i * 7 + 5) % batches.length]].filter((batch) =>
+        batch !== undefined
+      );
+      await opened(
+        home,
+        (machine) => damaged.forEach((batch) => spoilBatch(machine, batch)),
+        ({ remnants }) => {
+          if (remnants.length > 2) seen.several++;
+          for (const remnant of remnants) {
+            seen.remnants++;
+            const where = `seed ${seed}, batch ${i}, from ${remnant[0]?.index}`;
+            assert(home.states.some((state) => isPieceOf(remnant, state)), where);
+          }
+        },
+      );
+    }
+  }
+  assertGreaterOrEqual(seen.remnants, 300);
+  assertGreaterOrEqual(seen.several, 10);
+});
+
+Deno.test("where nothing was replaced, all that is whole behind the damage is there, and its end is the floor", async () => {
+  const home = await inhabited("whole", 60, false);
+  const truth = must(home.states.at(-1), "There are some").entries;
+  const batches = batchesOf(home.machine);
+  assertEquals(batches.length, 60, "one entry each");
+  // Behind the last one nothing is whole.
+  for (const [i, batch] of batches.slice(0, -1).entries()) {
+    await opened(home, (machine) => spoilBatch(machine, batch), ({ recovered, remnants }) => {
+      const behind = must(remnants.at(-1), `batch ${i}`);
+      assertEquals(recovered.entries.length, i, "what is before it is kept");
+      assertEquals(line(behind), line(truth.slice(i + 1)), `batch ${i}`);
+      assertEquals(recovered.floor, { index: 60, term: 1 });
+    });
+  }
+});
+
+Deno.test("they are read again at every start while something is lost, whatever was lost since, and no longer", async () => {
+  const home = await inhabited("again", 60, false);
+  const batches = batchesOf(home.machine);
+  await opened(home, (machine) => {
+    spoilBatch(machine, must(batches[40], "It is there"));
+  }, () => {});
+  const machine = home.machine.copy("again");
+  machine.segmentBytes = SEGMENT_BYTES;
+  spoilBatch(machine, must(batches[40], "It is there"));
+  await machine.run(async () => {
+    const spans = ({ remnants }: Opened) =>
+      remnants.map((remnant) => `${remnant[0]?.index}-${remnant.at(-1)?.index}`).sort();
+    const first = await machine.open();
+    assert(spans(first).includes("42-60"), spans(first).join());
+    await first.close();
+    machine.restart("crash");
+    // Another batch rots before the first loss is made good.
+    spoilBatch(machine, must(batches[10], "It is there"));
+    const second = await machine.open();
+    assertEquals(second.recovered.epoch, 2);
+    assert(["12-40", "42-60"].every((span) => spans(second).includes(span)), spans(second).join());
+    second.store.endRepair();
+    await second.close();
+    machine.restart("crash");
+    assertEquals((await machine.open()).remnants, []);
+  });
+});
+
+Deno.test("a batch that is lost may have replaced what is before it: the next index is no proof that it follows", async () => {
+  await loadCrc32c();
+  const machine = new Machine("replaced");
+  const entry = (index: number, term: number) => entryOf(index, term, new Uint8Array(20).fill(term));
+  let number = 0;
+  const write = (truncateFrom: number | null, term: number, ...indexes: number[]) => ({
+    kind: "write" as const,
+    number: ++number,
+    hardState: { currentTerm: term, votedFor: null },
+    reset: null,
+    truncateFrom,
+    append: indexes.map((index) => entry(index, term)),
+    commitIndex: 0,
+  });
+  await machine.run(async () => {
+    const { store, until, close } = await machine.open({ members: OWNER.members });
+    for (const one of [write(null, 1, 1), write(null, 2, 2, 3), write(2, 3, 2, 3), write(null, 4, 4, 5)]) {
+      store.write(one);
+      await until(one.number);
+    }
+    await close();
+  });
+  machine.restart("crash");
+  // The first one is lost, and the one in which term 3 replaced what term 2 had made.
+  const batches = batchesOf(machine);
+  for (const i of [0, 2]) spoilBatch(machine, must(batches[i], "It is there"));
+  await machine.run(async () => {
+    const { remnants } = await machine.open();
+    const terms = remnants.map((remnant) => remnant.map(({ index, term }) => `${index}:${term}`).join(" "));
+    assertEquals(terms, ["2:2 3:2", "4:4 5:4"]);
+  });
+});
+
+Deno.test("where a snapshot reaches over the damage, what is left has its last entry and goes on from there", async () => {
+  const home = await inhabited("covered", 60, false);
+  await home.machine.run(async () => {
+    const { snapshots, close } = await home.machine.open();
+    const configuration = configurationOfVoters(["n1", "n2", "n3"]);
+    const place = { clusterId: "lab", index: 30, term: 1, configurationIndex: 0, configuration, digest: 0 };
+    await snapshots.take(place, () => null);
+    await close();
+  });
+  home.machine.restart("crash");
+  const batch = must(batchesOf(home.machine)[20], "It is there");
+  await opened(home, (machine) => spoilBatch(machine, batch), ({ recovered, remnants }) => {
+    assertEquals([recovered.snapshotIndex, recovered.entries], [30, []]);
+    const rest = must(remnants.at(-1), "There is some");
+    assertEquals([rest[0]?.index, rest.find(({ index }) => index === 30)?.term, rest.at(-1)?.index], [
+      22,
+      1,
+      60,
+    ]);
+  });
+});
