@@ -364,7 +364,8 @@ export class Server {
     time.at(time.now + ms, act);
   }
 
-  #fault(operation: string, path: string): "EIO" | "ENOSPC" | "EROFS" | null {
+  #fault(asked: string, path: string): "EIO" | "ENOSPC" | "EROFS" | null {
+    const operation = asked === "size" ? "read" : asked;
     if (operation === "sync") this.#syncBegins();
     if (this.#failNext === null && this.#failing === null) return null;
     const { life } = this;

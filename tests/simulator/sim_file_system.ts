@@ -29,8 +29,15 @@ const SECTOR = 512;
 class Content {
   bytes: Uint8Array = new Uint8Array(0);
   length = 0;
+  #copy: Uint8Array | null = null;
+
+  /** The bytes as they are now; the same copy as long as nothing changes. */
+  get copy(): Uint8Array {
+    return this.#copy ??= this.bytes.slice(0, this.length);
+  }
 
   write(offset: number, data: Uint8Array): void {
+    this.#copy = null;
     const end = offset + data.length;
     if (end > this.bytes.length) {
       const grown = new Uint8Array(Math.max(end, this.bytes.length * 2));
@@ -42,6 +49,7 @@ class Content {
   }
 
   copyOf(other: Content): void {
+    this.#copy = null;
     this.bytes = other.bytes.slice(0, other.length);
     this.length = other.length;
   }
@@ -59,6 +67,8 @@ interface BadSectors {
 }
 
 class SimFile {
+  /** The name that it has in the cache, or had last. */
+  name = "";
   readonly cache = new Content();
   readonly durable = new Content();
   pending: PendingWrite[] = [];
@@ -66,6 +76,7 @@ class SimFile {
 
   copy(): SimFile {
     const copy = new SimFile();
+    copy.name = this.name;
     copy.cache.copyOf(this.cache);
     copy.durable.copyOf(this.durable);
     copy.pending = this.pending.slice();
@@ -85,10 +96,12 @@ interface NameChange {
 /** Which operation a fault is for. */
 export type Operation =
   | "read"
+  | "size"
   | "write"
   | "sync"
   | "create"
   | "open"
+  | "close"
   | "rename"
   | "remove"
   | "syncDirectory"
@@ -108,6 +121,20 @@ export interface Losses {
   readonly torn: number;
   /** Changes of names that are undone. */
   readonly undone: number;
+}
+
+/** How much is not durable yet. */
+export interface Unsynced {
+  /** So many changes of names. */
+  readonly names: number;
+  /** Of each write, how many sectors it touches. */
+  readonly sectors: readonly number[];
+}
+
+/** What of it a crash keeps. */
+export interface Kept {
+  readonly names: readonly boolean[];
+  readonly sectors: readonly (readonly boolean[])[];
 }
 
 /** What is durable on a disk at some moment. */
@@ -133,8 +160,13 @@ export class SimDisk {
   operations = 0;
   /** Counts up whenever something durable may have changed. */
   durableVersion = 0;
-  /** Makes operations fail: asked before each. */
-  fault: ((operation: Operation, path: string, number: number) => FileErrorCode | null) | null = null;
+  /** Makes operations fail: asked before each. A file was opened under `path`, and has that `name` now. */
+  fault: ((operation: Operation, path: string, number: number, name: string) => FileErrorCode | null) | null =
+    null;
+  /** How many bytes of it are there after a write of that length was made to fail. */
+  leaves: (length: number) => number = (length) => this.#random.below(length + 1);
+  /** Lets operations take longer, by so many milliseconds: asked before each. */
+  stallMs: ((number: number) => number) | null = null;
   /**
    * Called whenever a promise is settled, so that the world lets continuations run. Those of reads and writes of the log's
    * content are short; `rare` ones come in chains of calls.
@@ -222,6 +254,51 @@ export class SimDisk {
     return new Map(this.durablePaths().map((path) => [path, this.#copyOf(path)]));
   }
 
+  /** What a crash at this moment would decide about: changes of names, and writes with their numbers of sectors. */
+  get unsynced(): Unsynced {
+    const writes = [...this.#files()].flatMap(({ pending }) => pending);
+    return {
+      names: this.#changes.length,
+      sectors: writes.map(({ offset, data }) => sectorsOf(offset, data.length)),
+    };
+  }
+
+  /** What would be durable after a crash that keeps these changes of names and sectors of writes, and no others. */
+  imageKeeping({ names, sectors }: Kept): DiskImage {
+    const kept = new Map(this.#durableNames);
+    for (const [i, change] of this.#changes.entries()) if (names[i] === true) applyChange(change, kept);
+    const contents = new Map<SimFile, Uint8Array>();
+    let number = 0;
+    for (const file of this.#files()) {
+      if (file.pending.length === 0) {
+        contents.set(file, file.durable.copy);
+        continue;
+      }
+      const content = new Content();
+      content.copyOf(file.durable);
+      for (const { offset, data } of file.pending) {
+        const keeps = sectors[number++] ?? [];
+        let at = 0;
+        for (let sector = 0; at < data.length; sector++) {
+          const end = Math.min(data.length, at + SECTOR - (offset + at) % SECTOR);
+          if (keeps[sector] === true) content.write(offset + at, data.subarray(at, end));
+          at = end;
+        }
+      }
+      contents.set(file, content.bytes.subarray(0, content.length));
+    }
+    return new Map([...kept].map(([path, file]) => [path, contents.get(file) ?? new Uint8Array(0)]));
+  }
+
+  /** Every file that is there, or would be after a crash; in an order that is the same each time. */
+  #files(): Set<SimFile> {
+    return new Set([
+      ...this.#names.values(),
+      ...this.#durableNames.values(),
+      ...this.#changes.map(({ file }) => file),
+    ]);
+  }
+
   /** Puts back what was durable at some moment: the server must be down. */
   restore(image: DiskImage): void {
     const directories = [...this.#directories];
@@ -254,7 +331,9 @@ export class SimDisk {
       this.#durableNames.delete(path);
       return;
     }
+    this.makeDirectory(path.slice(0, path.lastIndexOf("/")));
     const file = new SimFile();
+    file.name = path;
     file.durable.write(0, bytes);
     file.cache.copyOf(file.durable);
     this.#names.set(path, file);
@@ -374,17 +453,18 @@ export class SimDisk {
 
   #change(path: string, change: Omit<NameChange, "directory">): void {
     const whole = { ...change, directory: path.slice(0, path.lastIndexOf("/")) };
+    change.file.name = change.made ?? change.file.name;
     applyChange(whole, this.#names);
     this.#changes.push(whole);
-  }
-
-  below(limit: number): number {
-    return this.#random.below(limit);
   }
 
   duration([min, max]: readonly [number, number]): number {
     return min + this.#random.below(1000) * (max - min) / 1000;
   }
+}
+
+function sectorsOf(offset: number, length: number): number {
+  return length === 0 ? 0 : Math.floor((offset + length - 1) / SECTOR) - Math.floor(offset / SECTOR) + 1;
 }
 
 function applyChange({ removed, made, file }: NameChange, names: Map<string, SimFile>): void {
@@ -411,13 +491,16 @@ class Mount implements FileSystem {
     begin: () => void,
     complete: () => T,
     failed: () => void = nothing,
+    name: string = path,
   ): Promise<T> {
     const disk = this.#disk;
     const clock = this.#clock;
-    const isOfLog = operation === "write" || operation === "sync" || operation === "read";
+    const isOfLog = operation === "write" || operation === "sync" || operation === "read" ||
+      operation === "size";
     const rare = !isOfLog || path.includes("/snapshots/") || path.endsWith("/promises");
     const number = disk.operations++;
-    const code = disk.fault?.(operation, path, number) ?? null;
+    const code = disk.fault?.(operation, path, number, name) ?? null;
+    const stall = disk.stallMs?.(number) ?? 0;
     return new Promise((resolve, reject) => {
       let failure: unknown = code === null ? null : new FileError(code, `${operation} ${path}: ${code}`);
       if (failure !== null) failed();
@@ -437,7 +520,7 @@ class Mount implements FileSystem {
           reject(error);
         }
       };
-      clock.wakeAt(clock.now() + ms, () => disk.complete(() => clock.run(finish)));
+      clock.wakeAt(clock.now() + ms + stall, () => disk.complete(() => clock.run(finish)));
     });
   }
 
@@ -532,8 +615,18 @@ class SimHandle implements FileHandle {
     return this.#disk.duration(this.#disk.timing.writeMs);
   }
 
+  #run<T>(
+    operation: Operation,
+    ms: number,
+    begin: () => void,
+    complete: () => T,
+    failed: () => void = nothing,
+  ): Promise<T> {
+    return this.#mount.run(operation, this.path, ms, begin, complete, failed, this.#file.name);
+  }
+
   size(): Promise<number> {
-    return this.#mount.run("read", this.path, this.#quick, nothing, () => this.#file.cache.length);
+    return this.#run("size", this.#quick, nothing, () => this.#file.cache.length);
   }
 
   readAt(offset: number, length: number): Promise<Uint8Array> {
@@ -541,7 +634,7 @@ class SimHandle implements FileHandle {
       if (!this.#file.bad.some(({ from, to }) => from < offset + length && offset < to)) return;
       throw new FileError("EIO", `read ${this.path}: EIO`);
     };
-    return this.#mount.run("read", this.path, this.#quick, begin, () => {
+    return this.#run("read", this.#quick, begin, () => {
       const { bytes, length: end } = this.#file.cache;
       return bytes.slice(Math.min(offset, end), Math.min(offset + length, end));
     });
@@ -565,9 +658,9 @@ class SimHandle implements FileHandle {
       write(data.subarray(0, data.length - left));
       throw new FileError("ENOSPC", `write ${this.path}: ENOSPC`);
     };
-    return this.#mount.run("write", this.path, this.#quick, begin, nothing, () => {
+    return this.#run("write", this.#quick, begin, nothing, () => {
       // A write that fails may have written a part.
-      write(data.subarray(0, this.#disk.below(data.length + 1)));
+      write(data.subarray(0, this.#disk.leaves(data.length)));
     });
   }
 
@@ -581,7 +674,7 @@ class SimHandle implements FileHandle {
     const disk = this.#disk;
     let begun: readonly PendingWrite[] = [];
     const ms = disk.duration(disk.timing.syncMs);
-    return this.#mount.run("sync", this.path, ms, () => begun = file.pending.slice(), () => {
+    return this.#run("sync", ms, () => begun = file.pending.slice(), () => {
       if (disk.lies) return;
       for (const { offset, data } of begun) file.durable.write(offset, data);
       // Most often nothing was written meanwhile.
@@ -592,6 +685,6 @@ class SimHandle implements FileHandle {
   }
 
   close(): Promise<void> {
-    return this.#mount.run("open", this.path, 0, nothing, nothing);
+    return this.#run("close", 0, nothing, nothing);
   }
 }
