@@ -32,12 +32,12 @@ import {
 } from "../internal/storage/data_directory.ts";
 import { Archiver } from "../internal/storage/archiver.ts";
 import { Scrubber } from "../internal/storage/scrubber.ts";
+import { startScrubbing } from "../internal/storage/scrubbing.ts";
 import { SnapshotDesk } from "../internal/storage/snapshot_desk.ts";
 import { Advertised } from "./advertised.ts";
 import { whenParentEnds } from "./exit_with_parent.ts";
 import { showAddress } from "./flags.ts";
 import { clusterToJoin } from "./joining.ts";
-import { startScrubbing } from "./scrubbing.ts";
 import { type Member, readServeOptions, type ServeOptions } from "./serve_options.ts";
 import { runtimeName, version } from "./version.ts";
 
@@ -205,6 +205,7 @@ function assemble(
     ? null
     : startArchive(options.archive, directory, options, trace, () => node.status().appliedIndex);
   const scrubbing = options.scrubBytesPerSecond === 0 ? null : startScrubbing({
+    clock,
     scrubber: new Scrubber({
       fileSystem: new DiskFileSystem(),
       log: `${options.data}/${LOG}`,

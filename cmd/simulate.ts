@@ -11,6 +11,7 @@ import process from "node:process";
 import { describeError, ExitCode, Refusal } from "../internal/base/errors.ts";
 import { loadCrc32c } from "../internal/codec/crc32c.ts";
 import { writeHistory } from "../tests/simulator/linearizability.ts";
+import { isDecaying } from "../tests/simulator/odds.ts";
 import { pageOf } from "../tests/simulator/report/page.ts";
 import { oddsOf, Recorder } from "../tests/simulator/report/recorder.ts";
 import { runSeed, type SeedResult, worldOf } from "../tests/simulator/run_seed.ts";
@@ -19,7 +20,14 @@ import { type CommandLine, type Flags, readFlags } from "./flags.ts";
 import { ownProgram } from "./own_program.ts";
 import { measuredSpeed } from "./simulate_speed.ts";
 import { brokenLine, heldLine, progressLines, totalLines } from "./simulate_words.ts";
-import { isWorker, seedsHere, seedsInProcesses, type SeedSource, work } from "./simulate_workers.ts";
+import {
+  isWorker,
+  type SeedRange,
+  seedsHere,
+  seedsInProcesses,
+  type SeedSource,
+  work,
+} from "./simulate_workers.ts";
 
 const BROKEN = 1;
 const SEEDS_MAX = 1_000_000_000;
@@ -46,6 +54,12 @@ export const simulateCommand: CommandLine = {
       default: String(FAULTY_SECONDS),
     },
     {
+      name: "decay",
+      value: "WORD",
+      help: "whether disks rot and servers live on with less: drawn for each seed, always, or never",
+      default: "drawn",
+    },
+    {
       name: "report",
       value: "FILE.html",
       help: "write a page with a picture of the seed, or of the first that did not hold",
@@ -67,6 +81,7 @@ export const simulateCommand: CommandLine = {
     "raftline simulate --seed 4711 --report seed.html",
     "raftline simulate --seeds 5000 --processes 2",
     "raftline simulate --seeds 50000 --first 1000000 --keep-going --report first.html",
+    "raftline simulate --seeds 20000 --decay always --faulty-seconds 6",
     "raftline simulate --speed",
     "the same seed is the same run, event for event, with the same trace hash, on every machine",
     "exit codes: 0 everything held, 1 something was false, 2 interrupted, 74 a file cannot be written",
@@ -96,12 +111,15 @@ export async function simulate(args: readonly string[], seams: SimulateSeams = S
     if (flags.has(name) && !needed.includes(mode)) throw flags.refuse(`--${name} does not go with --${mode}`);
   }
   const faultyMs = flags.integer("faulty-seconds", FAULTY_SECONDS, 1, 100_000) * 1000;
+  const decaying = flags.text("decay") ?? "drawn";
+  if (!isDecaying(decaying)) throw flags.refuse(`--decay is ${decaying}, it must be drawn, always or never`);
+  const way: Way = { faultyMs, decaying };
   await loadCrc32c();
   switch (mode) {
     case "seed":
-      return await one(flags, flags.integer("seed", 1, 0, SEED_MAX), faultyMs, seams);
+      return await one(flags, flags.integer("seed", 1, 0, SEED_MAX), way, seams);
     case "seeds":
-      return await many(flags, faultyMs, seams);
+      return await many(flags, way, seams);
     default:
       seams.print(await measuredSpeed());
       return 0;
@@ -117,30 +135,35 @@ const ONLY_WITH: readonly (readonly [name: string, modes: readonly string[]])[] 
   ["history", ["seed"]],
   ["report", ["seed", "seeds"]],
   ["faulty-seconds", ["seed", "seeds"]],
+  ["decay", ["seed", "seeds"]],
 ];
 
+/** How each seed is run. */
+type Way = Pick<SeedRange, "faultyMs" | "decaying">;
+
 /** The command that runs a seed again. */
-function commandFor(seed: number, faultyMs: number): string {
+function commandFor(seed: number, { faultyMs, decaying }: Way): string {
   const program = ownProgram().before.length === 0 ? "raftline" : "deno task";
   const length = faultyMs === FAULTY_SECONDS * 1000 ? "" : ` --faulty-seconds ${faultyMs / 1000}`;
-  return `${program} simulate --seed ${seed}${length}`;
+  const decay = decaying === "drawn" ? "" : ` --decay ${decaying}`;
+  return `${program} simulate --seed ${seed}${length}${decay}`;
 }
 
 async function one(
   flags: Flags,
   seed: number,
-  faultyMs: number,
+  way: Way,
   { run, print }: SimulateSeams,
 ): Promise<number> {
   const report = flags.text("report");
   const history = flags.text("history");
-  const command = commandFor(seed, faultyMs);
-  const odds = oddsOf(worldOf(seed, { faultyMs }).odds);
+  const command = commandFor(seed, way);
+  const odds = oddsOf(worldOf(seed, way).odds);
   const width = Math.max(...odds.map(([name]) => name.length));
   for (const [name, value] of odds) print(`${name.padEnd(width)}  ${value}`);
   const startedAt = performance.now();
   const recorder = report === null ? null : new Recorder();
-  const result = await run(seed, { faultyMs, ...(recorder === null ? {} : { observer: recorder }) });
+  const result = await run(seed, { ...way, ...(recorder === null ? {} : { observer: recorder }) });
   const took = performance.now() - startedAt;
   const summary = summaryOf(result);
   print(
@@ -172,7 +195,7 @@ function written(path: string, write: () => void): void {
   }
 }
 
-async function many(flags: Flags, faultyMs: number, seams: SimulateSeams): Promise<number> {
+async function many(flags: Flags, way: Way, seams: SimulateSeams): Promise<number> {
   const { run, print } = seams;
   const count = flags.integer("seeds", 1, 1, SEEDS_MAX);
   const first = flags.integer("first", 1, 0, SEED_MAX);
@@ -184,7 +207,7 @@ async function many(flags: Flags, faultyMs: number, seams: SimulateSeams): Promi
   const everyMs = PROGRESS_EVERY_MS[process.stderr.isTTY === true ? 0 : 1];
   let shownAt = startedAt;
   let isInterrupted = false;
-  const range = { first, count, faultyMs };
+  const range = { first, count, ...way };
   const source: SeedSource = processes === 1 ? seedsHere(range, run) : seedsInProcesses(range, processes);
   const interrupt = () => {
     isInterrupted = true;
@@ -196,8 +219,8 @@ async function many(flags: Flags, faultyMs: number, seams: SimulateSeams): Promi
     for await (const summary of source.summaries) {
       tally.add(summary);
       if (summary.verdict !== "held") {
-        print(brokenLine(summary, commandFor(summary.seed, faultyMs)));
-        if (tally.broken.length === 1 && report !== null) await reportOf(report, summary, faultyMs, seams);
+        print(brokenLine(summary, commandFor(summary.seed, way)));
+        if (tally.broken.length === 1 && report !== null) await reportOf(report, summary, way, seams);
         if (!keepsGoing) break;
       }
       const now = performance.now();
@@ -224,10 +247,10 @@ async function many(flags: Flags, faultyMs: number, seams: SimulateSeams): Promi
 async function reportOf(
   path: string,
   { seed }: SeedSummary,
-  faultyMs: number,
+  way: Way,
   { run, print }: SimulateSeams,
 ): Promise<void> {
   const recorder = new Recorder();
-  const result = await run(seed, { faultyMs, observer: recorder });
-  writeReport(path, recorder, result, commandFor(seed, faultyMs), print);
+  const result = await run(seed, { ...way, observer: recorder });
+  writeReport(path, recorder, result, commandFor(seed, way), print);
 }

@@ -13,6 +13,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { ExitCode, Refusal } from "../internal/base/errors.ts";
 import { loadCrc32c } from "../internal/codec/crc32c.ts";
+import { type Decaying, isDecaying } from "../tests/simulator/odds.ts";
 import { runSeed } from "../tests/simulator/run_seed.ts";
 import { readSummary, type SeedSummary, summaryOf } from "../tests/simulator/summary.ts";
 import { ownProgram } from "./own_program.ts";
@@ -25,6 +26,7 @@ export interface SeedRange {
   readonly first: number;
   readonly count: number;
   readonly faultyMs: number;
+  readonly decaying: Decaying;
 }
 
 export interface SeedSource {
@@ -38,11 +40,11 @@ function breath(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-export function seedsHere({ first, count, faultyMs }: SeedRange, run: typeof runSeed): SeedSource {
+export function seedsHere({ first, count, faultyMs, decaying }: SeedRange, run: typeof runSeed): SeedSource {
   let isOver = false;
   async function* summaries(): AsyncGenerator<SeedSummary> {
     for (let seed = first; seed < first + count && !isOver; seed++) {
-      yield summaryOf(await run(seed, { faultyMs }));
+      yield summaryOf(await run(seed, { faultyMs, decaying }));
       await breath();
     }
   }
@@ -54,10 +56,11 @@ export function isWorker(args: readonly string[]): boolean {
 }
 
 /** The life of a worker: until its standard input ends. */
-export async function work([, faultyMs]: readonly string[]): Promise<number> {
+export async function work([, faultyMs, given]: readonly string[]): Promise<number> {
+  const decaying = isDecaying(given) ? given : "drawn";
   await loadCrc32c();
   for await (const line of createInterface({ input: process.stdin })) {
-    const summary = summaryOf(await runSeed(Number(line), { faultyMs: Number(faultyMs) }));
+    const summary = summaryOf(await runSeed(Number(line), { faultyMs: Number(faultyMs), decaying }));
     process.stdout.write(`${JSON.stringify(summary)}\n`);
     await breath();
   }
@@ -65,7 +68,7 @@ export async function work([, faultyMs]: readonly string[]): Promise<number> {
 }
 
 export function seedsInProcesses(range: SeedRange, processes: number): SeedSource {
-  const { first, count, faultyMs } = range;
+  const { first, count, faultyMs, decaying } = range;
   const { command, before } = ownProgram();
   const done: SeedSummary[] = [];
   const children: ChildProcess[] = [];
@@ -89,7 +92,7 @@ export function seedsInProcesses(range: SeedRange, processes: number): SeedSourc
   };
   const begin = () => {
     for (let i = 0; i < Math.min(processes, count); i++) {
-      const child = spawn(command, [...before, "simulate", WORKER, String(faultyMs)], {
+      const child = spawn(command, [...before, "simulate", WORKER, String(faultyMs), decaying], {
         stdio: ["pipe", "pipe", "inherit"],
         // Ctrl-C reaches us alone, and we stop them.
         detached: true,

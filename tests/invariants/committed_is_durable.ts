@@ -6,16 +6,19 @@
  */
 import type { ConfigurationValue, LogIndex, ServerId } from "../../internal/raft/types.ts";
 import type { Disks } from "./disk.ts";
-import { type Ghost, type Observation, type PrefixHash, type Property, Violation } from "./ghost.ts";
+import { type Ghost, type Observation, type Property, Violation } from "./ghost.ts";
+import { LostLogs } from "./lost_logs.ts";
 
 export class CommittedIsDurable implements Property {
   readonly name = "committed is durable";
   readonly #disks: Disks;
+  readonly #lost: LostLogs;
   /** Up to here a quorum was seen to have it. */
   #durableUpTo: LogIndex = 0;
 
-  constructor(disks: Disks) {
+  constructor(disks: Disks, lost = new LostLogs()) {
     this.#disks = disks;
+    this.#lost = lost;
   }
 
   check({ server, was, is }: Observation, ghost: Ghost): void {
@@ -24,31 +27,14 @@ export class CommittedIsDurable implements Property {
     const hash = ghost.committedHash(index);
     // A leader may change the members in the very step in which it commits: it counted by the configuration that was in force.
     const before = was?.configuration ?? is.configuration;
-    const objection = this.#objection(before, index, hash);
-    if (objection !== null && this.#objection(is.configuration, index, hash) !== null) {
+    const has = (voter: ServerId) =>
+      this.#disks(voter).prefixAt(index) === hash ||
+      this.#lost.mayCount(server, is.currentTerm, voter, index, hash);
+    const objection = objectionOf(before, has);
+    if (objection !== null && objectionOf(is.configuration, has) !== null) {
       throw new Violation(`${server} takes ${index} for committed in term ${is.currentTerm}; ${objection}`);
     }
     this.#durableUpTo = Math.max(this.#durableUpTo, index);
-  }
-
-  /** In a joint configuration both halves count (chapter 4). */
-  #objection(
-    { voters, outgoing }: ConfigurationValue,
-    index: LogIndex,
-    hash: PrefixHash | undefined,
-  ): string | null {
-    for (const half of [voters, outgoing]) {
-      if (half.length === 0) continue;
-      const count = this.#count(half, index, hash);
-      if (2 * count <= half.length) return `it is durable on ${count} of ${half.length} servers`;
-    }
-    return null;
-  }
-
-  #count(voters: readonly ServerId[], index: LogIndex, hash: PrefixHash | undefined): number {
-    let count = 0;
-    for (const voter of voters) if (this.#disks(voter).prefixAt(index) === hash) count++;
-    return count;
   }
 
   /** A client is told that what stands at that index happened. */
@@ -59,4 +45,18 @@ export class CommittedIsDurable implements Property {
       );
     }
   }
+}
+
+/** In a joint configuration both halves count (chapter 4). */
+function objectionOf(
+  { voters, outgoing }: ConfigurationValue,
+  has: (voter: ServerId) => boolean,
+): string | null {
+  for (const half of [voters, outgoing]) {
+    if (half.length === 0) continue;
+    let count = 0;
+    for (const voter of half) if (has(voter)) count++;
+    if (2 * count <= half.length) return `it is durable on ${count} of ${half.length} servers`;
+  }
+  return null;
 }

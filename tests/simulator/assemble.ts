@@ -5,6 +5,7 @@
  * @module
  */
 import type { Random } from "../../internal/base/random.ts";
+import type { Refusal } from "../../internal/base/errors.ts";
 import { ClientListener } from "../../internal/clients/client_listener.ts";
 import { defaultClientLimits } from "../../internal/clients/limits.ts";
 import type { StateMachine } from "../../internal/machine/machine.ts";
@@ -18,7 +19,14 @@ import type { Network } from "../../internal/platform/network.ts";
 import type { Trace } from "../../internal/platform/trace.ts";
 import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
 import type { LogIndex } from "../../internal/raft/types.ts";
-import { type DataDirectory, openDataDirectory } from "../../internal/storage/data_directory.ts";
+import {
+  type DataDirectory,
+  LOG,
+  openDataDirectory,
+  SNAPSHOTS,
+} from "../../internal/storage/data_directory.ts";
+import { Scrubber } from "../../internal/storage/scrubber.ts";
+import { startScrubbing } from "../../internal/storage/scrubbing.ts";
 import { SnapshotDesk } from "../../internal/storage/snapshot_desk.ts";
 import type { WatchedMachine } from "./history.ts";
 import { CLOCKS_WITHIN_PERMILLE, type Odds } from "./odds.ts";
@@ -51,6 +59,10 @@ export interface Around {
   snapshots(snapshots: SnapshotRoom): SnapshotRoom;
   peers(peers: PeerRoom): PeerRoom;
   machine(machine: StateMachine): WatchedMachine;
+  /** The process ends by itself, outside its node. */
+  stopped(refusal: Refusal): void;
+  /** A snapshot is found to be rotten. */
+  rotten(): void;
   /** Something cannot be that only the harness could cause. */
   fail(error: Error): void;
 }
@@ -102,7 +114,15 @@ export function openDisk(
       const restoration = machine.restore();
       return { take: (chunk) => restoration.take(chunk), finish: () => restoration.finish(digest) };
     },
-    replay,
+    replay: {
+      memory: replay.memory,
+      begins: (index) => {
+        // Where nothing was restored, nothing was applied either.
+        if (index === 0) restores(0);
+        replay.begins(index);
+      },
+      take: (entry) => replay.take(entry),
+    },
   });
 }
 
@@ -118,14 +138,50 @@ function lookAtSpace(clock: LifeClock, store: DataDirectory["store"]): void {
   });
 }
 
+/** Files are read again so fast that a round is over in a moment. */
+const SCRUB_BYTES_PER_SECOND = 2 * 1024 * 1024;
+
+function scrub(
+  disk: SimDisk,
+  { clock, odds }: LifeOptions,
+  node: Node,
+  snapshots: SnapshotDesk,
+  around: Around,
+): void {
+  if (odds.decay.scrubPauseMs === 0) return;
+  startScrubbing({
+    clock,
+    scrubber: new Scrubber({
+      fileSystem: disk.mount(clock, true),
+      log: `${DIRECTORY}/${LOG}`,
+      snapshots: `${DIRECTORY}/${SNAPSHOTS}`,
+    }),
+    bytesPerSecond: SCRUB_BYTES_PER_SECOND,
+    pauseMs: odds.decay.scrubPauseMs,
+    trace: SILENT,
+    hasPeers: () => node.raft.view().configuration.voters.length > 1,
+    replaceSnapshot: (place, done) =>
+      snapshots.putAside(place, (result) => {
+        if (result === true) {
+          around.rotten();
+          node.takeSnapshot(() => {});
+        }
+        done(result);
+      }),
+    fail: around.stopped,
+  });
+}
+
 export function assemble(
-  { id, odds, clock, random }: LifeOptions,
+  disk: SimDisk,
+  life: LifeOptions,
   { identity: { incarnation }, store, snapshots, recovered, remnants }: DataDirectory,
   machine: StateMachine,
   replay: Replay,
   network: Network,
   around: Around,
 ): Node {
+  const { id, odds, clock, random } = life;
   const self = {
     clusterId: CLUSTER_ID,
     serverId: id,
@@ -144,6 +200,7 @@ export function assemble(
     onListening: () => {},
     onListenError: around.fail,
   });
+  const desk = new SnapshotDesk(snapshots);
   const node = new Node({
     id,
     clusterId: CLUSTER_ID,
@@ -165,13 +222,14 @@ export function assemble(
     random,
     trace: SILENT,
     store: around.store(store),
-    snapshots: around.snapshots(new SnapshotDesk(snapshots)),
+    snapshots: around.snapshots(desk),
     remnants,
     peers: around.peers(peers),
     machine,
     replay,
   });
   lookAtSpace(clock, store);
+  scrub(disk, life, node, desk, around);
   const clients = new ClientListener({
     network,
     clock,

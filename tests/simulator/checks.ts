@@ -15,10 +15,12 @@ import type { LogIndex, ServerId, Term, WriteNumber } from "../../internal/raft/
 import { checkHoldings, checkMessage } from "../invariants/bounds.ts";
 import { CommittedIsDurable } from "../invariants/committed_is_durable.ts";
 import type { PlacedConfiguration } from "../invariants/configuration_steps.ts";
+import { type Before, checkLoss } from "../invariants/confessed_loss.ts";
 import { checkPromise } from "../invariants/durable_promise.ts";
 import { checkFiles } from "../invariants/expected_files.ts";
 import { Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
 import { checkStart } from "../invariants/legal_start.ts";
+import { LostLogs } from "../invariants/lost_logs.ts";
 import { MatchIsTrue } from "../invariants/match_is_true.ts";
 import { raftProperties } from "../invariants/properties.ts";
 import { openDisk, replayOf } from "./assemble.ts";
@@ -38,6 +40,8 @@ interface Watched {
   pending: WriteEffect[];
   /** Acknowledgements of this life that did not leave yet, with the prefix that each one acknowledges. */
   readonly acknowledged: Map<Message, PrefixHash | undefined>;
+  /** What was on its disk before something rotted, until it is back. */
+  before: Before | null;
 }
 
 /** What an inspection needs of the world. */
@@ -55,6 +59,7 @@ export interface Configurations {
 
 export class Checks {
   readonly #properties = raftProperties();
+  readonly #lost = new LostLogs();
   readonly #durable: CommittedIsDurable;
   readonly #ghost: Ghost;
   readonly #settings: Settings;
@@ -68,8 +73,13 @@ export class Checks {
   constructor(settings: Settings) {
     this.#settings = settings;
     const disks = (id: ServerId) => this.#of(id).log;
-    this.#durable = new CommittedIsDurable(disks);
-    this.#ghost = new Ghost([...this.#properties.all, this.#durable, new MatchIsTrue(disks)]);
+    this.#durable = new CommittedIsDurable(disks, this.#lost);
+    this.#ghost = new Ghost([
+      ...this.#properties.all,
+      this.#durable,
+      new MatchIsTrue(disks, this.#lost),
+      this.#lost,
+    ]);
   }
 
   add(server: DurableSource & Pick<Server, "watchedAs" | "disk">): void {
@@ -79,6 +89,7 @@ export class Checks {
       log,
       pending: [],
       acknowledged: new Map(),
+      before: null,
     });
   }
 
@@ -92,8 +103,36 @@ export class Checks {
     this.#of(id).log.freeze();
   }
 
-  started(id: ServerId, raft: Raft): StateView {
-    return this.#ghost.started(id, raft);
+  /** Something on the disk of a server that is down rots, or did while it was up: what was there before is remembered. */
+  rots(id: ServerId, epoch: number, promised: Term): void {
+    const watched = this.#of(id);
+    if (watched.before !== null) return;
+    const { prefix } = watched.log;
+    watched.before = { epoch, last: watched.log.lastUpTo(promised), prefix };
+    this.#lost.struck(id, prefix);
+    watched.log.restart();
+  }
+
+  /** A server is back; tells whether it lost a part of its log. */
+  started(
+    id: ServerId,
+    raft: Raft,
+    epoch: number,
+  ): { readonly view: StateView; readonly isLost: boolean } {
+    const watched = this.#of(id);
+    const { before } = watched;
+    watched.before = null;
+    if (before === null) return { view: this.#ghost.started(id, raft), isLost: false };
+    // What could not be used was put aside, and may have been read before.
+    watched.log.restart();
+    this.#ghost.loses(id);
+    const view = this.#ghost.started(id, raft);
+    const { floor, snapshotIndex, lastIndex } = view;
+    const back = { epoch, floor, snapshotIndex, lastIndex, prefix: this.#ghost.prefixOf(id) };
+    const isLost = checkLoss(id, before, back);
+    this.#lost.isBack(id, epoch > before.epoch ? epoch : null);
+    if (epoch > before.epoch) this.#properties.monotonic.lost(id);
+    return { view, isLost };
   }
 
   ended(id: ServerId): void {
@@ -179,6 +218,8 @@ export class Checks {
         [other.id, network.connectionsBetween(server.id, other.id)] as const
       ),
     });
+    // Whoever starts on rot goes on with less.
+    if (server.isRotten || server.disk.unreadable !== null) return 0;
     const disk = server.disk.cloneWithPending(random.fork("disk"));
     disk.crash();
     const time = new VirtualTime();

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type StrikeName, strikes, strikesDrawn } from "./strikes.ts";
+import { decaysDrawn, type StrikeName, strikes, strikesDrawn } from "./strikes.ts";
 import type { World } from "./world.ts";
 
 /** Faults that are no strikes, with the rows of the fault model. */
@@ -34,6 +34,10 @@ const others = {
   readFollower: "R1",
   readLease: "R6",
   readStale: "R7",
+  lostAndRepaired: "D4 2.3",
+  foundInLog: "D4 D5",
+  foundInSnapshot: "D4 S14",
+  busyFull: "D13",
   restDown: "I35",
   restAsleep: "I35",
   restCutOff: "I35",
@@ -44,6 +48,7 @@ export type FaultClass = StrikeName | keyof typeof others;
 /** All classes, in the order of the matrix. */
 export const faultClasses: readonly FaultClass[] = [
   ...strikesDrawn,
+  ...decaysDrawn,
   ...(Object.keys(others) as (keyof typeof others)[]),
 ];
 
@@ -62,6 +67,10 @@ export function firedIn(world: World): ReadonlyMap<FaultClass, number> {
     ["readFollower", world.reads.follower],
     ["readLease", world.reads.lease],
     ["readStale", world.reads.stale],
+    ["lostAndRepaired", world.counts.losses],
+    ["foundInLog", world.found.log],
+    ["foundInSnapshot", world.found.snapshot],
+    ["busyFull", world.history.counts.full],
     ["loss", counts.lost],
     ["duplicate", counts.duplicated],
     ["break", counts.broken],
@@ -79,6 +88,9 @@ export function firedIn(world: World): ReadonlyMap<FaultClass, number> {
   ]);
   return new Map([...fired].filter(([, count]) => count > 0));
 }
+
+/** What came of faults: each is to be seen, but not with everything else. */
+const OUTCOMES: ReadonlySet<FaultClass> = new Set(["foundInLog", "foundInSnapshot", "busyFull"]);
 
 /** Of each set only one can be in a seed. */
 const EXCLUSIVE: readonly ReadonlySet<FaultClass>[] = [
@@ -132,6 +144,7 @@ export class Coverage {
     faultClasses.forEach((name, i) => {
       if (this.#counts[i] === 0) missing.push(name);
       for (const [j, other] of faultClasses.entries()) {
+        if (OUTCOMES.has(name) || OUTCOMES.has(other)) continue;
         if (j >= i || EXCLUSIVE.some((set) => set.has(name) && set.has(other))) continue;
         if (this.#counts[i] !== 0 && this.#counts[j] !== 0 && this.#pairs[i]?.[j] === 0) {
           missing.push(`${other} with ${name}`);

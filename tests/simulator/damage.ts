@@ -21,11 +21,13 @@ import type { SimDisk } from "./sim_file_system.ts";
 export type Damage = "bitRot" | "misplaced" | "missing" | "truncated";
 
 /** A segment as it is durable. */
-interface Segment {
+export interface Segment {
   readonly path: string;
   readonly bytes: Uint8Array;
   /** Where its batches begin. */
   readonly batches: readonly number[];
+  /** The number of each. */
+  readonly numbers: readonly number[];
   /** Whether another one follows it. */
   readonly isClosed: boolean;
 }
@@ -114,14 +116,15 @@ export function leaveBehind(disk: SimDisk, random: Random): void {
   for (const name of STRANGE_FILES) if (random.chance(1, 2)) disk.replace(name, rubbish.slice());
 }
 
-function segmentsOf(disk: SimDisk): readonly Segment[] {
+/** The segments of its log, oldest first. */
+export function segmentsOf(disk: SimDisk): readonly Segment[] {
   const paths = disk.durablePaths().filter((path) =>
     serialOf(path.slice(path.lastIndexOf("/") + 1)) !== null
   );
   return paths.map((path, i) => {
     const bytes = disk.durableBytes(path) ?? new Uint8Array(0);
     const next = paths[i + 1];
-    return { path, bytes, batches: batchesOf(bytes, endOf(disk, next)), isClosed: next !== undefined };
+    return { path, bytes, ...batchesOf(bytes, endOf(disk, next)), isClosed: next !== undefined };
   });
 }
 
@@ -133,16 +136,19 @@ function endOf(disk: SimDisk, next: string | undefined): number {
 }
 
 /** Whole batches only: a torn one is no place for damage, since it is passed over. */
-function batchesOf(bytes: Uint8Array, end: number): readonly number[] {
+function batchesOf(bytes: Uint8Array, end: number): Pick<Segment, "batches" | "numbers"> {
   const header = decodeSegmentHeader(bytes);
-  if (typeof header === "string") return [];
   const batches: number[] = [];
+  const numbers: number[] = [];
+  if (typeof header === "string") return { batches, numbers };
   for (let at = SEGMENT_HEADER_BYTES; at + BATCH_HEADER_BYTES <= bytes.length && at < end; at += ALIGNMENT) {
     if (bytes[at] !== 0x52) continue;
     const batch = decodeBatchHeader(bytes, at, header.nonce);
-    if (typeof batch !== "string" && typeof checkBatchBody(bytes, at, batch) !== "string") batches.push(at);
+    if (typeof batch === "string" || typeof checkBatchBody(bytes, at, batch) === "string") continue;
+    batches.push(at);
+    numbers.push(batch.number);
   }
-  return batches;
+  return { batches, numbers };
 }
 
 function anyOf<T>(items: readonly T[], random: Random): T | null {

@@ -8,7 +8,7 @@
  * @module
  */
 import { decodeRecord } from "../../internal/codec/record.ts";
-import type { HardState, LogIndex } from "../../internal/raft/types.ts";
+import type { HardState, LogIndex, LogPosition, Term } from "../../internal/raft/types.ts";
 import {
   BATCH_HEADER_BYTES,
   checkBatchBody,
@@ -37,7 +37,11 @@ export interface DurableSource {
 interface Beginning {
   readonly hardState: HardState;
   readonly prefix: readonly PrefixHash[];
+  /** The term of each entry; 0 for what a snapshot covers. */
+  readonly terms: readonly Term[];
 }
+
+const NOTHING: Beginning = { hardState: UNBORN, prefix: [0], terms: [0] };
 
 export class DurableLog implements DurableState {
   readonly #source: DurableSource;
@@ -47,12 +51,15 @@ export class DurableLog implements DurableState {
   #isFrozen = false;
   #hardState: HardState = UNBORN;
   #prefix: PrefixHash[] = [0];
+  #terms: Term[] = [0];
   /** The segment that is read, and the place behind the last batch of it. */
   #serial = 0;
   #header: SegmentHeader | null = null;
   #at = 0;
+  /** The number of the last batch that was read. */
+  #lastBatch = 0;
   /** Of each segment, as it was read in front of it. */
-  readonly #beginnings = new Map<number, Beginning>([[1, { hardState: UNBORN, prefix: [0] }]]);
+  readonly #beginnings = new Map<number, Beginning>([[1, NOTHING]]);
 
   constructor(source: DurableSource, covered: (index: LogIndex) => PrefixHash[]) {
     this.#source = source;
@@ -73,7 +80,9 @@ export class DurableLog implements DurableState {
     this.#header = null;
     this.#at = 0;
     this.#hardState = UNBORN;
+    this.#lastBatch = 0;
     this.#prefix = [0];
+    this.#terms = [0];
   }
 
   get hardState(): HardState {
@@ -84,6 +93,19 @@ export class DurableLog implements DurableState {
   get lastIndex(): LogIndex {
     this.follow();
     return this.#prefix.length - 1;
+  }
+
+  /** The hashes of all of it. */
+  get prefix(): readonly PrefixHash[] {
+    this.follow();
+    return [...this.#prefix];
+  }
+
+  /** The last entry of a term that is no later than that one. */
+  lastUpTo(term: Term): LogPosition {
+    this.follow();
+    const index = this.#terms.findLastIndex((one) => one <= term);
+    return { index, term: this.#terms[index] ?? 0 };
   }
 
   prefixAt(index: LogIndex): PrefixHash | undefined {
@@ -104,11 +126,24 @@ export class DurableLog implements DurableState {
     const names = this.#source.durablePaths().map((path) => path.slice(path.lastIndexOf("/") + 1));
     const first = Math.min(...names.map((name) => serialOf(name) ?? Infinity));
     if (!Number.isFinite(first)) return;
-    const beginning = this.#beginnings.get(first);
+    const header = this.#headerOf(first);
+    // Whoever lost all of its log begins anew behind it.
+    const beginsAnew = header !== null && header.lastBatch === 0;
+    const beginning = beginsAnew
+      ? { ...NOTHING, hardState: header.state.hardState }
+      : this.#beginnings.get(first);
     if (beginning === undefined) throw new Error(`Segment ${first} is the oldest, and nobody saw it begin`);
     this.#serial = first - 1;
     this.#hardState = beginning.hardState;
+    this.#lastBatch = header?.lastBatch ?? 0;
     this.#prefix = [...beginning.prefix];
+    this.#terms = [...beginning.terms];
+  }
+
+  #headerOf(serial: number): SegmentHeader | null {
+    const bytes = this.#source.durableBytes(pathOf(serial));
+    const header = bytes === null ? "missing" : decodeSegmentHeader(bytes);
+    return typeof header === "string" ? null : header;
   }
 
   /** Reads what there is to read of this segment; tells whether it was read to its end. */
@@ -123,23 +158,34 @@ export class DurableLog implements DurableState {
       if (typeof now !== "string") this.#header = now;
     }
     const { nonce } = this.#header ?? header;
-    while (true) {
+    // What is behind that is nobody's any more, even where it is whole: the disk could not read it once.
+    const next = this.#headerOf(this.#serial + 1);
+    const end = next?.previousSerial === this.#serial ? next.previousEnd : Infinity;
+    while (this.#at < end) {
       const batch = decodeBatchHeader(bytes, this.#at, nonce);
-      if (typeof batch === "string") return true;
+      if (typeof batch === "string" || batch.number !== this.#lastBatch + 1) return true;
       const body = checkBatchBody(bytes, this.#at, batch);
       if (typeof body === "string") return true;
       for (let at = this.#at + BATCH_HEADER_BYTES; at < body.recordsEnd;) at = this.#fold(bytes, at);
       this.#at = body.end;
+      this.#lastBatch = batch.number;
     }
+    return true;
   }
 
   /** Goes on to the next segment, if there is one. */
   #nextSegment(): boolean {
-    const bytes = this.#source.durableBytes(pathOf(this.#serial + 1));
-    const header = bytes === null ? "missing" : decodeSegmentHeader(bytes);
-    if (typeof header === "string") return false;
+    const header = this.#headerOf(this.#serial + 1);
+    // Behind damage nothing goes on.
+    if (header === null || header.lastBatch !== this.#lastBatch) return false;
     this.#serial++;
-    this.#beginnings.set(this.#serial, { hardState: this.#hardState, prefix: [...this.#prefix] });
+    // Whoever lost a part of its log still has term and vote, apart from it.
+    if (header.state.epoch > 0) this.#hardState = header.state.hardState;
+    this.#beginnings.set(this.#serial, {
+      hardState: this.#hardState,
+      prefix: [...this.#prefix],
+      terms: [...this.#terms],
+    });
     this.#header = header;
     this.#at = SEGMENT_HEADER_BYTES;
     return true;
@@ -157,11 +203,15 @@ export class DurableLog implements DurableState {
         break;
       case "reset":
         this.#prefix = this.#covered(record.position.index);
+        this.#terms = Array.from({ length: record.position.index }, () => 0);
+        this.#terms.push(record.position.term);
         break;
       case "truncate":
         this.#prefix.length = record.from;
+        this.#terms.length = record.from;
         break;
       case "entry":
+        this.#terms.push(record.entry.term);
         this.#prefix.push(chain(this.#prefix[record.entry.index - 1] ?? 0, record.entry));
     }
     return found.end;

@@ -83,7 +83,7 @@ export class History {
   #serial = 0;
   #answered = 0;
   isOver = false;
-  readonly counts = { ok: 0, refused: 0, unknown: 0, reads: 0, stale: 0 };
+  readonly counts = { ok: 0, refused: 0, unknown: 0, reads: 0, stale: 0, full: 0 };
   /** Hears of every write that is acknowledged, with its place among all commands, from 0. */
   onAcknowledged: (operation: HistoryOperation, command: number) => void = () => {};
 
@@ -131,6 +131,7 @@ export class History {
     if (reply.type === "error") {
       operation.outcome = reply.text.startsWith("UNKNOWN ") ? "unknown" : "refused";
       this.counts[operation.outcome]++;
+      if (reply.text.startsWith("BUSY disk full")) this.counts.full++;
       checkOutcome(operation);
       return;
     }

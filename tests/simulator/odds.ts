@@ -6,7 +6,7 @@
  */
 import type { Random } from "../../internal/base/random.ts";
 import { calmNetwork, type NetworkFaults } from "./sim_network.ts";
-import { type StrikeName, strikesDrawn } from "./strikes.ts";
+import { decaysDrawn, type StrikeName, strikesDrawn } from "./strikes.ts";
 
 /** What becomes of the servers outside the core when the faults end. */
 export type Rest =
@@ -18,6 +18,26 @@ export type Rest =
   | "asleep"
   /** They run and reach nobody. */
   | "cutOff";
+
+/** Losses with which servers live on. */
+export interface Decay {
+  /** The kinds that this seed has, and the mean time between two of any kind. */
+  readonly strikes: readonly StrikeName[];
+  readonly strikeEveryMs: number;
+  /** Files are read again in rounds, so long after the round before; 0 for never. */
+  readonly scrubPauseMs: number;
+}
+
+export const noDecay: Decay = { strikes: [], strikeEveryMs: 1000, scrubPauseMs: 0 };
+
+const decayings = ["drawn", "never", "always"] as const;
+
+/** Whether disks decay: as the seed draws it, never, or in every seed. */
+export type Decaying = (typeof decayings)[number];
+
+export function isDecaying(word: string | undefined): word is Decaying {
+  return decayings.some((one) => one === word);
+}
 
 export interface Odds {
   readonly servers: number;
@@ -31,6 +51,7 @@ export interface Odds {
   /** The kinds of strikes that this seed has, and the mean time between two strikes of any kind. */
   readonly strikes: readonly StrikeName[];
   readonly strikeEveryMs: number;
+  readonly decay: Decay;
   /** Clocks run wrong by up to this part of a thousand. */
   readonly driftPermille: number;
   readonly rest: Rest;
@@ -62,7 +83,20 @@ export const CLOCKS_WITHIN_PERMILLE = 50;
 
 const SPARES = 3;
 
-export function drawOdds(random: Random): Odds {
+/** In a stream of its own, so that a seed is what it was, save for the decay of its disks. */
+function drawDecay(random: Random, decaying: Decaying): Decay {
+  if (decaying === "never" || (decaying === "drawn" && random.chance(1, 3))) return noDecay;
+  const [numerator, denominator] = random.chance(1, 2) ? [3, 4] : [1, 3];
+  const strikes = decaysDrawn.filter(() => random.chance(numerator, denominator));
+  const scrubs = strikes.includes("rotUnderneath") || random.chance(1, 4);
+  return {
+    strikes,
+    strikeEveryMs: random.between(150, 1500),
+    scrubPauseMs: scrubs ? random.between(100, 1000) : 0,
+  };
+}
+
+export function drawOdds(random: Random, decaying: Decaying = "drawn"): Odds {
   const sometimes = (value: () => number) => random.chance(1, 2) ? value() : 0;
   // Most often little, sometimes much.
   const permille = (most: number) =>
@@ -91,6 +125,7 @@ export function drawOdds(random: Random): Odds {
     network: quiet ? { ...calmNetwork, latencyMs: network.latencyMs } : network,
     strikes,
     strikeEveryMs: random.between(400, 4000),
+    decay: drawDecay(random.fork("decay"), decaying),
     driftPermille: sometimes(() => random.between(1, 50)),
     rest: random.chance(1, 2)
       ? "well"

@@ -2,7 +2,7 @@
  * An operator of the world: changes the members, hands the lead over, asks for snapshots; over a connection like any client's, of any server.
  *
  * He asks again when he likes, whatever became of the last question, so that changes meet. He is sensible: he takes no vote away while a voter
- * is lost for good, other than that one's. A server that was a member once is not made one again.
+ * is lost for good, other than that one's, and none while one mends. A server that was a member once is not made one again.
  *
  * Keeps true: what he is told with OK is so: a configuration is committed that has it (I12).
  *
@@ -164,6 +164,8 @@ export class Operator {
     const fresh = servers.filter(({ id, isRetired, isWiped }) =>
       !isRetired && !isWiped && !this.#known.has(id)
     );
+    // Whoever lost a part of its log cannot elect yet: no vote is taken away before it has everything again.
+    const isMending = servers.some(({ id, keepsAll, isWiped }) => isMember(id) && !keepsAll && !isWiped);
     const wishes: (() => Wish | null)[] = [
       () => this.#transfer(anyOf(voters, random)),
       () => this.#transfer(null),
@@ -178,14 +180,14 @@ export class Operator {
       );
       // Learners are few, so whoever finds one makes use of it.
       for (const id of learners) wishes.push(() => this.#promote(id), () => this.#promote(id));
-      if (lost === null) {
+      if (lost === null && !isMending) {
         wishes.push(
           () => this.#replace(anyOf(voters, random), one),
           () => voters.length > VOTERS_LEAST ? this.#remove(anyOf(voters, random)) : null,
           () => this.#remove(anyOf(learners, random)),
           () => voters.length > VOTERS_LEAST ? this.#demote(anyOf(voters, random)) : null,
         );
-      } else {
+      } else if (lost !== null) {
         wishes.push(
           () => voters.includes(lost.id) ? this.#replace(lost.id, one) : null,
           () => this.#remove(lost.id),

@@ -67,6 +67,7 @@ export class Liveness {
   #servedAt: number | null = null;
   #stoppedAt: number | null = null;
   #wellAt: number | null = null;
+  #standsStill = false;
 
   constructor(options: LivenessOptions) {
     this.#options = options;
@@ -145,12 +146,35 @@ export class Liveness {
    * can go on from there by itself (`raftline recover`), so that nothing but safety is asked of it.
    */
   get #isLost(): boolean {
+    if (this.#standsStill) return true;
     const { servers } = this.#options;
+    return !this.#isDecidedBy(servers.filter(({ isWiped }) => !isWiped));
+  }
+
+  /** Whether each configuration that may be in force has a quorum of these. */
+  #isDecidedBy(servers: readonly Server[]): boolean {
     const { committed, views } = this.#options.configurations();
     const newest = committed.at(-1);
-    if (newest === undefined) return false;
-    const there = servers.filter(({ isWiped }) => !isWiped).map(({ id }) => id);
-    return !configurationsInForce(newest, views.values()).every((one) => decides(one, there));
+    const ids = servers.map(({ id }) => id);
+    return newest === undefined ||
+      configurationsInForce(newest, views.values()).every((one) => decides(one, ids));
+  }
+
+  /**
+   * There is no progress in time. Where a vote is needed of a server that lost a part of its log, nobody may be able to lead, and nobody can
+   * help (docs/repair.md): from then on nothing but safety is asked.
+   */
+  #stalled(why: string): false {
+    if (this.#isDecidedBy(this.#core.filter(({ keepsAll }) => keepsAll))) throw new Stalled(why);
+    this.#standsStill = true;
+    this.#options.history.stop();
+    this.#stoppedAt = this.#options.now();
+    return false;
+  }
+
+  /** Whether nobody leads any more, since too much was lost. */
+  get standsStill(): boolean {
+    return this.#standsStill;
   }
 
   /** Servers without which nothing is missing: each configuration that may be in force has a quorum among them. */
@@ -163,8 +187,9 @@ export class Liveness {
     const core = [...servers];
     const fewest = random.between(1, servers.length - 1);
     for (const server of shuffled(servers, random)) {
-      const left = core.filter((other) => other !== server).map(({ id }) => id);
-      if (left.length >= fewest && inForce.every((one) => decides(one, left))) {
+      const left = core.filter((other) => other !== server);
+      const whole = left.filter(({ keepsAll }) => keepsAll).map(({ id }) => id);
+      if (left.length >= fewest && inForce.every((one) => decides(one, whole))) {
         core.splice(core.indexOf(server), 1);
       }
     }
@@ -235,7 +260,7 @@ export class Liveness {
       for (const id of this.#unserved) if (!members.includes(id)) this.#unserved.delete(id);
       if (this.#unserved.size === 0) this.#servedAt = now();
       else if (now() - this.#healedAt > SERVE_TIMEOUTS * odds.electionMs[1]) {
-        throw new Stalled(
+        return this.#stalled(
           `${SERVE_TIMEOUTS} election time-outs after the faults ended nothing is served by ${
             [...this.#unserved].join(", ")
           }; ${this.#missing() ?? "the core has converged"}`,
@@ -254,7 +279,7 @@ export class Liveness {
       return true;
     }
     if (now() - this.#stoppedAt > CONVERGE_MS) {
-      throw new Stalled(`${CONVERGE_MS} ms after the last question: ${why}`);
+      return this.#stalled(`${CONVERGE_MS} ms after the last question: ${why}`);
     }
     return false;
   }

@@ -7,7 +7,7 @@ import { describeError } from "../../internal/base/errors.ts";
 import { Stalled } from "../invariants/convergence.ts";
 import { Violation } from "../invariants/ghost.ts";
 import type { Observer } from "./observer.ts";
-import type { Odds } from "./odds.ts";
+import type { Decaying, Odds } from "./odds.ts";
 import { World } from "./world.ts";
 
 /** How long a seed's safety phase lasts, and its clients go on afterwards. */
@@ -19,6 +19,7 @@ export type Verdict = "held" | "correctness" | "liveness" | "crash";
 
 export interface SeedOptions {
   readonly faultyMs?: number;
+  readonly decaying?: Decaying;
   readonly odds?: Partial<Odds>;
   readonly observer?: Observer;
 }
@@ -38,6 +39,7 @@ export function worldOf(seed: number, options: SeedOptions = {}): World {
     seed: `world/${seed}`,
     faultyMs: options.faultyMs ?? FAULTY_MS,
     calmMs: CALM_MS,
+    ...(options.decaying === undefined ? {} : { decaying: options.decaying }),
     ...(options.odds === undefined ? {} : { odds: options.odds }),
     ...(options.observer === undefined ? {} : { observer: options.observer }),
   });

@@ -2,8 +2,8 @@
  * One server of the world: a machine with a disk, on which one process lives after another.
  *
  * A process that ends by itself was wrong to, unless its disk was made to fail, or is damaged: then it must end, with the code and the
- * text that the operator reads. Damage that was noticed is repaired from a copy after a while, as the text says; a server that starts
- * on damage without noticing breaks a promise.
+ * text that the operator reads. There are two kinds of damage. Of the one (`damage`) the operator puts a copy back after a while, and a server that
+ * starts on it without noticing breaks a promise. With the other (`rot`) it lives on: it says what it lost, and gets it from the others.
  *
  * @module
  */
@@ -11,10 +11,12 @@ import { describeError, ExitCode, Refusal } from "../../internal/base/errors.ts"
 import type { Random } from "../../internal/base/random.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type { Node } from "../../internal/node/node.ts";
-import type { LogIndex } from "../../internal/raft/types.ts";
+import type { LogIndex, LogPosition, Recovered, Term } from "../../internal/raft/types.ts";
 import { Violation } from "../invariants/ghost.ts";
 import { type Around, assemble, type LifeOptions, openDisk, replayOf } from "./assemble.ts";
 import { type Damage, damage, leaveBehind } from "./damage.ts";
+import { promisesOn } from "./durable_promises.ts";
+import { rot, type RottenThing, rotUnderneath } from "./rot.ts";
 import type { WatchedMachine } from "./history.ts";
 import type { Odds } from "./odds.ts";
 import { type DiskImage, type DiskTiming, type Losses, SimDisk } from "./sim_file_system.ts";
@@ -53,10 +55,14 @@ export interface ServerHome {
   readonly birth: readonly string[];
   around(server: Server): Around;
   /** A process is up: its log is read, its rooms stand; it takes part from now on. */
-  started(server: Server, life: Life, node: Node): void;
+  started(server: Server, life: Life, node: Node, recovered: Recovered): void;
   ended(server: Server, why: string, losses: Losses | null): void;
   /** A server begins to restore its state from a snapshot of that index. */
   restores(server: Server, index: LogIndex): void;
+  /** Something on its disk is about to rot, while it is down. */
+  rots(server: Server): void;
+  /** It found rot while it was up. */
+  foundRot(server: Server, what: "log" | "snapshot"): void;
   /** A damaged server refused to start, as it must. */
   noticed(server: Server): void;
   /** A server lost its disk, and nothing is left that it was. */
@@ -88,6 +94,12 @@ export class Server {
   #rate: number;
   /** What was durable before it was damaged, as long as nobody noticed or repaired. */
   #undamaged: DiskImage | null = null;
+  /** Something on its disk is rotten, and no life since has said what it lost. */
+  #isRotten = false;
+  /** How often it lost a part of its log, as far as its lives said. */
+  #epoch = 0;
+  /** Files that cannot be read stay so until then. */
+  #unreadableUntil = 0;
   #failNext: "sync" | "write" | null = null;
   /** Power fails in the next sync: how far into the longest that one takes, and for how long. */
   #crashInSync: { readonly part: number; readonly downMs: number; isNear: boolean } | null = null;
@@ -115,7 +127,7 @@ export class Server {
     const { time } = this.#home;
     const random = this.#random.fork(`life ${this.lives}`);
     const clock = new LifeClock(time, this.#rate, random.below(1_000_000));
-    const life: Life = { clock, node: null, injected: false, isStopped: false };
+    const life: Life = { clock, node: null, injected: this.disk.unreadable !== null, isStopped: false };
     this.life = life;
     this.lives++;
     this.#boot(life, random).catch((error) => this.stopped(life, error));
@@ -154,6 +166,8 @@ export class Server {
   /** The process dies, the machine lives on. */
   end(why = "killed"): void {
     this.#end(why, () => {
+      // What was there before something rotted is known of what is durable: so that is what the next life finds.
+      if (this.#isRotten) return this.disk.crash();
       this.disk.kill();
       return null;
     });
@@ -212,6 +226,34 @@ export class Server {
     return this.#undamaged !== null;
   }
 
+  /** Whether its disk has, or will have when a copy is put back, all that it ever acknowledged. */
+  get keepsAll(): boolean {
+    return !this.isWiped && !this.#isRotten && this.floor === null;
+  }
+
+  /** Whether its disk has all that it ever acknowledged, and gives it back now. */
+  get isWhole(): boolean {
+    return this.keepsAll && !this.isDamaged && this.disk.unreadable === null;
+  }
+
+  get isRotten(): boolean {
+    return this.#isRotten;
+  }
+
+  /** What its promises say. */
+  get floor(): LogPosition | null {
+    return this.lives === 0 ? null : promisesOn(this)?.floor ?? null;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** In which term its promises are. */
+  get promisedTerm(): Term {
+    return promisesOn(this)?.currentTerm ?? 0;
+  }
+
   get durableVersion(): number {
     return this.disk.durableVersion;
   }
@@ -243,12 +285,23 @@ export class Server {
     );
     if (clock.isDead) return;
     if (this.#undamaged !== null) {
-      if (directory.recovered.epoch === 0) throw new Violation(`${this.id} started on damaged data`);
+      if (directory.recovered.epoch <= this.#epoch) throw new Violation(`${this.id} started on damaged data`);
       return this.#noticed();
     }
-    const node = assemble(options, directory, machine, replay, network.bodyFor(this.id, clock), around);
+    const node = assemble(
+      this.disk,
+      options,
+      directory,
+      machine,
+      replay,
+      network.bodyFor(this.id, clock),
+      around,
+    );
     life.node = node;
-    this.#home.started(this, life, node);
+    this.#home.started(this, life, node, directory.recovered);
+    this.#isRotten = false;
+    this.#epoch = directory.recovered.epoch;
+    if (directory.snapshots.wasDamaged) node.takeSnapshot(() => {});
   }
 
   /** The process of that life says that it cannot go on, or not start. */
@@ -257,7 +310,11 @@ export class Server {
     if (isViolation(error)) return this.#home.fail(this, error);
     const code = error instanceof Refusal ? error.exitCode : null;
     if (this.#undamaged !== null && code === FOR_DAMAGE) return this.#noticed();
-    if (!life.injected || code === null || !FOR_DISK.includes(code)) return this.#home.fail(this, error);
+    const isFull = code === ExitCode.noSpace && Number.isFinite(this.disk.capacity);
+    const isRot = code === ExitCode.diskIo && life.node !== null && this.#isRotten;
+    if (isRot) this.#home.foundRot(this, "log");
+    const isInjected = life.injected && code !== null && FOR_DISK.includes(code);
+    if (!isInjected && !isFull && !isRot) return this.#home.fail(this, error);
     this.end(describeError(error));
     this.startIn(this.#random.between(100, 2100));
   }
@@ -338,6 +395,59 @@ export class Server {
     return this.#undamaged === null ? null : { whom: this.id, forMs: 0 };
   }
 
+  /** Ends the life, lets something rot, and starts the next one, which must know what it lost. */
+  rot(thing: RottenThing, random: Random): Struck | null {
+    if (this.life === null || this.#isRotten || this.isDamaged || this.isWiped) return null;
+    this.crash();
+    const downMs = random.below(1000);
+    this.startIn(downMs);
+    this.#home.rots(this);
+    if (rot(this.disk, thing, random) === null) return null;
+    this.#isRotten = true;
+    return { whom: this.id, forMs: downMs };
+  }
+
+  /** Something rots that a running process does not look at, but for looking for rot; after a while it starts again, whatever it found. */
+  rotUnderneath(thing: "log" | "snapshot", random: Random): Struck | null {
+    if (this.life === null || this.#isRotten || this.isDamaged || this.isWiped) return null;
+    if (rotUnderneath(this.disk, thing, random) === null) return null;
+    this.#isRotten = true;
+    const forMs = random.between(500, 6000);
+    const { life } = this;
+    this.#later(forMs, () => {
+      if (this.life !== life) return;
+      this.end("started anew");
+      this.startIn(random.below(500));
+    });
+    return { whom: this.id, forMs };
+  }
+
+  /** A segment or a snapshot cannot be read for a while, and it starts again. */
+  unreadableFor(ms: number, random: Random): Struck | null {
+    if (this.life === null || this.disk.unreadable !== null) return null;
+    const paths = this.disk.durablePaths().filter((path) => /\.(?:seg|snap)$/.test(path));
+    const path = paths[random.below(paths.length || 1)];
+    if (path === undefined) return null;
+    this.end();
+    this.startIn(random.below(500));
+    this.disk.unreadable = path;
+    this.#unreadableUntil = this.#home.time.now + ms;
+    this.#later(ms, () => {
+      if (this.#unreadableUntil <= this.#home.time.now) this.disk.unreadable = null;
+    });
+    return { whom: this.id, forMs: ms };
+  }
+
+  /** So many bytes more find room on its disk, for a while. */
+  fillFor(bytes: number, ms: number): number {
+    const { disk } = this;
+    let used = 0;
+    for (const path of disk.durablePaths()) used += disk.durableBytes(path)?.length ?? 0;
+    disk.capacity = used + bytes;
+    this.#later(ms, () => disk.capacity = Infinity);
+    return ms;
+  }
+
   leaveBehind(random: Random): void {
     leaveBehind(this.disk, random);
   }
@@ -348,6 +458,10 @@ export class Server {
     this.disk.release();
     this.disk.timing = QUICK_DISK;
     this.disk.lies = false;
+    this.disk.capacity = Infinity;
+    this.disk.unreadable = null;
+    // What is rotten is found now, and not in the calm that follows.
+    if (this.#isRotten && this.life?.node !== null) this.end("started anew");
     this.#failNext = null;
     this.#failing = null;
     this.#crashInSync = null;

@@ -150,6 +150,8 @@ export class SimDisk {
   timing: DiskTiming = { writeMs: [0.02, 0.1], syncMs: [0.1, 1] };
   /** Says that it synced, and did not. */
   lies = false;
+  /** A file of which nothing can be read. */
+  unreadable: string | null = null;
   /** How many bytes its files may have together. */
   capacity = Infinity;
   /** Without a bound: whether it says that there is no space, as it does when operations are made to fail for that. */
@@ -179,9 +181,9 @@ export class SimDisk {
     this.#random = random;
   }
 
-  /** The disk as one life of a process sees it. */
-  mount(clock: LifeClock): FileSystem {
-    return new Mount(this, clock);
+  /** The disk as one life of a process sees it; `isPatient` is for reading in long chains of calls. */
+  mount(clock: LifeClock, isPatient = false): FileSystem {
+    return new Mount(this, clock, isPatient);
   }
 
   /** Power fails: pending writes and names are kept, lost or torn. */
@@ -346,6 +348,16 @@ export class SimDisk {
     if (file !== undefined) file.bad = [...file.bad, { from, to }];
   }
 
+  /** Other bytes are in a file from now on, whoever has it open; what is on its way there is not touched. */
+  decay(path: string, bytes: Uint8Array): void {
+    this.durableVersion++;
+    const file = this.#durableNames.get(path);
+    for (const content of file === undefined ? [] : [file.durable, file.cache]) {
+      content.length = 0;
+      content.write(0, bytes);
+    }
+  }
+
   /** Another disk with the same durable content. */
   clone(random: Random): SimDisk {
     const copy = new SimDisk(random);
@@ -477,10 +489,12 @@ const nothing = () => {};
 class Mount implements FileSystem {
   readonly #disk: SimDisk;
   readonly #clock: LifeClock;
+  readonly #isPatient: boolean;
 
-  constructor(disk: SimDisk, clock: LifeClock) {
+  constructor(disk: SimDisk, clock: LifeClock, isPatient: boolean) {
     this.#disk = disk;
     this.#clock = clock;
+    this.#isPatient = isPatient;
   }
 
   /** An operation: begins now, completes later in the same life, or never. */
@@ -497,7 +511,7 @@ class Mount implements FileSystem {
     const clock = this.#clock;
     const isOfLog = operation === "write" || operation === "sync" || operation === "read" ||
       operation === "size";
-    const rare = !isOfLog || path.includes("/snapshots/") || path.endsWith("/promises");
+    const rare = this.#isPatient || !isOfLog || path.includes("/snapshots/") || path.includes("/promises");
     const number = disk.operations++;
     const code = disk.fault?.(operation, path, number, name) ?? null;
     const stall = disk.stallMs?.(number) ?? 0;
@@ -631,7 +645,8 @@ class SimHandle implements FileHandle {
 
   readAt(offset: number, length: number): Promise<Uint8Array> {
     const begin = () => {
-      if (!this.#file.bad.some(({ from, to }) => from < offset + length && offset < to)) return;
+      const isBad = this.#file.bad.some(({ from, to }) => from < offset + length && offset < to);
+      if (!isBad && this.#disk.unreadable !== this.path) return;
       throw new FileError("EIO", `read ${this.path}: EIO`);
     };
     return this.#run("read", this.#quick, begin, () => {

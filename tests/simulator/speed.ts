@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Odds } from "./odds.ts";
+import { noDecay, type Odds } from "./odds.ts";
 import { calmNetwork } from "./sim_network.ts";
 import { World } from "./world.ts";
 
@@ -18,6 +18,7 @@ const steadyOdds: Odds = {
   network: { ...calmNetwork, latencyMs: [0.05, 2] },
   strikes: [],
   strikeEveryMs: 1000,
+  decay: noDecay,
   driftPermille: 0,
   rest: "well",
   operatorEveryMs: 0,

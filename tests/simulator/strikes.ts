@@ -24,6 +24,8 @@ interface Strike {
   readonly what: string;
   /** Why it is not drawn: what the product does not have yet. The verb is there all the same. */
   readonly waitsFor?: string;
+  /** Drawn apart from the others: the server loses something and lives on. */
+  readonly decays?: true;
   /** Does it, or gives `null` where it cannot be done now. */
   hit(stage: Stage, server: Server, random: Random): Struck | null;
 }
@@ -34,6 +36,11 @@ function up(act: (server: Server, random: Random, stage: Stage) => number): Stri
     if (server.life === null) return null;
     return { whom: server.id, forMs: act(server, random, stage) };
   };
+}
+
+/** On a server without which all that is committed is on the disks of a quorum. */
+function spared(act: (server: Server, random: Random) => Struck | null): Strike["hit"] {
+  return (stage, server, random) => stage.mayDecay(server) ? act(server, random) : null;
 }
 
 /** Cuts links for a while. */
@@ -360,6 +367,48 @@ const table = {
       return forMs;
     }),
   },
+  rotInLog: {
+    rows: "D4 D5 D6 D7 D18 D19",
+    what: "a segment rots, is gone, empty or cut short while its server is down, which lives on",
+    decays: true,
+    hit: spared((server, random) => server.rot("log", random)),
+  },
+  rotInSnapshots: {
+    rows: "D4 S14",
+    what: "a snapshot, or each of them, rots while its server is down, which lives on",
+    decays: true,
+    hit: spared((server, random) => server.rot("snapshot", random)),
+  },
+  rotInPromises: {
+    rows: "D4 D18 D19",
+    what: "the promises rot, in one copy or in both, or are gone; the log is whole",
+    decays: true,
+    hit: spared((server, random) => server.rot("promises", random)),
+  },
+  rotUnderneath: {
+    rows: "D4 D5",
+    what: "a closed segment or a snapshot rots while its server is up",
+    decays: true,
+    hit: spared((server, random) => server.rotUnderneath(random.chance(3, 4) ? "log" : "snapshot", random)),
+  },
+  badSectors: {
+    rows: "D10",
+    what: "some sectors of a segment or of a snapshot cannot be read any more",
+    decays: true,
+    hit: spared((server, random) => server.rot("sector", random)),
+  },
+  unreadable: {
+    rows: "D10",
+    what: "nothing of a segment or of a snapshot can be read for a while",
+    decays: true,
+    hit: spared((server, random) => server.unreadableFor(random.between(200, 4000), random)),
+  },
+  diskFull: {
+    rows: "D13",
+    what: "the files of a server may take only a little more for a while",
+    decays: true,
+    hit: up((server, random) => server.fillFor(random.below(64 * 1024), random.between(1500, 6000))),
+  },
 } as const satisfies Readonly<Record<string, Strike>>;
 
 export type StrikeName = keyof typeof table;
@@ -371,7 +420,11 @@ const isName = (name: string): name is StrikeName => name in table;
 
 /** Those that a seed may draw. */
 export const strikesDrawn: readonly StrikeName[] = Object.keys(table).filter(isName)
-  .filter((name) => strikes[name].waitsFor === undefined);
+  .filter((name) => strikes[name].waitsFor === undefined && strikes[name].decays === undefined);
+
+/** Those after which a server lives on with less. */
+export const decaysDrawn: readonly StrikeName[] = Object.keys(table).filter(isName)
+  .filter((name) => strikes[name].decays === true);
 
 export interface Schedule {
   readonly strikes: readonly StrikeName[];

@@ -14,7 +14,7 @@ import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import type { Node } from "../../internal/node/node.ts";
 import type { PeerRoom, SnapshotRoom, Store } from "../../internal/node/ports.ts";
 import type { StateView } from "../../internal/raft/raft.ts";
-import type { LogIndex } from "../../internal/raft/types.ts";
+import type { LogIndex, Recovered } from "../../internal/raft/types.ts";
 import { checkDoesNotCount } from "../invariants/lost_disk.ts";
 import { decides } from "../invariants/quorum.ts";
 import { checkQueue } from "../invariants/bounds.ts";
@@ -24,14 +24,14 @@ import { type Around, settingsOf } from "./assemble.ts";
 import { Checks } from "./checks.ts";
 import { History } from "./history.ts";
 import type { Observer } from "./observer.ts";
-import { drawOdds, type Odds } from "./odds.ts";
+import { type Decaying, drawOdds, type Odds } from "./odds.ts";
 import { type Deed, Operator } from "./operator.ts";
 import { configurationsInForce, Liveness } from "./phases.ts";
 import { type Life, Server, type ServerHome, withoutDisk } from "./server.ts";
 import type { Losses } from "./sim_file_system.ts";
 import { SimNetwork } from "./sim_network.ts";
 import type { Stage } from "./stage.ts";
-import { scheduleStrikes, type StrikeName } from "./strikes.ts";
+import { scheduleStrikes, type StrikeName, type Struck } from "./strikes.ts";
 import { TraceHash } from "./trace_hash.ts";
 import { VirtualTime } from "./virtual_time.ts";
 import { Workload } from "./workload.ts";
@@ -42,6 +42,7 @@ export interface WorldOptions {
   readonly faultyMs: number;
   /** How long clients go on at least when the faults are over. */
   readonly calmMs: number;
+  readonly decaying?: Decaying;
   /** Instead of some that the seed draws. */
   readonly odds?: Partial<Odds>;
   readonly observer?: Observer;
@@ -65,7 +66,18 @@ export class World {
   readonly time = new VirtualTime();
   readonly odds: Odds;
   readonly history = new History();
-  readonly counts = { steps: 0, events: 0, leaders: 0, noticed: 0, lives: 0, inspected: 0, installed: 0 };
+  readonly counts = {
+    steps: 0,
+    events: 0,
+    leaders: 0,
+    noticed: 0,
+    lives: 0,
+    inspected: 0,
+    installed: 0,
+    losses: 0,
+  };
+  /** Rot that was found while a server was up. */
+  readonly found = { log: 0, snapshot: 0 };
   readonly strikes = new Map<StrikeName, number>();
   /** What the operator asked for and was told to be done. */
   readonly deeds = new Map<Deed, number>();
@@ -93,7 +105,7 @@ export class World {
     this.#options = options;
     this.#observer = options.observer ?? {};
     this.#random = new SeededRandom(options.seed);
-    this.odds = { ...drawOdds(this.#random.fork("odds")), ...options.odds };
+    this.odds = { ...drawOdds(this.#random.fork("odds"), options.decaying), ...options.odds };
     this.network = new SimNetwork(this.time, this.#random.fork("network"), this.odds.network);
     const ids = Array.from({ length: this.odds.servers + this.odds.spares }, (_, i) => `n${i + 1}`);
     const birth = ids.slice(0, this.odds.servers);
@@ -155,6 +167,11 @@ export class World {
     return this.#liveness.seen;
   }
 
+  /** Whether nobody leads in the end, since too much was lost. */
+  get standsStill(): boolean {
+    return this.#liveness.standsStill;
+  }
+
   /** Runs the seed. Throws a `Violation`, a `Stalled`, or whatever went wrong. */
   async run(): Promise<void> {
     try {
@@ -174,11 +191,13 @@ export class World {
     for (const server of this.servers) server.start();
     this.#workload.start();
     this.#operator.start();
-    scheduleStrikes(this.odds, this.#stage(), this.#random.fork("strikes"), (name, struck) => {
+    const struck = (name: StrikeName, what: Struck) => {
       this.strikes.set(name, (this.strikes.get(name) ?? 0) + 1);
       this.#hash.word(name);
-      this.#observer.onStrike?.(this.time.now, name, struck);
-    });
+      this.#observer.onStrike?.(this.time.now, name, what);
+    };
+    scheduleStrikes(this.odds, this.#stage(), this.#random.fork("strikes"), struck);
+    scheduleStrikes(this.odds.decay, this.#stage(), this.#random.fork("decay"), struck);
     await this.#runUntil(this.time.now + ms);
   }
 
@@ -236,9 +255,11 @@ export class World {
       ids,
       birth,
       around: (server) => this.#around(server),
-      started: (server, life, node) => this.#started(server, life, node),
+      started: (server, life, node, recovered) => this.#started(server, life, node, recovered),
       restores: (server, index) => this.#restores(server, index),
       ended: (server, why, losses) => this.#ended(server, why, losses),
+      rots: (server) => this.#rots(server),
+      foundRot: (_, what) => this.found[what]++,
       noticed: () => this.counts.noticed++,
       wiped: (server) => this.#wiped(server),
       fail: (server, error) => this.#stoppedWrongly(server, error),
@@ -274,10 +295,11 @@ export class World {
     });
   }
 
-  #started(server: Server, life: Life, node: Node): void {
+  #started(server: Server, life: Life, node: Node, { epoch }: Recovered): void {
     const { id, watchedAs } = server;
     this.counts.lives++;
-    const first = this.#checks.started(watchedAs, node.raft);
+    const { view: first, isLost } = this.#checks.started(watchedAs, node.raft, epoch);
+    if (isLost) this.counts.losses++;
     this.#hash.word(id);
     this.#observer.onStarted?.(this.time.now, id, first, node.raft.log);
     node.start({
@@ -311,7 +333,12 @@ export class World {
     server.machine?.restoresAt(this.#checks.commandsUpTo(index));
   }
 
+  #rots({ watchedAs, epoch, promisedTerm }: Server): void {
+    this.#checks.rots(watchedAs, epoch, promisedTerm);
+  }
+
   #ended(server: Server, why: string, losses: Losses | null): void {
+    if (server.isRotten) this.#rots(server);
     this.#checks.ended(server.watchedAs);
     this.#hash.word(why);
     if (losses !== null) {
@@ -330,6 +357,10 @@ export class World {
       snapshots: (snapshots) => this.#watchedSnapshots(snapshots),
       peers: (peers) => this.#watchedPeers(id, watchedAs, peers),
       machine: (machine) => this.history.watch(machine, id, server.lives),
+      stopped: (refusal) => {
+        if (server.life !== null) server.stopped(server.life, refusal);
+      },
+      rotten: () => this.found.snapshot++,
       fail: (error) => this.#fail(error),
     };
   }
@@ -454,9 +485,19 @@ export class World {
     const isUnknown = [...views.values()].some(({ id, configuration: { members } }) =>
       id !== server.id && members.some((member) => member.id === server.id && member.incarnation === "")
     );
-    const others = servers.filter((other) => other !== server).map(({ id }) => id);
+    const others = servers.filter((other) => other !== server && other.keepsAll).map(({ id }) => id);
     return knowsBirths && !isUnknown &&
       configurationsInForce(newest, views.values()).every((one) => decides(one, others));
+  }
+
+  /** Without this server each configuration that may be in force has a quorum of servers whose disks are whole. */
+  #mayDecay(server: Server): boolean {
+    if (server.life === null || server.life.node === null || !server.isWhole) return false;
+    const { committed, views } = this.#checks.configurations;
+    const newest = committed.at(-1);
+    if (newest === undefined) return false;
+    const whole = this.servers.filter((other) => other !== server && other.isWhole).map(({ id }) => id);
+    return configurationsInForce(newest, views.values()).every((one) => decides(one, whole));
   }
 
   #stage(): Stage {
@@ -466,6 +507,7 @@ export class World {
         return servers.filter(({ isSpare, isRetired }) => !isSpare && !isRetired);
       },
       mayLose: (server) => this.#mayLose(server),
+      mayDecay: (server) => this.#mayDecay(server),
       clients: [...this.#workload.names, ...(this.odds.operatorEveryMs > 0 ? [this.#operator.name] : [])],
       later: (afterMs, act) =>
         void time.at(time.now + afterMs, () => {

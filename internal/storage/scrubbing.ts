@@ -7,10 +7,11 @@
  *
  * @module
  */
-import { describeError, ExitCode, Refusal } from "../internal/base/errors.ts";
-import type { Trace } from "../internal/platform/trace.ts";
-import type { Scrubber } from "../internal/storage/scrubber.ts";
-import { snapshotPlaceOf } from "../internal/storage/snapshot_file.ts";
+import { describeError, ExitCode, Refusal } from "../base/errors.ts";
+import type { Alarm, Clock } from "../platform/clock.ts";
+import type { Trace } from "../platform/trace.ts";
+import type { Scrubber } from "./scrubber.ts";
+import { snapshotPlaceOf } from "./snapshot_file.ts";
 
 type SnapshotPlace = Exclude<ReturnType<typeof snapshotPlaceOf>, null>;
 
@@ -19,6 +20,7 @@ const STEP_MS = 50;
 const AGAIN_MS = 60_000;
 
 export interface ScrubbingOptions {
+  readonly clock: Clock;
   readonly scrubber: Scrubber;
   readonly bytesPerSecond: number;
   /** From the end of a round to the next one. */
@@ -32,17 +34,18 @@ export interface ScrubbingOptions {
 
 /** Begins; gives what ends it. */
 export function startScrubbing(options: ScrubbingOptions): { stop(): Promise<void> } {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const { clock } = options;
+  let alarm: Alarm | undefined;
   let working: Promise<void> = Promise.resolve();
   let isOver = false;
   const later = (ms: number) => {
-    if (!isOver) timer = setTimeout(() => working = step(options).then(later), ms);
+    if (!isOver) alarm = clock.wakeAt(clock.now() + ms, () => working = step(options).then(later));
   };
   later(Math.min(options.pauseMs, AGAIN_MS));
   return {
     stop: async () => {
       isOver = true;
-      clearTimeout(timer);
+      alarm?.cancel();
       await working;
       await options.scrubber.close();
     },
