@@ -16,6 +16,8 @@ import { FileError, type FileHandle } from "../platform/file_system.ts";
 /** What is read at a time where the disk stumbles; a multiple of what disks call a sector. */
 const PIECE_BYTES = 4096;
 const FILLER = 0xee;
+/** Where the neighbours of a hole cannot be read either, so many places all over the file are tried. */
+const SPREAD = 16;
 
 /** Bytes of a file that the disk does not give. */
 export interface Hole {
@@ -104,7 +106,9 @@ async function isSoundElsewhere(
   to: number,
 ): Promise<boolean> {
   const size = await file.size();
-  const places = sound === null ? [0, Math.max(0, from - PIECE_BYTES), to, size - PIECE_BYTES] : [sound];
+  const nearby = [0, Math.max(0, from - PIECE_BYTES), to, size - PIECE_BYTES];
+  const spread = Array.from({ length: SPREAD }, (_, i) => Math.floor(size * i / SPREAD));
+  const places = sound === null ? [...nearby, ...spread] : [sound];
   for (const place of places) {
     const at = Math.max(0, place);
     if (at >= size || (sound === null && at >= from && at < to)) continue;

@@ -348,6 +348,11 @@ export class SimDisk {
     if (file !== undefined) file.bad = [...file.bad, { from, to }];
   }
 
+  /** How many bytes of a durable file cannot be read. */
+  spoilt(path: string): number {
+    return (this.#durableNames.get(path)?.bad ?? []).reduce((sum, { from, to }) => sum + to - from, 0);
+  }
+
   /** Other bytes are in a file from now on, whoever has it open; what is on its way there is not touched. */
   decay(path: string, bytes: Uint8Array): void {
     this.durableVersion++;

@@ -176,6 +176,20 @@ Deno.test("a server that is alone stops with 74, names file and offset, and chan
   assertGreaterOrEqual(stops, 9);
 });
 
+Deno.test("bad sectors all over a file are damage as long as one piece of it is read", async () => {
+  const home = await inhabited(3, "close");
+  for (let sound = 0; sound < SEGMENT_BYTES; sound += PIECE_BYTES) {
+    const machine = copyOf(home, `all but ${sound}`);
+    for (let at = 0; at < SEGMENT_BYTES; at += PIECE_BYTES) {
+      if (at !== sound) machine.disk.spoil(pathOf(2), at + 10, at + 20);
+    }
+    await machine.run(async () => {
+      const { recovered } = await machine.open();
+      assertEquals([recovered.epoch, machine.log.all(LOST).length], [1, 1], `all but ${sound}`);
+    });
+  }
+});
+
 Deno.test("a disk that reads nothing of a file, or no longer, has no bad sector: 74, and nothing is changed", async () => {
   const home = await inhabited(3, "close");
   const paths = home.machine.disk.durablePaths().filter((path) => /\.seg$|promises$|identity$/.test(path));
