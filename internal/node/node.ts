@@ -465,7 +465,7 @@ export class Node implements Backend {
       );
       return null;
     }
-    if (!this.#turnEnds) this.#beginTurn();
+    if (this.#gathered.length === 0) this.#beginTurn();
     const deadline = this.#turnBegan + limits.requestTimeoutMs;
     const waiter = new Waiter(access, batch, order, slot, deadline, reads, isForwarded);
     this.#pending.add(waiter);
