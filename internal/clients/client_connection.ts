@@ -18,6 +18,7 @@ import { assert } from "../base/assert.ts";
 import type { CommandPacker } from "../codec/command_batch.ts";
 import { errorReply, type Reply } from "../codec/reply.ts";
 import { ProtocolError, RequestDecoder } from "../codec/resp_request.ts";
+import type { ReplyMemory } from "../codec/reply_memory.ts";
 import { ReplyWriter } from "../codec/resp_reply.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Connection } from "../platform/network.ts";
@@ -47,6 +48,8 @@ export interface ConnectionHome {
   readonly cursors: Cursors;
   /** Shared by all connections: one packs while it reads, and leaves nothing behind. */
   readonly packer: CommandPacker;
+  /** Shared by all connections: each writes its answers at the end of a turn. */
+  readonly memory: ReplyMemory;
   /** Shared by all connections, so that they leave room for each other and for everybody else. */
   readonly pace: Pace;
   info(sections: readonly string[]): string;
@@ -65,7 +68,7 @@ export class ClientConnection implements CommandContext {
   readonly #home: ConnectionHome;
   readonly #connection: Connection;
   readonly #decoder: RequestDecoder;
-  readonly #writer = new ReplyWriter();
+  readonly #writer: ReplyWriter;
   readonly #replies: ReplyQueue;
   readonly #order: CommandOrder;
   readonly #share: PaceShare;
@@ -95,6 +98,7 @@ export class ClientConnection implements CommandContext {
     this.#home = home;
     this.#connection = connection;
     this.#decoder = new RequestDecoder(home.limits);
+    this.#writer = new ReplyWriter(home.memory);
     this.#replies = new ReplyQueue((reply) => this.#give(reply));
     this.#order = home.backend.newOrder();
     this.#share = home.pace.share();
@@ -311,7 +315,10 @@ export class ClientConnection implements CommandContext {
   #flush(): void {
     this.#flushes = false;
     if (this.#closed || this.#writer.length === 0) return;
-    this.#connection.write(this.#writer.take());
+    const bytes = this.#writer.take();
+    // What will wait in our memory must not keep much more of it than it has.
+    const isSmallPart = this.#connection.bytesQueued > 0 && bytes.buffer.byteLength > 2 * bytes.length;
+    this.#connection.write(isSmallPart ? bytes.slice() : bytes);
   }
 
   #pause(): void {

@@ -4,6 +4,7 @@
  * @module
  */
 import { CommandPacker } from "../codec/command_batch.ts";
+import { ReplyMemory } from "../codec/reply_memory.ts";
 import type { Clock, Millis } from "../platform/clock.ts";
 import type { Address, Connection, Listener, Network } from "../platform/network.ts";
 import type { Trace } from "../platform/trace.ts";
@@ -54,6 +55,7 @@ export class ClientListener {
       limits,
       cursors: new Cursors(limits.cursorsMax),
       packer: new CommandPacker(),
+      memory: new ReplyMemory(),
       pace: new Pace(clock),
       info: (sections) => this.#info(sections),
       clientLines: () => [...this.#connections].map((connection) => connection.ownLine()),

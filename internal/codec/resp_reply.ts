@@ -8,6 +8,7 @@
  */
 import { assertNever } from "../base/assert.ts";
 import { OK, type Reply } from "./reply.ts";
+import { ReplyMemory, type Room } from "./reply_memory.ts";
 
 /** The first piece of memory has so many bytes, or what the first reply needs. */
 const INITIAL_BYTES = 64;
@@ -21,32 +22,41 @@ const encoder = new TextEncoder();
 
 /** What a client that writes hears most often; given out again and again, so nobody may write to it. */
 const OK_BYTES = encoder.encode("+OK\r\n");
+const OK_ROOM: Room = { bytes: OK_BYTES, from: 0, to: OK_BYTES.length };
 const NOTHING: Uint8Array = new Uint8Array(0);
+const NO_ROOM: Room = { bytes: NOTHING, from: 0, to: 0 };
 
 /** Gathers replies into one piece of bytes. */
 export class ReplyWriter {
+  readonly #memory: ReplyMemory;
+  #room: Room = NO_ROOM;
+  /** The room's bytes, and where the next one goes. */
   #bytes: Uint8Array = NOTHING;
-  #length = 0;
+  #at = 0;
+
+  /** Those who write in turn may share the memory. */
+  constructor(memory = new ReplyMemory()) {
+    this.#memory = memory;
+  }
 
   /** Bytes gathered so far. */
   get length(): number {
-    return this.#length;
+    return this.#at - this.#room.from;
   }
 
-  /** Gives what was gathered, and begins anew. */
+  /** Gives what was gathered, and begins anew. What is not sent at once is to be copied: it may be a view of much more. */
   take(): Uint8Array {
-    const taken = this.#bytes.length === this.#length ? this.#bytes : this.#bytes.subarray(0, this.#length);
-    this.#bytes = NOTHING;
-    this.#length = 0;
+    const { bytes, from } = this.#room;
+    const taken = from === 0 && bytes.length === this.#at ? bytes : bytes.subarray(from, this.#at);
+    this.#memory.giveBack(this.#room, this.#at);
+    this.#move(NO_ROOM, 0);
     return taken;
   }
 
   write(reply: Reply, resp3: boolean): void {
-    if (reply === OK && this.#length === 0) {
+    if (reply === OK && this.#at === 0) {
       // The second reply will find no room, and move it to memory of our own.
-      this.#bytes = OK_BYTES;
-      this.#length = OK_BYTES.length;
-      return;
+      return this.#move(OK_ROOM, OK_BYTES.length);
     }
     switch (reply.type) {
       case "simple":
@@ -56,10 +66,10 @@ export class ReplyWriter {
       case "integer":
         return this.#line(58, String(reply.value));
       case "bulk":
-        this.#room(reply.bytes.length + BULK_BYTES);
+        this.#need(reply.bytes.length + BULK_BYTES);
         this.#line(36, String(reply.bytes.length));
-        this.#bytes.set(reply.bytes, this.#length);
-        this.#length += reply.bytes.length;
+        this.#bytes.set(reply.bytes, this.#at);
+        this.#at += reply.bytes.length;
         return this.#lineEnd();
       case "null":
         return resp3 ? this.#line(95, "") : this.#line(36, "-1");
@@ -81,30 +91,41 @@ export class ReplyWriter {
   }
 
   #line(first: number, text: string): void {
-    this.#room(text.length * 3 + 3);
-    this.#bytes[this.#length++] = first;
+    this.#need(text.length * 3 + 3);
+    this.#bytes[this.#at++] = first;
     if (text.length < 24) {
       for (let i = 0; i < text.length; i++) {
         const code = text.charCodeAt(i);
         if (code > 127) {
-          this.#length += encoder.encodeInto(text.slice(i), this.#bytes.subarray(this.#length)).written;
+          this.#at += encoder.encodeInto(text.slice(i), this.#bytes.subarray(this.#at)).written;
           break;
         }
-        this.#bytes[this.#length++] = code;
+        this.#bytes[this.#at++] = code;
       }
-    } else this.#length += encoder.encodeInto(text, this.#bytes.subarray(this.#length)).written;
+    } else this.#at += encoder.encodeInto(text, this.#bytes.subarray(this.#at)).written;
     this.#lineEnd();
   }
 
   #lineEnd(): void {
-    this.#bytes[this.#length++] = CR;
-    this.#bytes[this.#length++] = LF;
+    this.#bytes[this.#at++] = CR;
+    this.#bytes[this.#at++] = LF;
   }
 
-  #room(bytes: number): void {
-    if (this.#length + bytes <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(INITIAL_BYTES, 2 * this.#bytes.length, this.#length + bytes));
-    grown.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = grown;
+  #need(bytes: number): void {
+    const room = this.#room;
+    if (this.#at + bytes <= room.to) return;
+    const { length } = this;
+    const needed = Math.max(INITIAL_BYTES, 2 * (room.to - room.from), length + bytes);
+    const longer = this.#memory.extend(room, needed);
+    if (longer !== null) return this.#move(longer, this.#at);
+    const other = this.#memory.take(needed);
+    if (length > 0) other.bytes.set(room.bytes.subarray(room.from, this.#at), other.from);
+    this.#move(other, other.from + length);
+  }
+
+  #move(room: Room, at: number): void {
+    this.#room = room;
+    this.#bytes = room.bytes;
+    this.#at = at;
   }
 }

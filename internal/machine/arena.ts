@@ -218,8 +218,11 @@ export class Arena extends ArenaView {
   /** The value in bytes that nobody changes any more; a pair of which memory lost a bit is not handed out. */
   readValue(position: number): Uint8Array {
     assert(this.checksumNow(position) === this.checksumAt(position), "Memory keeps what was put there");
-    const value = this.valueAt(position);
-    return this.#isAlone(position) ? value : value.slice();
+    const { bytes, words } = this.chunkOf(position);
+    const word = this.wordOf(position);
+    const from = 4 * (word + HEADER_WORDS) + (words[word + KEY_LENGTH] ?? 0);
+    const to = from + (words[word + VALUE_LENGTH] ?? 0);
+    return this.#isAlone(position) ? bytes.subarray(from, to) : bytes.slice(from, to);
   }
 
   /** Reads a little of everything that a short pair has, so that it is in the processor's cache when it is needed. */

@@ -93,6 +93,26 @@ export class Applier {
     if (due?.delete(reads) === true && due.size === 0) this.#reads.delete(index);
   }
 
+  /** These reads come next. */
+  foresee(waiting: readonly { readonly batch: CommandBatch }[]): void {
+    const places = this.#places;
+    let bytes: Uint8Array | null = null;
+    let count = 0;
+    for (const { batch } of waiting) {
+      // A batch of more commands is looked ahead to when its turn comes.
+      if (batch.count > 1) continue;
+      if (count === EXPECTED || batch.bytes !== bytes) {
+        if (bytes !== null && count > 1) this.#machine.expect(bytes, places, count);
+        bytes = batch.bytes;
+        count = 0;
+      }
+      places[2 * count] = startOfCommand(batch.from);
+      places[2 * count + 1] = batch.to;
+      count++;
+    }
+    if (bytes !== null && count > 1) this.#machine.expect(bytes, places, count);
+  }
+
   /** Tells when `index` is applied: at once if it is. */
   whenApplied(index: LogIndex, done: () => void): void {
     this.read(index, { batch: NO_COMMANDS, answer: done });

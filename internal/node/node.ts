@@ -900,6 +900,7 @@ export class Node implements Backend {
     if (asked !== undefined) return asked(index);
     const waiters = must(this.#reading.get(requestId), "The core releases the reads that it was asked for");
     this.#reading.delete(requestId);
+    this.#applier.foresee(waiters);
     for (const waiter of waiters) {
       if (waiter.stage === "answered") continue;
       const { after } = waiter;

@@ -89,6 +89,18 @@ Deno.test("a client that takes nothing is not read from, until it does", () => {
   assertEquals(client.heard, reply.repeat(6));
 });
 
+Deno.test("answers that queue up keep little more memory than they have, but for the first", () => {
+  const stage = new ClientStage({ outputPauseBytes: 1_000_000 });
+  const client = stage.connect();
+  client.takes = false;
+  for (let i = 0; i < 20; i++) {
+    client.says(`ECHO ${"x".repeat(50 + i)}\r\n`);
+    stage.pass();
+  }
+  assertEquals(client.kept.length, 20);
+  for (const bytes of client.kept.slice(1)) assert(bytes.buffer.byteLength <= 2 * bytes.length);
+});
+
 Deno.test("answers that were under way do not make it read on while the client takes nothing", () => {
   const stage = new ClientStage({ outputPauseBytes: 100, commandsWaitingMax: 2 });
   const { backend } = stage;

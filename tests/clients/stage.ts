@@ -42,6 +42,8 @@ export class FakeConnection implements Connection {
   ends = 0;
   closed = false;
   writes: string[] = [];
+  /** What was written and waits, as it was given. */
+  readonly kept: Uint8Array[] = [];
 
   constructor(remote: string, clock: LifeClock) {
     this.remote = remote;
@@ -57,7 +59,9 @@ export class FakeConnection implements Connection {
     if (this.closed) return;
     if (this.ends > 0) throw new Error("A write after the end");
     this.writes.push(latin1Of(bytes));
-    if (!this.takes) this.bytesQueued += bytes.length;
+    if (this.takes) return;
+    this.bytesQueued += bytes.length;
+    this.kept.push(bytes);
   }
 
   pause(): void {

@@ -8,8 +8,10 @@
  * character at every place around the border.
  */
 import { assert, assertEquals } from "@std/assert";
+import { must } from "../../internal/base/assert.ts";
 import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
 import { errorReply, NULL, OK, type Reply } from "../../internal/codec/reply.ts";
+import { ReplyMemory } from "../../internal/codec/reply_memory.ts";
 import { ReplyWriter } from "../../internal/codec/resp_reply.ts";
 import { randomReply, replyMakers } from "./makers.ts";
 import { join, randomOf, utf8 } from "./support.ts";
@@ -176,6 +178,31 @@ Deno.test("what was taken stays as it was, and the writer begins anew", () => {
   writer.write(bulk("other"), false);
   assertEquals(latin1Of(first), "$5\r\nfirst\r\n");
   assertEquals(latin1Of(writer.take()), "$5\r\nother\r\n");
+});
+
+Deno.test("writers that share their memory do not write to what another one has, or had", () => {
+  const random = randomOf("reply memory");
+  const memory = new ReplyMemory();
+  const writers = Array.from({ length: 5 }, () => ({ writer: new ReplyWriter(memory), meant: "" }));
+  const taken: { readonly bytes: Uint8Array; readonly meant: string }[] = [];
+  const pieces = new Set<ArrayBufferLike>();
+  for (let step = 0; step < 3000; step++) {
+    const one = must(writers[random.below(writers.length)], "there are five");
+    if (random.chance(1, 4)) {
+      const bytes = one.writer.take();
+      if (bytes.length > 5) pieces.add(bytes.buffer);
+      taken.push({ bytes, meant: one.meant });
+      one.meant = "";
+      continue;
+    }
+    const text = String.fromCharCode(97 + step % 26).repeat(random.chance(1, 50) ? 9000 : random.below(400));
+    const reply = random.chance(1, 3) ? OK : bulk(text);
+    one.writer.write(reply, false);
+    one.meant += reply === OK ? "+OK\r\n" : `$${text.length}\r\n${text}\r\n`;
+    assertEquals(one.writer.length, one.meant.length);
+  }
+  for (const { bytes, meant } of taken) assertEquals(latin1Of(bytes), meant);
+  assert(pieces.size < taken.length / 2, "most of them share their memory with others");
 });
 
 Deno.test("a bulk string is copied: its bytes may change behind the writer", () => {
