@@ -22,6 +22,7 @@
  */
 import { assert, must } from "../base/assert.ts";
 import { checksumOfWords } from "./digest.ts";
+import type { ImageWriter } from "./image.ts";
 
 const UNIT_BYTES = 8;
 const CHUNK_BYTES = 256 * 1024;
@@ -94,6 +95,15 @@ export class ArenaView {
     return bytes.subarray(from, from + (words[word + KEY_LENGTH] ?? 0));
   }
 
+  /** Puts the pair into an image; tells whether the image's chunk is full. */
+  writeTo(image: ImageWriter, position: number): boolean {
+    const { bytes, words } = this.chunkOf(position);
+    const word = this.wordOf(position);
+    const key = 4 * (word + HEADER_WORDS);
+    const value = key + (words[word + KEY_LENGTH] ?? 0);
+    return image.add(bytes, key, value, value, value + (words[word + VALUE_LENGTH] ?? 0));
+  }
+
   /** The value, as a view of what may be overwritten. */
   valueAt(position: number): Uint8Array {
     const { bytes, words } = this.chunkOf(position);
@@ -104,6 +114,17 @@ export class ArenaView {
 
   valueLengthAt(position: number): number {
     return this.chunkOf(position).words[this.wordOf(position) + VALUE_LENGTH] ?? 0;
+  }
+
+  /** Reads a little of everything that a short pair has, so that it is in the processor's cache when it is needed. */
+  touch(position: number): number {
+    const words = this.chunks[position >>> 15]?.words;
+    if (words === undefined) return 0;
+    const from = this.wordOf(position);
+    const end = Math.min(from + TOUCHED_WORDS, words.length);
+    let sum = 0;
+    for (let at = from; at < end; at += CACHE_LINE_WORDS) sum ^= words[at] ?? 0;
+    return sum;
   }
 
   /** Whether the pair has this key. */
@@ -223,17 +244,6 @@ export class Arena extends ArenaView {
     const from = 4 * (word + HEADER_WORDS) + (words[word + KEY_LENGTH] ?? 0);
     const to = from + (words[word + VALUE_LENGTH] ?? 0);
     return this.#isAlone(position) ? bytes.subarray(from, to) : bytes.slice(from, to);
-  }
-
-  /** Reads a little of everything that a short pair has, so that it is in the processor's cache when it is needed. */
-  touch(position: number): number {
-    const words = this.chunks[position >>> 15]?.words;
-    if (words === undefined) return 0;
-    const from = this.wordOf(position);
-    const end = Math.min(from + TOUCHED_WORDS, words.length);
-    let sum = 0;
-    for (let at = from; at < end; at += CACHE_LINE_WORDS) sum ^= words[at] ?? 0;
-    return sum;
   }
 
   /** Nobody needs the pair any more. */

@@ -10,9 +10,13 @@
  * @module
  */
 import { Digest } from "./digest.ts";
+import type { ArenaView } from "./arena.ts";
 import { ImageWriter } from "./image.ts";
 import { type Picture, positionsInOrder } from "./key_table.ts";
 import type { Capture } from "./machine.ts";
+
+/** How many pairs are looked ahead to. */
+const EXPECTED = 16;
 
 export class KeyValueCapture implements Capture {
   readonly digest: number;
@@ -24,6 +28,8 @@ export class KeyValueCapture implements Capture {
   readonly #found = new Digest();
   readonly #writer = new ImageWriter();
   readonly #released: () => void;
+  /** What was read only to have it near; kept, so that no compiler finds that nobody needs it. */
+  readonly #touched = new Int32Array(1);
 
   constructor(picture: Picture, digest: number, released: () => void) {
     this.#picture = picture;
@@ -36,6 +42,7 @@ export class KeyValueCapture implements Capture {
     if (picture === null) return null;
     const { pairs, tables } = picture;
     while (true) {
+      if (this.#at % EXPECTED === 0) this.#touch(pairs);
       const position = this.#positions[this.#at++];
       if (position === undefined) {
         const table = tables[this.#next++];
@@ -45,11 +52,19 @@ export class KeyValueCapture implements Capture {
         continue;
       }
       this.#found.add(pairs.checksumNow(position));
-      if (this.#writer.add(pairs.keyAt(position), pairs.valueAt(position))) return this.#writer.take();
+      if (pairs.writeTo(this.#writer, position)) return this.#writer.take();
     }
     const last = this.#writer.take();
     this.release();
     return last;
+  }
+
+  /** Brings the pairs that come next near, all at once: they lie all over memory. */
+  #touch(pairs: ArenaView): void {
+    const end = Math.min(this.#at + EXPECTED, this.#positions.length);
+    let sum = 0;
+    for (let i = this.#at; i < end; i++) sum ^= pairs.touch(this.#positions[i] ?? 0);
+    this.#touched[0] = sum;
   }
 
   get isSound(): boolean {

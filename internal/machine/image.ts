@@ -15,37 +15,42 @@ const CHUNK_BYTES = 128 * 1024;
 /** A length takes at most so many bytes. */
 const LENGTH_BYTES_MAX = 5;
 
+/** Keys are mostly shorter than what a call costs. */
+const SHORT_BYTES = 24;
+
 /** Puts pairs into chunks. */
 export class ImageWriter {
   #bytes: Uint8Array = new Uint8Array(0);
   #length = 0;
 
-  /** Adds a pair, which is copied; tells whether the chunk is full. */
-  add(key: Uint8Array, value: Uint8Array): boolean {
-    this.#room(2 * LENGTH_BYTES_MAX + key.length + value.length);
-    this.#put(key);
-    this.#put(value);
+  /** Adds the pair whose key and value stand at these places, which are copied; tells whether the chunk is full. */
+  add(pairs: Uint8Array, keyFrom: number, keyTo: number, valueFrom: number, valueTo: number): boolean {
+    this.#room(2 * LENGTH_BYTES_MAX + keyTo - keyFrom + valueTo - valueFrom);
+    this.#put(pairs, keyFrom, keyTo);
+    this.#put(pairs, valueFrom, valueTo);
     return this.#length >= CHUNK_BYTES;
   }
 
-  /** The chunk so far; `null` where it is empty. */
+  /** The chunk so far, as a view until the next pair is added; `null` where it is empty. */
   take(): Uint8Array | null {
     if (this.#length === 0) return null;
     const chunk = this.#bytes.subarray(0, this.#length);
-    this.#bytes = new Uint8Array(0);
     this.#length = 0;
     return chunk;
   }
 
-  #put(part: Uint8Array): void {
-    let left = part.length;
+  #put(bytes: Uint8Array, from: number, to: number): void {
+    const target = this.#bytes;
+    let at = this.#length;
+    let left = to - from;
     while (left > 127) {
-      this.#bytes[this.#length++] = (left & 127) | 128;
+      target[at++] = (left & 127) | 128;
       left >>>= 7;
     }
-    this.#bytes[this.#length++] = left;
-    this.#bytes.set(part, this.#length);
-    this.#length += part.length;
+    target[at++] = left;
+    if (to - from > SHORT_BYTES) target.set(bytes.subarray(from, to), at);
+    else for (let i = 0; i < to - from; i++) target[at + i] = bytes[from + i] ?? 0;
+    this.#length = at + to - from;
   }
 
   #room(bytes: number): void {

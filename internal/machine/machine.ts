@@ -37,7 +37,7 @@ export interface StateMachine {
 export interface Capture {
   /** The digest of that moment. */
   readonly digest: number;
-  /** The next chunk of about a hundred kilobytes; `null` behind the last one. */
+  /** The next chunk of about a hundred kilobytes, which stays as it is until the one behind it is asked for; `null` behind the last one. */
   next(): Uint8Array | null;
   /** Behind the last chunk: whether what came out has the digest that it had. */
   readonly isSound: boolean;

@@ -99,7 +99,7 @@ Deno.test("values that came with a snapshot are known to be long too", () => {
   const capture = machine.capture();
   const other = new KeyValueMachine();
   const restoration = other.restore();
-  for (let chunk = capture.next(); chunk !== null; chunk = capture.next()) restoration.take(chunk);
+  for (let chunk = capture.next(); chunk !== null; chunk = capture.next()) restoration.take(chunk.slice());
   assertEquals(restoration.finish(capture.digest), null);
   const get = command(Operation.get, "five");
   assertEquals(other.answerBytesAt(get, 0, get.length), 5 * MEGABYTE);

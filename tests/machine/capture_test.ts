@@ -39,7 +39,7 @@ function filled(random: Random, keys: number): KeyValueMachine {
 function chunksOf(capture: Capture, between: () => void = () => {}): Uint8Array[] {
   const chunks: Uint8Array[] = [];
   for (let chunk = capture.next(); chunk !== null; chunk = capture.next()) {
-    chunks.push(chunk);
+    chunks.push(chunk.slice());
     between();
   }
   return chunks;
