@@ -26,6 +26,7 @@ import type { Backend, CommandOrder, NodeStatus, ReadMode } from "./backend.ts";
 import type { CommandContext, DirectCommand } from "./command_spec.ts";
 import { directCommand, planOf } from "./commands.ts";
 import type { Cursors } from "./cursors.ts";
+import type { HalfSender, HalfSent } from "./half_sent.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { Pace, PaceShare } from "./pace.ts";
 import { ReplyQueue } from "./reply_queue.ts";
@@ -52,6 +53,8 @@ export interface ConnectionHome {
   readonly memory: ReplyMemory;
   /** Shared by all connections, so that they leave room for each other and for everybody else. */
   readonly pace: Pace;
+  /** Counts what all connections keep of commands that are not complete. */
+  readonly halfSent: HalfSent;
   info(sections: readonly string[]): string;
   clientLines(): readonly string[];
   /** Commands were taken. */
@@ -60,7 +63,7 @@ export interface ConnectionHome {
   closed(connection: ClientConnection): void;
 }
 
-export class ClientConnection implements CommandContext {
+export class ClientConnection implements CommandContext, HalfSender {
   readonly id: number;
   readonly remote: string;
   name = "";
@@ -73,6 +76,8 @@ export class ClientConnection implements CommandContext {
   readonly #order: CommandOrder;
   readonly #share: PaceShare;
   #waitsForPace = false;
+  /** Counts its commands. */
+  #commands = 0;
   /** Chunks that wait because too much is unanswered or untaken. */
   #chunks: Uint8Array[] = [];
   #paused = false;
@@ -112,6 +117,7 @@ export class ClientConnection implements CommandContext {
       onDrain: () => this.#goOn(),
       onClose: () => {
         this.#closed = true;
+        this.#readNoMore();
         home.closed(this);
       },
     });
@@ -164,7 +170,7 @@ export class ClientConnection implements CommandContext {
 
   /** Cuts the client off, with a last word. */
   refuse(text: string): void {
-    this.#ending = true;
+    this.#readNoMore();
     this.#give(errorReply(text));
     this.#end();
   }
@@ -174,8 +180,7 @@ export class ClientConnection implements CommandContext {
    * end of the connection into a reset, and the client might lose the answers.
    */
   stop(): void {
-    this.#ending = true;
-    this.#chunks = [];
+    this.#readNoMore();
     this.#connection.resume();
     this.#end();
   }
@@ -189,10 +194,30 @@ export class ClientConnection implements CommandContext {
     }
   }
 
+  /** Ends the connection behind what was answered, and what is still asked, with a last word. */
+  cutOff(text: string): void {
+    if (this.#ending || this.#closed) return;
+    this.#replies.answerNow(errorReply(text));
+    this.#endWhenAnswered();
+  }
+
   /** Takes commands until there are no more, or too many wait. */
   #read(): void {
     this.#takeCommands();
     this.#submitPacked();
+    if (this.#ending || this.#closed) return;
+    const { halfSent } = this.#home;
+    // What waits for us is no slow sender's.
+    if (this.#paused) halfSent.forget(this);
+    else halfSent.keeps(this, this.#decoder.settle(), this.#commands);
+  }
+
+  /** What comes from now on, and what was begun, is thrown away. */
+  #readNoMore(): void {
+    this.#ending = true;
+    this.#chunks = [];
+    this.#decoder.abandon("nothing is read any more");
+    this.#home.halfSent.forget(this);
   }
 
   #takeCommands(): void {
@@ -267,6 +292,7 @@ export class ClientConnection implements CommandContext {
   }
 
   #counted(commands: number, bytes: number): void {
+    this.#commands += commands;
     this.#home.counted(commands);
     this.#home.pace.took(this.#share, commands + bytes / BYTES_OF_A_COMMAND);
   }
@@ -357,8 +383,7 @@ export class ClientConnection implements CommandContext {
   /** Reads no more; ends our side once everything that was read is answered. */
   #endWhenAnswered(): void {
     if (this.#ending) return;
-    this.#ending = true;
-    this.#chunks = [];
+    this.#readNoMore();
     this.#home.clock.soon(() => this.#goOn());
   }
 

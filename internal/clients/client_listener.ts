@@ -12,6 +12,7 @@ import type { Backend } from "./backend.ts";
 import { ClientConnection, type ConnectionHome } from "./client_connection.ts";
 import { Cursors } from "./cursors.ts";
 import { type ClientCounts, infoText, type ProcessInfo } from "./info.ts";
+import { HalfSent } from "./half_sent.ts";
 import type { ClientLimits } from "./limits.ts";
 import { Pace } from "./pace.ts";
 
@@ -47,7 +48,7 @@ export class ClientListener {
 
   constructor(options: ClientListenerOptions) {
     this.#options = options;
-    const { clock, backend, limits } = options;
+    const { clock, backend, limits, trace } = options;
     this.#startedAt = clock.now();
     this.#home = {
       clock,
@@ -56,6 +57,7 @@ export class ClientListener {
       cursors: new Cursors(limits.cursorsMax),
       packer: new CommandPacker(),
       memory: new ReplyMemory(),
+      halfSent: new HalfSent(clock, trace, limits),
       pace: new Pace(clock),
       info: (sections) => this.#info(sections),
       clientLines: () => [...this.#connections].map((connection) => connection.ownLine()),

@@ -12,6 +12,12 @@ export interface ClientLimits extends RequestLimits {
   /** Replies of one client that it has not taken: above the first nothing more is read, above the second it is cut off. */
   readonly outputPauseBytes: number;
   readonly outputBytesMax: number;
+  /**
+   * Commands of all clients of which a part has come: above the first, who began first is cut off; above half of it, whoever began
+   * longer ago than the second.
+   */
+  readonly halfSentBytesMax: number;
+  readonly halfSentMs: number;
   /** Cursors of SCAN that are remembered. */
   readonly cursorsMax: number;
 }
@@ -22,5 +28,7 @@ export const defaultClientLimits: ClientLimits = {
   commandsWaitingMax: 1024,
   outputPauseBytes: 1024 * 1024,
   outputBytesMax: 64 * 1024 * 1024,
+  halfSentBytesMax: 512 * 1024 * 1024,
+  halfSentMs: 10_000,
   cursorsMax: 65_536,
 };

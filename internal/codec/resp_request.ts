@@ -42,12 +42,17 @@ const ZERO = 48;
 const NINE = 57;
 const TLS_HANDSHAKE = 22;
 
+const NOTHING = new Uint8Array(0);
+
+/** What an argument takes besides its bytes, about. */
+const ARGUMENT_BYTES = 80;
+
 /** A command of more words is left to `next`. */
 const SCANNED_WORDS_MAX = 9;
 
 export class RequestDecoder implements WordPlaces {
   readonly #limits: RequestLimits;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Uint8Array = NOTHING;
   /** The next byte to look at, and the end of what arrived. */
   #at = 0;
   #end = 0;
@@ -56,6 +61,8 @@ export class RequestDecoder implements WordPlaces {
   /** Whether `#bytes` is ours to append to. */
   #own = false;
   #arguments: Uint8Array[] = [];
+  /** How many of them are in memory of their own. */
+  #argumentsOwned = 0;
   #argumentsLeft = 0;
   #argumentBytes = 0;
   /** The length of the bulk under way, -1 where its header comes next. */
@@ -66,6 +73,38 @@ export class RequestDecoder implements WordPlaces {
 
   constructor(limits: RequestLimits) {
     this.#limits = limits;
+  }
+
+  /**
+   * Keeps no more of what arrived than the command under way needs; for when there are no more commands. Gives about how much memory that
+   * takes: a small part of a chunk would keep all of it, and so would an argument.
+   */
+  settle(): number {
+    const left = this.#end - this.#at;
+    if (left === 0) this.#replace(NOTHING, 0);
+    else if (2 * left < this.#bytes.buffer.byteLength) {
+      this.#replace(new Uint8Array(this.#bytes.subarray(this.#at, this.#end)), left);
+    }
+    // By the constructor: what sockets give has a `slice` that copies nothing.
+    for (let i = this.#argumentsOwned; i < this.#arguments.length; i++) {
+      this.#arguments[i] = new Uint8Array(this.#arguments[i] ?? NOTHING);
+    }
+    this.#argumentsOwned = this.#arguments.length;
+    return this.#bytes.length + this.#argumentBytes + ARGUMENT_BYTES * this.#arguments.length;
+  }
+
+  /** Forgets everything; nothing is read any more. */
+  abandon(text: string): void {
+    this.#error ??= this.#fail(text);
+  }
+
+  /** The bytes that are left, at the beginning of memory of our own. */
+  #replace(bytes: Uint8Array, left: number): void {
+    this.#scanned = Math.max(0, this.#scanned - this.#at);
+    this.#bytes = bytes;
+    this.#at = 0;
+    this.#end = left;
+    this.#own = true;
   }
 
   /** Bytes that are kept because their command is not complete. */
@@ -86,13 +125,11 @@ export class RequestDecoder implements WordPlaces {
       return;
     }
     if (!this.#own || this.#end + chunk.length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(2 * left, left + chunk.length));
+      // Not more than the bulk under way needs: there is most often nothing behind it.
+      const needed = this.#bulkLength < 0 ? Infinity : this.#bulkLength + 2;
+      const grown = new Uint8Array(Math.max(Math.min(2 * left, needed), left + chunk.length));
       grown.set(this.#bytes.subarray(this.#at, this.#end));
-      this.#scanned = Math.max(0, this.#scanned - this.#at);
-      this.#bytes = grown;
-      this.#at = 0;
-      this.#end = left;
-      this.#own = true;
+      this.#replace(grown, left);
     }
     this.#bytes.set(chunk, this.#end);
     this.#end += chunk.length;
@@ -172,15 +209,18 @@ export class RequestDecoder implements WordPlaces {
 
   #fail(text: string): ProtocolError {
     this.#error = new ProtocolError(text);
-    this.#bytes = new Uint8Array(0);
+    this.#bytes = NOTHING;
     this.#at = this.#end = 0;
     this.#arguments = [];
+    this.#argumentsOwned = 0;
+    this.#argumentBytes = 0;
     return this.#error;
   }
 
   #takeCommand(): Uint8Array[] {
     const command = this.#arguments;
     this.#arguments = [];
+    this.#argumentsOwned = 0;
     this.#argumentBytes = 0;
     return command;
   }

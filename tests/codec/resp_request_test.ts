@@ -9,6 +9,7 @@
  * not rest on it.
  */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
 import type { Random } from "../../internal/base/random.ts";
 import {
@@ -573,4 +574,66 @@ Deno.test("anything at all is commands within the limits or a documented error, 
     }
   }
   assertEquals(DOCUMENTED.filter((pattern) => !seen.has(pattern)), [], "every error was met");
+});
+
+Deno.test("what is settled keeps nothing of the chunk, and says how much it keeps", () => {
+  const decoder = new RequestDecoder(defaultRequestLimits);
+  const text = `${"PING\r\n".repeat(5000)}*4\r\n$4\r\nMSET\r\n$1\r\nk\r\n$5\r\nva`;
+  // As sockets give it, with a slice that is a view.
+  const chunk = Buffer.from(text, "latin1");
+  decoder.push(chunk);
+  let pings = 0;
+  while (decoder.next() !== null) pings++;
+  assertEquals(pings, 5000);
+  const kept = decoder.settle();
+  assert(kept > "MSETkva".length && kept < 1000, `${kept} bytes are kept`);
+  assertEquals(decoder.settle(), kept);
+  chunk.fill(0);
+  decoder.push(bytesOfLatin1("lue\r\n$1\r\nx\r\nPI"));
+  const command = decoder.next();
+  assert(Array.isArray(command));
+  assertEquals(command.map(latin1Of), ["MSET", "k", "value", "x"]);
+  assertEquals(decoder.next(), null);
+  decoder.settle();
+  decoder.push(bytesOfLatin1("NG\r\n"));
+  const ping = decoder.next();
+  assertEquals(Array.isArray(ping) ? ping.map(latin1Of) : ping, ["PING"]);
+  assertEquals([decoder.next(), decoder.settle()], [null, 0]);
+});
+
+Deno.test("words of a few bytes are kept for what they take, not for what they say", () => {
+  const decoder = new RequestDecoder(defaultRequestLimits);
+  decoder.push(bytesOfLatin1(`*100000\r\n${"$1\r\nx\r\n".repeat(50_000)}`));
+  assertEquals(decoder.next(), null);
+  assert(decoder.settle() > 50_000 * 50);
+});
+
+Deno.test("random commands that are settled wherever they are cut are the same commands", () => {
+  const random = randomOf("settled");
+  for (let round = 0; round < 200; round++) {
+    const words = Array.from({ length: random.between(1, 6) }, () => randomBytes(random, 300));
+    const stream = arrayOf(words);
+    const decoder = new RequestDecoder(defaultRequestLimits);
+    const found: Uint8Array[][] = [];
+    for (const chunk of randomChunks(random, join(stream, stream, stream), 200)) {
+      decoder.push(chunk);
+      for (let next = decoder.next(); Array.isArray(next); next = decoder.next()) {
+        found.push(next.map((word) => new Uint8Array(word)));
+      }
+      const kept = decoder.settle();
+      assert(kept >= decoder.bytesKept && kept <= 2 * decoder.bytesKept + 80 * 6 + chunk.length);
+    }
+    assertEquals(found, [words, words, words]);
+  }
+});
+
+Deno.test("what is abandoned is kept no more, and nothing is read any more", () => {
+  const decoder = new RequestDecoder(defaultRequestLimits);
+  decoder.push(bytesOfLatin1(`*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9000\r\n${"v".repeat(5000)}`));
+  assertEquals(decoder.next(), null);
+  assert(decoder.settle() > 5000);
+  decoder.abandon("enough");
+  assertEquals([decoder.settle(), decoder.bytesKept], [0, 0]);
+  decoder.push(bytesOfLatin1("PING\r\n"));
+  assertEquals([decoder.scan(), decoder.next()], [0, new ProtocolError("enough")]);
 });
