@@ -293,11 +293,11 @@ export class StableStore {
     }
   }
 
-  /** What is to be done next; nothing of it in front of a batch, but for a look at the space. */
+  /** What is to be done next; nothing of it in front of a batch, but for a look at the space, and for the end of a repair, once. */
   #next(): (() => Promise<void>) | null {
     if (this.#mustLook) return () => this.#look();
-    if (this.#queue.length > 0) return () => this.#writeBatch();
     if (this.#repairEnds) return () => this.#endRepair();
+    if (this.#queue.length > 0) return () => this.#writeBatch();
     if (this.#mustPrepare()) return () => this.#prepare();
     if (this.#mustReserve()) return () => this.#makeReserve();
     if (this.#mayDiscard()) return () => this.#discardOldest();
@@ -445,6 +445,8 @@ export class StableStore {
     }
     await old.file.close();
     await this.#note();
+    // Where there is always another batch, this is the only time for it: two go for the one that came.
+    for (let i = 0; i < 2 && this.#mayDiscard(); i++) await this.#discardOldest();
   }
 
   /** Whether the oldest segment holds nothing that is still wanted. */

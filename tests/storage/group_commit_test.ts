@@ -6,7 +6,7 @@
  *
  * Learnt: the store says the last number of a batch only; whoever waits for a lower one must take `upTo` at its word.
  */
-import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { lineOf, Machine, type Opened, Writer } from "./lab.ts";
@@ -142,3 +142,25 @@ Deno.test("preparing the next segment never stands in front of a batch that wait
     assertEquals(batches, 3);
     assert(asked.lastIndexOf("write segment") - asked.indexOf("write segment") <= 5, asked.join(", "));
   }));
+
+Deno.test("under a load that leaves the disk no time, segments that nobody needs go all the same", async () => {
+  await loadCrc32c();
+  const machine = new Machine("no time");
+  machine.disk.timing = { writeMs: [0.1, 0.1], syncMs: [5, 5] };
+  const writer = new Writer(new SeededRandom("no time"));
+  await machine.run(async () => {
+    const { store, until } = await machine.open();
+    let most = 0;
+    machine.onStable = (upTo) => {
+      const segments = [...machine.durable().keys()].filter((path) => path.endsWith(".seg")).length;
+      most = Math.max(most, segments);
+      if (upTo >= 60) return;
+      // There is always another write, and of what is durable nothing is needed any more.
+      store.discard(upTo);
+      store.write(writer.entry(5000));
+    };
+    store.write(writer.entry(5000));
+    await until(60);
+    assertLessOrEqual(most, 4);
+  });
+});
