@@ -82,6 +82,8 @@ export class SnapshotKeeper {
   /** Bytes of the entries in memory that were applied. */
   #bytesInMemory = 0;
   #isTaking = false;
+  /** What of that the snapshot covers that is being taken. */
+  #covered = { bytes: 0, entries: 0 };
   #retryAt: Millis = -Infinity;
   readonly #waiting: Waiting[] = [];
   #fetch: Fetch | null = null;
@@ -146,7 +148,7 @@ export class SnapshotKeeper {
     const { index: configurationIndex, configuration } = raft.configurationAt(index);
     const capture = machine.capture();
     const startedAt = clock.now();
-    const counted = { bytes: this.#bytesSince, entries: this.#entriesSince };
+    this.#covered = { bytes: this.#bytesSince, entries: this.#entriesSince };
     let isSound = true;
     const next = () => {
       const chunk = capture.next();
@@ -172,8 +174,8 @@ export class SnapshotKeeper {
         }
         return;
       }
-      this.#bytesSince -= counted.bytes;
-      this.#entriesSince -= counted.entries;
+      this.#bytesSince -= this.#covered.bytes;
+      this.#entriesSince -= this.#covered.entries;
       trace.event("info", "took a snapshot", {
         index,
         bytes: result.id.bytes,
@@ -290,6 +292,7 @@ export class SnapshotKeeper {
     if (objection !== null) return this.#options.damaged(objection);
     this.#bytesSince = 0;
     this.#entriesSince = 0;
+    this.#covered = { bytes: 0, entries: 0 };
     this.#bytesInMemory = 0;
     this.#options.discardOnDisk(this.#options.room.coveredIndex);
   }

@@ -8,6 +8,19 @@
  * states finds that it took ten times as long (mutant compaction-outruns-follower).
  */
 import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
+import { must } from "../../internal/base/assert.ts";
+import { SeededRandom } from "../../internal/base/random.ts";
+import type { BulkMessage } from "../../internal/codec/bulk_message.ts";
+import { KeyValueMachine } from "../../internal/machine/kv.ts";
+import { defaultLimits } from "../../internal/node/limits.ts";
+import type { BulkLineEvents } from "../../internal/node/ports.ts";
+import { SnapshotKeeper } from "../../internal/node/snapshot_keeper.ts";
+import { NO_MEMBERS } from "../../internal/raft/configuration.ts";
+import { Raft } from "../../internal/raft/raft.ts";
+import { defaultSettings } from "../../internal/raft/state.ts";
+import { birth } from "../scenarios/stage.ts";
+import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
+import { entryOf } from "../storage/lab.ts";
 import { NodeStage } from "./node_stage.ts";
 
 /** So many more writes are committed by n1 and n2. */
@@ -61,4 +74,75 @@ Deno.test("S20: the log waits for a follower that fetches a snapshot, four times
   const { snapshotIndex, lastIndex } = stage.node.raft.view();
   assertGreater(snapshotIndex, first);
   assertLessOrEqual(lastIndex - snapshotIndex, 4 * 8 + 2);
+});
+
+Deno.test("a snapshot that was being taken when another one took the place of the state counts nothing of what comes behind", () => {
+  const recovered = { hardState: { currentTerm: 1, votedFor: null }, ...birth(["n1", "n2", "n3"]) };
+  const entries = Array.from({ length: 40 }, (_, i) => entryOf(i + 1, 1, Uint8Array.of(i)));
+  const raft = new Raft({
+    id: "n1",
+    settings: defaultSettings,
+    recovered: { ...recovered, entries, commitIndex: 40 },
+    random: new SeededRandom("keeper"),
+    now: 0,
+  });
+  const machine = new KeyValueMachine();
+  const digest = machine.digest();
+  const meta = {
+    clusterId: "test",
+    index: 20,
+    term: 1,
+    configurationIndex: 0,
+    configuration: NO_MEMBERS,
+    digest,
+  };
+  const kept = (index: number) => ({
+    meta: { ...meta, index },
+    id: { index, term: 1, bytes: 10, checksum: 1 },
+  });
+  const taken: (() => void)[] = [];
+  let applied = 10;
+  let line: BulkLineEvents | null = null;
+  const keeper: SnapshotKeeper = new SnapshotKeeper({
+    clusterId: "test",
+    limits: { ...defaultLimits, snapshotEntries: 10 },
+    clock: new LifeClock(new VirtualTime()),
+    trace: { event: () => {} },
+    machine,
+    room: {
+      newest: null,
+      coveredIndex: 0,
+      take: (place, _, done) => void taken.push(() => done(kept(place.index))),
+      read: () => {},
+      receive: (_, done) => done(0),
+      received: (_, __, ___, begin, done) => {
+        begin(meta);
+        done(kept(20));
+      },
+    },
+    peers: {
+      isConnected: () => true,
+      openBulk: (_, events) => {
+        line = events;
+        return { send: () => {}, close: () => {} };
+      },
+    },
+    raft,
+    discardOnDisk: () => {},
+    appliedIndex: () => applied,
+    deliver: () => keeper.install(),
+    damaged: () => {},
+  });
+  const hears = (message: BulkMessage) => must(line, "A line was opened").onMessage(message);
+  keeper.replayed({ entries: 10, bytes: 10 }, 10);
+  keeper.tend();
+  keeper.need("n2", 20);
+  hears({ kind: "snapshotOffer", name: kept(20).id });
+  hears({ kind: "snapshotPiece", name: kept(20).id, offset: 0, bytes: new Uint8Array(10) });
+  applied = 20;
+  must(taken[0], "The first snapshot was begun")();
+  for (const entry of entries.slice(20, 30)) keeper.applied(entry);
+  applied = 30;
+  keeper.tend();
+  assertEquals(taken.length, 2, "ten entries came behind the state that was installed");
 });
