@@ -7,7 +7,7 @@
  *
  * Keeps true: whatever is handed to the core follows the end of our log in a log that was a leader's once. Of what was read here, that is so
  * where it has our last entry; of what another server sends, where its log has our last entry and the one behind the hole, for then it has
- * all that ours had between them (log matching). One question is under way at a time, and nobody is asked when nothing is missing.
+ * all that ours had between them (log matching); and where ours still ends as it did when it was asked. One question is under way at a time, and nobody is asked when nothing is missing.
  *
  * @module
  */
@@ -38,6 +38,8 @@ export interface RemainsOptions {
 /** A question that is under way. */
 interface Question {
   readonly from: ServerId;
+  /** Where our log ended when it was asked last. */
+  after: LogPosition;
   readonly to: LogPosition;
   line: BulkLine | null;
 }
@@ -168,7 +170,7 @@ export class Remains {
     const from = others[turn % Math.max(1, others.length)];
     const to = holes[Math.floor(turn / Math.max(1, others.length)) % Math.max(1, holes.length)];
     if (from === undefined || to === undefined) return;
-    const question: Question = { from, to, line: null };
+    const question: Question = { from, after: this.#last, to, line: null };
     this.#question = question;
     const mine = (run: () => void) => {
       if (this.#question === question) run();
@@ -183,21 +185,24 @@ export class Remains {
     else question.line = line;
   }
 
-  #send({ line, to }: Question): void {
-    line?.send({ kind: "entriesQuestion", after: this.#last, to });
+  #send(question: Question): void {
+    question.after = this.#last;
+    question.line?.send({ kind: "entriesQuestion", after: question.after, to: question.to });
   }
 
   #heard(question: Question, message: BulkMessage): void {
     const { raft, trace } = this.#options;
-    const { to, from } = question;
+    const { to, from, after } = question;
     if (message.kind !== "entriesPiece" || !this.#isWanted || raft.view().leaderId !== null) {
       const reason = message.kind === "entriesRefusal" ? message.reason : message.kind;
       trace.event("debug", "a server does not fill the hole in the log", { server: from, reason });
       return this.#end();
     }
-    const before = this.#last;
+    const { index, term } = this.#last;
+    // A leader may have come and gone meanwhile, and left another last entry.
+    if (index !== after.index || term !== after.term) return this.#end();
     const last = message.entries.at(-1);
-    if (message.entries[0]?.index !== before.index + 1 || last === undefined) return this.#end();
+    if (message.entries[0]?.index !== index + 1 || last === undefined) return this.#end();
     if (last.index > to.index || (last.index === to.index && last.term !== to.term)) return this.#end();
     this.#hand(message.entries);
     if (this.#last.index !== last.index) return this.#end();

@@ -14,6 +14,7 @@ import { decodeBulk, encodeBulkFrame } from "../../internal/codec/bulk_codec.ts"
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { Remains } from "../../internal/node/remains.ts";
 import type { BulkLineEvents } from "../../internal/node/ports.ts";
+import type { Message } from "../../internal/raft/message.ts";
 import { Raft } from "../../internal/raft/raft.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
 import type { Entry, LogPosition } from "../../internal/raft/types.ts";
@@ -265,6 +266,23 @@ Deno.test("where somebody leads, nobody is asked, and an answer that is under wa
   assertEquals(server.end, "9:1 below 30:1");
   assertEquals(server.asked.length, 1);
   server.remains.stop();
+});
+
+Deno.test("an answer to what followed an entry that a leader replaced meanwhile is no answer, though nobody leads any more", () => {
+  const remnants = [span(21, 30, 3)];
+  const world = new World({ n1: { log: span(1, 9), remnants, floor: { index: 30, term: 3 } } });
+  const server = must(world.servers.get("n1"), "It is there");
+  world.answers = () => {
+    if (server.asked.length > 1) return null;
+    const says = (message: Message) =>
+      server.raft.step(world.time.now, { kind: "message", from: "n2", message });
+    says(append(6, "8:1", "9:2"));
+    says({ kind: "preVoteResponse", term: 7, voteGranted: false, round: 0 });
+    // In the log of n3 these stand behind 9:1, as they did in ours.
+    return { kind: "entriesPiece", entries: span(10, 21, 3) };
+  };
+  world.start().pass(5 * PATIENCE_MS);
+  assertEquals([server.raft.view().leaderId, server.end], [null, "9:2 below 30:3"]);
 });
 
 Deno.test("where nothing is missing nothing is asked", () => {
