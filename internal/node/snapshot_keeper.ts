@@ -317,7 +317,7 @@ export class SnapshotKeeper {
     const line = peers.openBulk(source, {
       onOpen: () => mine(() => line?.send({ kind: "snapshotQuestion", index: receipt.index })),
       onMessage: (message) => mine(() => this.#heard(receipt, message)),
-      onClosed: (reason) => mine(() => this.#failed(receipt, reason)),
+      onClosed: (reason) => mine(() => this.#lost(receipt, reason)),
     });
     if (line === null) return this.#failed(receipt, "it is no member");
     receipt.line = line;
@@ -331,9 +331,16 @@ export class SnapshotKeeper {
     this.#watch?.cancel();
     this.#watch = clock.wakeAt(deadline, () => {
       if (this.#fetch !== receipt) return;
+      // It is not the source that is slow.
+      if (receipt.isWriting) receipt.progressAt = clock.now();
       if (receipt.progressAt + limits.snapshotProgressMs > deadline) return this.#watchProgress(receipt);
       this.#failed(receipt, `no progress for ${Math.round(clock.now() - receipt.progressAt)} ms`);
     });
+  }
+
+  /** The source is gone. Where all of the snapshot is here, it takes as long as it takes until it is checked, and nobody is needed for that. */
+  #lost(receipt: Fetch, reason: string): void {
+    if (receipt.name === null || receipt.arrived < receipt.name.bytes) this.#failed(receipt, reason);
   }
 
   #failed(receipt: Fetch, reason: string): void {

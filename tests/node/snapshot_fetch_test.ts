@@ -26,7 +26,7 @@ class FetchStage {
   /** What was put on the disk. */
   readonly written: string[] = [];
   #events: BulkLineEvents | null = null;
-  #done: (() => void) | null = null;
+  #done: ((error?: Error) => void) | null = null;
 
   readonly time = new VirtualTime();
   readonly clock = new LifeClock(this.time);
@@ -42,7 +42,7 @@ class FetchStage {
       receive: (_, done) => done(10 * this.written.length),
       received: (_name, offset, bytes, _begin, done) => {
         this.written.push(`${offset}: ${[...bytes].join()}`);
-        this.#done = () => done(null);
+        this.#done = (error) => done(error ?? null);
       },
     };
     const keeper = new SnapshotKeeper({
@@ -99,6 +99,10 @@ class FetchStage {
     const done = this.#done;
     this.#done = null;
     done?.();
+  }
+
+  fails(): void {
+    this.#done?.(new Error("it is damaged"));
   }
 }
 
@@ -166,4 +170,19 @@ Deno.test("the next source is asked for nothing before it is there and has offer
   stage.opens();
   stage.hears({ kind: "snapshotOffer", name: { ...NAME } });
   assertEquals(stage.asked.slice(5), ["snapshotQuestion", "10+10", "20+10"]);
+});
+
+Deno.test("a snapshot that is here is checked for as long as that takes, whoever falls silent meanwhile", () => {
+  const stage = new FetchStage();
+  for (const [offset, byte] of [[0, 1], [10, 2], [20, 3]] as const) {
+    if (offset > 0) stage.sync();
+    stage.gets(offset, byte);
+  }
+  const asked = stage.asked.length;
+  const until = stage.time.now + 4 * defaultLimits.snapshotProgressMs;
+  while (stage.time.step(until));
+  stage.closes();
+  assertEquals(stage.asked.slice(asked), [], "the disk takes its time with the last piece");
+  stage.fails();
+  assertEquals(stage.asked.slice(asked), ["n2"], "it was another snapshot than was offered");
 });
