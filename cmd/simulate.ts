@@ -56,7 +56,8 @@ export const simulateCommand: CommandLine = {
     {
       name: "decay",
       value: "WORD",
-      help: "whether disks rot and servers live on with less: drawn for each seed, always, or never",
+      help:
+        "whether disks rot and servers live on: drawn for each seed, always, never, or everywhere at once",
       default: "drawn",
     },
     {
@@ -112,7 +113,9 @@ export async function simulate(args: readonly string[], seams: SimulateSeams = S
   }
   const faultyMs = flags.integer("faulty-seconds", FAULTY_SECONDS, 1, 100_000) * 1000;
   const decaying = flags.text("decay") ?? "drawn";
-  if (!isDecaying(decaying)) throw flags.refuse(`--decay is ${decaying}, it must be drawn, always or never`);
+  if (!isDecaying(decaying)) {
+    throw flags.refuse(`--decay is ${decaying}, it must be drawn, always, never or everywhere`);
+  }
   const way: Way = { faultyMs, decaying };
   await loadCrc32c();
   switch (mode) {

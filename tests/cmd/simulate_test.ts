@@ -67,7 +67,7 @@ const REFUSED: readonly (readonly [args: string, reason: RegExp])[] = [
   ["--seeds 2 --history h.jsonl", /--history does not go with --seeds;/],
   ["--speed --report r.html", /--report does not go with --speed;/],
   ["--seed 1 --faulty-seconds 0", /--faulty-seconds is 0/],
-  ["--seed 1 --decay no", /--decay is no, it must be drawn, always or never/],
+  ["--seed 1 --decay no", /--decay is no, it must be drawn, always, never or everywhere/],
   ["--speed --decay always", /--decay does not go with --speed;/],
   ["--seed 1 --repot r.html", /unknown option --repot for simulate, did you mean --report\?/],
   ["--seed 1 more", /simulate takes no word more/],

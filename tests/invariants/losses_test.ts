@@ -15,6 +15,7 @@ import type { DurableState } from "./disk.ts";
 import { chain, Violation } from "./ghost.ts";
 import { LostLogs } from "./lost_logs.ts";
 import { MatchIsTrue } from "./match_is_true.ts";
+import { checkRemains } from "./remains.ts";
 import { StateMachineSafety } from "./state_machine_safety.ts";
 import { checkStories, entriesOf, leader, type Story } from "./story.ts";
 
@@ -153,4 +154,36 @@ for (
       act(story.steps("n1", { ...leader(2), append: "4:2" })).steps("n1", { ...leader(2), commitIndex: 4 }),
     says: "",
   }]);
+}
+
+/* ---- what remains ---- */
+
+const committed = hashesOf(LOG);
+const remains = (log: string, snapshotIndex = 0) => ({ entries: entriesOf(log), snapshotIndex });
+
+for (
+  const [what, disks] of [
+    ["on one disk", [remains(LOG)]],
+    ["apart, on several", [remains("3:2"), remains("1:1"), remains("2:1 3:1")]],
+    ["in a snapshot, and behind it", [remains("", 2), remains("3:2")]],
+  ] as const
+) {
+  Deno.test(`all that was committed remains: ${what}`, () =>
+    checkRemains(disks, 3, (index) => committed[index]));
+}
+
+for (
+  const [what, disks, says] of [
+    ["nobody has it", [remains("1:1 3:2"), remains("1:1")], "what was committed at 2 is on no disk any more"],
+    [
+      "another entry stands there",
+      [remains("1:1 2:1x 3:2")],
+      "what was committed at 2 is on no disk any more",
+    ],
+    ["the snapshot is too old", [remains("3:2", 1)], "what was committed at 2 is on no disk any more"],
+  ] as const
+) {
+  Deno.test(`what was committed and is gone is missed: ${what}`, () => {
+    assertThrows(() => checkRemains(disks, 3, (index) => committed[index]), Violation, says);
+  });
 }

@@ -23,6 +23,7 @@ import { checkStart } from "../invariants/legal_start.ts";
 import { LostLogs } from "../invariants/lost_logs.ts";
 import { MatchIsTrue } from "../invariants/match_is_true.ts";
 import { raftProperties } from "../invariants/properties.ts";
+import { checkRemains, type Remains } from "../invariants/remains.ts";
 import { openDisk, replayOf } from "./assemble.ts";
 import { STRANGE_FILES } from "./damage.ts";
 import { DurableLog, type DurableSource } from "./durable_log.ts";
@@ -66,6 +67,19 @@ export class Checks {
   readonly #watched = new Map<ServerId, Watched>();
   /** The log index of each command, in the order in which commands are applied. */
   readonly #indexOf: LogIndex[] = [];
+  /** Up to where a server has on its disk what is committed. */
+  committedOnDisk(id: ServerId): LogIndex {
+    const { log } = this.#of(id);
+    let index = Math.min(log.lastIndex, this.#ghost.committedIndex);
+    while (index > 0 && log.prefixAt(index) !== this.#ghost.committedHash(index)) index--;
+    return index;
+  }
+
+  /** All that is committed is whole on some disk. */
+  remain(disks: readonly Remains[]): void {
+    checkRemains(disks, this.#ghost.committedIndex, (index) => this.#ghost.committedHash(index));
+  }
+
   /** How many commands are in the log up to each index. */
   readonly #commandsUpTo: number[] = [0];
   #applied: LogIndex = 0;

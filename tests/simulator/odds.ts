@@ -26,13 +26,15 @@ export interface Decay {
   readonly strikeEveryMs: number;
   /** Files are read again in rounds, so long after the round before; 0 for never. */
   readonly scrubPauseMs: number;
+  /** When every disk is damaged at once, in disjoint places: at that part of a thousand of the time under faults; `null` for never. */
+  readonly everywhereAt: number | null;
 }
 
-export const noDecay: Decay = { strikes: [], strikeEveryMs: 1000, scrubPauseMs: 0 };
+export const noDecay: Decay = { strikes: [], strikeEveryMs: 1000, scrubPauseMs: 0, everywhereAt: null };
 
-const decayings = ["drawn", "never", "always"] as const;
+const decayings = ["drawn", "never", "always", "everywhere"] as const;
 
-/** Whether disks decay: as the seed draws it, never, or in every seed. */
+/** Whether disks decay: as the seed draws it, never, in every seed, or all of them at once in every seed. */
 export type Decaying = (typeof decayings)[number];
 
 export function isDecaying(word: string | undefined): word is Decaying {
@@ -86,6 +88,7 @@ const SPARES = 3;
 /** In a stream of its own, so that a seed is what it was, save for the decay of its disks. */
 function drawDecay(random: Random, decaying: Decaying): Decay {
   if (decaying === "never" || (decaying === "drawn" && random.chance(1, 3))) return noDecay;
+  if (decaying === "everywhere") return { ...noDecay, everywhereAt: random.between(300, 950) };
   const [numerator, denominator] = random.chance(1, 2) ? [3, 4] : [1, 3];
   const strikes = decaysDrawn.filter(() => random.chance(numerator, denominator));
   const scrubs = strikes.includes("rotUnderneath") || random.chance(1, 4);
@@ -93,6 +96,7 @@ function drawDecay(random: Random, decaying: Decaying): Decay {
     strikes,
     strikeEveryMs: random.between(150, 1500),
     scrubPauseMs: scrubs ? random.between(100, 1000) : 0,
+    everywhereAt: null,
   };
 }
 

@@ -39,6 +39,8 @@ const CHANGES_MAX = 2;
 const TERMS_MAX = 12;
 /** More where a change of the members or of the lead was under way: whoever leads may be about to go. */
 const OPERATED_MORE = 2;
+/** And more where disks were full: whoever leads with a full disk offers the lead to others, who may have found out no sooner. */
+const FULL_MORE = 2;
 
 export interface LivenessOptions {
   readonly odds: Odds;
@@ -71,7 +73,9 @@ export class Liveness {
 
   constructor(options: LivenessOptions) {
     this.#options = options;
-    const more = options.odds.operatorEveryMs > 0 ? OPERATED_MORE : 0;
+    const { operatorEveryMs, decay } = options.odds;
+    const more = (operatorEveryMs > 0 ? OPERATED_MORE : 0) +
+      (decay.strikes.includes("diskFull") ? FULL_MORE : 0);
     this.#leader = new StableLeader(CHANGES_MAX + more, TERMS_MAX + more);
   }
 
@@ -162,10 +166,14 @@ export class Liveness {
 
   /**
    * There is no progress in time. Where a vote is needed of a server that lost a part of its log, nobody may be able to lead, and nobody can
-   * help (docs/repair.md): from then on nothing but safety is asked.
+   * help (docs/repair.md): from then on nothing but safety is asked. But where every server lost a part of its own, and all have their logs from
+   * the beginning on, they give each other what they lost.
    */
   #stalled(why: string): false {
     if (this.#isDecidedBy(this.#core.filter(({ keepsAll }) => keepsAll))) throw new Stalled(why);
+    const { decay } = this.#options.odds;
+    const beginsWhole = ({ life }: Server) => life?.node?.raft.view().snapshotIndex === 0;
+    if (decay.everywhereAt !== null && this.#core.every(beginsWhole)) throw new Stalled(why);
     this.#standsStill = true;
     this.#options.history.stop();
     this.#stoppedAt = this.#options.now();
@@ -209,7 +217,10 @@ export class Liveness {
     if (configuration !== undefined && configuration.outgoing.length > 0) {
       return `the members are those of a joint configuration, ${showVoters(configuration)}`;
     }
-    return missing(this.#membersOf(this.#core));
+    const members = this.#membersOf(this.#core);
+    const mending = members.find(({ keepsAll }) => !keepsAll);
+    return missing(members) ??
+      (mending === undefined ? null : `${mending.id} does not have again what it lost`);
   }
 
   /** A server outside the core is left in its state. */

@@ -126,7 +126,7 @@ function badSectors(disk: SimDisk, random: Random): string | null {
   const bytes = path === null ? null : disk.durableBytes(path);
   // Where nothing of a file can be read, it is the disk that is bad, and not a sector.
   if (path === null || bytes === null || bytes.length < 4 * BLOCK_BYTES) return null;
-  if (disk.spoilt(path) > bytes.length / 4) return null;
+  if (disk.isSpoilt(path)) return null;
   // Most of a segment is empty; so most often it is where something was written.
   const used = segmentsOf(disk).find((segment) => segment.path === path)?.batches.at(-1);
   const from = random.below(used === undefined || random.chance(1, 4) ? bytes.length : used + SECTOR);

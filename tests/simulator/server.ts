@@ -19,6 +19,7 @@ import { promisesOn } from "./durable_promises.ts";
 import { rot, type RottenThing, rotUnderneath } from "./rot.ts";
 import type { WatchedMachine } from "./history.ts";
 import type { Odds } from "./odds.ts";
+import { rotApart } from "./rot_everywhere.ts";
 import { type DiskImage, type DiskTiming, type Losses, SimDisk } from "./sim_file_system.ts";
 import type { SimNetwork } from "./sim_network.ts";
 import type { Struck } from "./strikes.ts";
@@ -405,6 +406,17 @@ export class Server {
     if (rot(this.disk, thing, random) === null) return null;
     this.#isRotten = true;
     return { whom: this.id, forMs: downMs };
+  }
+
+  /** The same, with one batch of entries that may be spoilt here; tells which ones are. */
+  rotApart(maySpoil: (index: LogIndex) => boolean, random: Random): readonly LogIndex[] {
+    if (this.life === null || this.#isRotten || this.isDamaged || this.isWiped) return [];
+    this.crash();
+    this.startIn(random.below(1000));
+    this.#home.rots(this);
+    const spoilt = rotApart(this.disk, maySpoil, random);
+    this.#isRotten = spoilt.length > 0;
+    return spoilt;
   }
 
   /** Something rots that a running process does not look at, but for looking for rot; after a while it starts again, whatever it found. */

@@ -348,9 +348,9 @@ export class SimDisk {
     if (file !== undefined) file.bad = [...file.bad, { from, to }];
   }
 
-  /** How many bytes of a durable file cannot be read. */
-  spoilt(path: string): number {
-    return (this.#durableNames.get(path)?.bad ?? []).reduce((sum, { from, to }) => sum + to - from, 0);
+  /** Whether some bytes of a durable file cannot be read. */
+  isSpoilt(path: string): boolean {
+    return (this.#durableNames.get(path)?.bad.length ?? 0) > 0;
   }
 
   /** Other bytes are in a file from now on, whoever has it open; what is on its way there is not touched. */

@@ -29,6 +29,7 @@ import { type Deed, Operator } from "./operator.ts";
 import { configurationsInForce, Liveness } from "./phases.ts";
 import { type Life, Server, type ServerHome, withoutDisk } from "./server.ts";
 import type { Losses } from "./sim_file_system.ts";
+import { remainsOn } from "./rot_everywhere.ts";
 import { SimNetwork } from "./sim_network.ts";
 import type { Stage } from "./stage.ts";
 import { scheduleStrikes, type StrikeName, type Struck } from "./strikes.ts";
@@ -75,6 +76,8 @@ export class World {
     inspected: 0,
     installed: 0,
     losses: 0,
+    /** Disks that were damaged at once, in disjoint places. */
+    apart: 0,
   };
   /** Rot that was found while a server was up. */
   readonly found = { log: 0, snapshot: 0 };
@@ -179,6 +182,7 @@ export class World {
       this.#heal();
       await this.#untilWell();
       this.#liveness.check();
+      if (this.counts.apart > 0) this.#checks.remain(this.servers.map(({ disk }) => remainsOn(disk)));
     } catch (error) {
       this.#observer.onVerdict?.(this.time.now, error instanceof Error ? error.message : String(error));
       throw error;
@@ -197,8 +201,39 @@ export class World {
       this.#observer.onStrike?.(this.time.now, name, what);
     };
     scheduleStrikes(this.odds, this.#stage(), this.#random.fork("strikes"), struck);
+    const { everywhereAt } = this.odds.decay;
+    if (everywhereAt !== null) {
+      this.time.at(this.time.now + ms * everywhereAt / 1000, () => this.#rotEverywhere());
+    }
     scheduleStrikes(this.odds.decay, this.#stage(), this.#random.fork("decay"), struck);
     await this.#runUntil(this.time.now + ms);
+  }
+
+  /** Every disk is damaged at once, and each entry that is committed stays whole on the disks of a quorum. */
+  #rotEverywhere(): void {
+    const random = this.#random.fork("everywhere");
+    const { committed, views } = this.#checks.configurations;
+    const newest = committed.at(-1);
+    if (newest === undefined) return;
+    const inForce = configurationsInForce(newest, views.values());
+    const copies = new Map(
+      this.servers.filter(({ keepsAll }) => keepsAll)
+        .map(({ id, watchedAs }) => [id, this.#checks.committedOnDisk(watchedAs)]),
+    );
+    const spoilt = new Map<LogIndex, Set<string>>();
+    for (const server of this.servers) {
+      const staysWhole = (index: LogIndex) => {
+        const whole = [...copies].filter(([id, upTo]) =>
+          id !== server.id && upTo >= index && !spoilt.get(index)?.has(id)
+        ).map(([id]) => id);
+        return (copies.get(server.id) ?? 0) >= index && inForce.every((one) => decides(one, whole));
+      };
+      for (const index of server.rotApart(staysWhole, random.fork(server.id))) {
+        spoilt.set(index, (spoilt.get(index) ?? new Set()).add(server.id));
+      }
+      if (server.isRotten) this.counts.apart++;
+    }
+    this.#hash.word("everywhere");
   }
 
   #heal(): void {
