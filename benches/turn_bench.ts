@@ -105,6 +105,7 @@ class Stage {
         write: ({ number }) => this.#stable = number,
         discard: () => {},
         endRepair: () => {},
+        noteLoss: () => {},
       },
       snapshots: new SnapshotHands(),
       peers: {

@@ -302,6 +302,8 @@ export class Node implements Backend {
       onConnected: (id) => {
         this.#strangers.delete(id);
         this.#retryParked();
+        // Whoever comes back shows what it has by its answer to something that is sent from now on: a round of its own.
+        if (this.#role === "leader") this.#confirmIndex(() => {});
       },
       onDisconnected: (id) => this.#onDisconnected(id),
       onIntroduced: (id, incarnation, peerAddress) => {
@@ -846,11 +848,25 @@ export class Node implements Backend {
       case "repaired":
         this.#trace.event("info", "the log is repaired");
         return this.#options.store.endRepair();
+      case "rolledBack":
+        return this.#rolledBack(effect.epoch);
       case "halt":
         return this.#die(new Refusal(ExitCode.brokenInvariant, `broken invariant: ${effect.reason}`));
       default:
         return assertNever(effect, "An effect has a known kind");
     }
+  }
+
+  /** Our disk has less than we acknowledged: the next start repairs that, and this life ends. */
+  #rolledBack(epoch: number): void {
+    this.#options.store.noteLoss(epoch, () =>
+      this.#die(
+        new Refusal(
+          ExitCode.diskIo,
+          "this server has less than it acknowledged: its data is an old copy, or its disk lost what it had synced; what was " +
+            "acknowledged is safe on the other servers; start again: it is repaired from them",
+        ),
+      ));
   }
 
   #accepted(requestId: RequestId, term: Term, firstIndex: LogIndex): void {

@@ -26,6 +26,11 @@ export interface Store {
   discard(index: LogIndex): void;
   /** All that was lost is on the disk again: the mark of the loss may go. */
   endRepair(): void;
+  /**
+   * What is on the disk is older than what was there. Notes a loss of that number, so that the next start knows of it, and tells when that
+   * is durable. Nothing is written afterwards.
+   */
+  noteLoss(epoch: number, done: () => void): void;
 }
 
 export interface StoreEvents {

@@ -46,6 +46,10 @@ export function sendAppendEntries(state: State, to: ServerId, outbox: Outbox): b
 /** Sends an empty message: keeps the follower loyal, carries commit index and round, and shows what got lost. */
 export function sendHeartbeat(state: State, to: ServerId, outbox: Outbox): void {
   const progress = must(state.progress.get(to), "A leader has a progress for every follower");
+  // Whoever has to note a loss hears of it by any such message, whatever it needs afterwards.
+  if (progress.isInDoubt) {
+    return send(state, to, Math.max(progress.nextIndex - 1, state.log.snapshotIndex), [], outbox);
+  }
   if (!needsSnapshot(state, to)) return send(state, to, progress.nextIndex - 1, [], outbox);
   outbox.send(to, {
     kind: "installSnapshotRequest",

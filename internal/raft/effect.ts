@@ -107,6 +107,16 @@ export interface HaltEffect {
   readonly reason: string;
 }
 
+/**
+ * What is on our disk is less than what we acknowledged to the leader of our term, though nobody told us of a loss: an old copy, or a disk
+ * that lost what it had synced. The shell notes a loss of that number durably, and stops: the next start is that of a server that lost
+ * a part of its log.
+ */
+export interface RolledBackEffect {
+  readonly kind: "rolledBack";
+  readonly epoch: number;
+}
+
 /** All that this server may have acknowledged before it lost a part of its log is on its disk again: the mark of the loss may go. */
 export interface RepairedEffect {
   readonly kind: "repaired";
@@ -148,5 +158,6 @@ export type Effect =
   | InstallSnapshotEffect
   | HaltEffect
   | RepairedEffect
+  | RolledBackEffect
   | ChangedEffect
   | ObjectionEffect;

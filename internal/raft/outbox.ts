@@ -121,6 +121,10 @@ export class Outbox {
     this.#answers.push({ kind: "repaired" });
   }
 
+  rolledBack(epoch: number): void {
+    this.#answers.push({ kind: "rolledBack", epoch });
+  }
+
   halt(reason: string): void {
     this.#answers.push({ kind: "halt", reason });
   }

@@ -3,7 +3,7 @@
  *
  * Keeps true:
  *  1. `nextIndex > matchIndex`; `matchIndex` never falls within a term (L7), save when the follower says that it lost a part of
- *     its log: then all it had acknowledged is in doubt (L10).
+ *     its log, or shows it: then all it had acknowledged is in doubt (L10).
  *  2. The counters of what is in flight equal the sum over the messages that are (L20): both live in one list, and
  *     whoever empties one empties the other.
  *
@@ -24,6 +24,8 @@ interface InFlight {
 
 export class Progress {
   #matchIndex: LogIndex = 0;
+  /** Our round when we heard that they agree up to there: what we send in a later one was sent later. */
+  #matchedRound: Round = 0;
   #nextIndex: LogIndex;
   #mood: "probe" | "replicate" | "snapshot" = "probe";
   /** In probe: a message is under way and its answer decides what comes next. */
@@ -35,6 +37,8 @@ export class Progress {
   #lastHeardAt: Millis;
   #wasHeard = false;
   #epoch = 0;
+  /** Whether it has still to note the loss of that number. */
+  #isInDoubt = false;
   /** Catching up in rounds (4.2.1): where our log ended when the round began, and when that was. */
   #roundEnd: LogIndex = 0;
   #roundStartedAt: Millis;
@@ -85,7 +89,13 @@ export class Progress {
       this.#keepsUp = false;
     }
     this.#epoch = epoch;
+    this.#isInDoubt = false;
     return true;
+  }
+
+  /** Whether it lost something and was not heard to know it. */
+  get isInDoubt(): boolean {
+    return this.#isInDoubt;
   }
 
   /** How often it lost a part of its log, as far as it told us in our term. */
@@ -148,8 +158,25 @@ export class Progress {
     this.#nextIndex = lastIndex + 1;
   }
 
-  /** The follower's log agrees with ours up to `matchIndex`. Tells whether that is news. */
-  matched(matchIndex: LogIndex): boolean {
+  /**
+   * Whether a refusal says that the follower has less than it acknowledged. Its answers come late and in any order, so only a refusal of
+   * something that was sent after we knew of the acknowledgement says so.
+   */
+  isRolledBack(prevLogIndex: LogIndex, round: Round): boolean {
+    return prevLogIndex <= this.#matchIndex && this.#matchIndex > 0 && round > this.#matchedRound;
+  }
+
+  /** It lost what it had acknowledged and does not know it: its answers count again when it has noted a loss. */
+  rolledBack(): void {
+    this.#matchIndex = 0;
+    this.#probe();
+    this.#keepsUp = false;
+    this.#epoch++;
+    this.#isInDoubt = true;
+  }
+
+  /** The follower's log agrees with ours up to `matchIndex`, as we hear in this round. Tells whether that is news. */
+  matched(matchIndex: LogIndex, round: Round): boolean {
     if (this.#mood !== "replicate") {
       this.#mood = "replicate";
       this.#probeSent = false;
@@ -165,6 +192,7 @@ export class Progress {
     if (this.#nextIndex <= matchIndex) this.#nextIndex = matchIndex + 1;
     if (matchIndex <= this.#matchIndex) return false;
     this.#matchIndex = matchIndex;
+    this.#matchedRound = round;
     return true;
   }
 

@@ -14,7 +14,10 @@
  * What was lost may turn up again, behind the damage and on other servers. Such entries are put at the end of the log as they are: a log
  * that was a leader's once may be anybody's, as long as nothing is removed for it and nothing is acknowledged by it.
  *
- * Keeps true: a floor goes only by one of these two, and never comes back in the same life; entries that were found follow our last one, and
+ * A server whose disk was put back to an earlier state does not know that it lost anything. The leader to which it acknowledged more does,
+ * and says so by the number of a loss that the server has not had (D20).
+ *
+ * Keeps true: a floor goes only by one of these two; entries that were found follow our last one, and
  * take nobody's place.
  *
  * @module
@@ -22,7 +25,7 @@
 import type { AppendEntriesRequest } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import type { State } from "./state.ts";
-import type { Entry, LogPosition } from "./types.ts";
+import { BEYOND_THE_TERM, type Entry, type LogPosition, type ServerId } from "./types.ts";
 
 /** Compares the last terms first, then the last indexes (3.6.1; E5). */
 export function isOlder(a: LogPosition, b: LogPosition): boolean {
@@ -62,6 +65,16 @@ export function noteProofOfRepair(state: State, { term, leaderCommit, epoch }: A
   // Until a leader has committed in its own term, it does not know of all that is committed (3.6.2).
   if (state.log.termAt(leaderCommit) !== term) return;
   state.repairedAt = leaderCommit;
+}
+
+/**
+ * The leader of our term knows of a loss that we do not know of: our data is older than what we acknowledged. Whatever we may have
+ * promised in older terms is void by now; in this one our vote can only have been for whom it elected, or for nobody.
+ */
+export function noteRollback(state: State, leader: ServerId, epoch: number, outbox: Outbox): void {
+  state.votedFor ??= leader;
+  state.floor = { term: state.currentTerm, index: BEYOND_THE_TERM };
+  outbox.rolledBack(epoch);
 }
 
 /** Lets go of the floor, once what proves that it may go is on our disk. */

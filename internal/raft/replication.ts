@@ -10,8 +10,8 @@
  *  4. By counting copies a leader commits only entries of its own term (3.6.2, Figure 3.7; L1); its own copy counts when
  *     it is on its disk (L12).
  *  5. `commitIndex` only rises (L3).
- *  6. What a follower acknowledged before it lost a part of its log counts no more (L10): that is the only case in which
- *     `matchIndex` falls.
+ *  6. What a follower acknowledged before it lost a part of its log counts no more (L10), whether it says so or shows it (D20): that
+ *     is the only case in which `matchIndex` falls.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import type { Outbox } from "./outbox.ts";
 import { followLeader } from "./follower.ts";
 import { isHandingOver, isRemovedLeader, leaveJoint } from "./membership.ts";
 import { confirmReads, startReadRound } from "./reads.ts";
-import { noteProofOfRepair } from "./repair.ts";
+import { noteProofOfRepair, noteRollback } from "./repair.ts";
 import { stepDown } from "./role.ts";
 import type { State } from "./state.ts";
 import { askToCampaign, handOver } from "./transfer.ts";
@@ -101,8 +101,15 @@ export function handleAppendEntriesResponse(
   if (!progress.isOfEpoch(message.epoch)) return;
   heard(state, progress, message.round, outbox);
   if (message.success) {
-    if (progress.matched(message.matchIndex)) advanceCommitIndex(state, outbox);
+    if (progress.matched(message.matchIndex, state.round)) advanceCommitIndex(state, outbox);
     if (state.transfer?.to === from) askToCampaign(state, outbox);
+  } else if (progress.isRolledBack(message.prevLogIndex, message.round)) {
+    outbox.objected(
+      from,
+      `lacks index ${message.prevLogIndex}, though it acknowledged ${progress.matchIndex}: its data is an old copy, or its disk lost what ` +
+        `it had synced; what it acknowledged counts no more`,
+    );
+    progress.rolledBack();
   } else {
     const { hintIndex, hintTerm } = message;
     // Where the hint lies before our log, nothing in it can be compared any more.
@@ -140,7 +147,7 @@ export function handleInstallSnapshotResponse(
   }
   heard(state, progress, message.round, outbox);
   if (message.matchIndex === 0) return;
-  if (progress.matched(message.matchIndex)) advanceCommitIndex(state, outbox);
+  if (progress.matched(message.matchIndex, state.round)) advanceCommitIndex(state, outbox);
   goOn(state, from, outbox);
 }
 
@@ -183,6 +190,7 @@ export function handleAppendEntriesRequest(
 ): void {
   if (message.term < state.currentTerm) return refuse(state, from, message, outbox);
   if (!followLeader(state, from, message, outbox)) return;
+  if (message.epoch > state.epoch) return noteRollback(state, from, message.epoch, outbox);
 
   const { prevLogIndex, prevLogTerm, entries } = message;
   if (prevLogIndex >= state.log.snapshotIndex) {

@@ -22,6 +22,9 @@ export const PROMISES_NAME = "promises";
 const FORMAT_VERSION = 1;
 const LETTERS = "raftpact";
 
+/** The index of a floor of which no more is known than its term: no entry of that term reaches it. */
+export const BEYOND_THE_TERM = Number.MAX_SAFE_INTEGER;
+
 export interface Promises {
   readonly hardState: HardState;
   /** How often a part of the log was lost. */

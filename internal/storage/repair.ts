@@ -17,14 +17,17 @@ import type { Trace } from "../platform/trace.ts";
 import { readFileAround } from "./bad_sectors.ts";
 import type { Identity } from "./identity.ts";
 import { type Loss, newerOf, surveyLoss } from "./loss.ts";
-import { type FoundPromises, type Promises, PROMISES_NAME, PromisesFile } from "./promises.ts";
+import {
+  BEYOND_THE_TERM,
+  type FoundPromises,
+  type Promises,
+  PROMISES_NAME,
+  PromisesFile,
+} from "./promises.ts";
 import { birthOf, type StartingLog } from "./reconcile.ts";
 import type { ReadLog, RecoveredLog } from "./recovery.ts";
 import { EMPTY_LOG, type LogState, segmentName } from "./segment.ts";
 import type { SnapshotMeta } from "./snapshot_file.ts";
-
-/** The index of a floor of which no more is known than its term: no entry of that term reaches it. */
-const BEYOND_THE_TERM = Number.MAX_SAFE_INTEGER;
 
 export interface MendOptions {
   readonly fileSystem: FileSystem;

@@ -29,7 +29,7 @@ import { FileError } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { WriteEffect } from "../raft/effect.ts";
 import type { Entry, HardState, LogIndex, LogPosition, WriteNumber } from "../raft/types.ts";
-import { type Promises, PromisesFile } from "./promises.ts";
+import { BEYOND_THE_TERM, type Promises, PromisesFile } from "./promises.ts";
 import { DiskSpace } from "./disk_space.ts";
 import {
   FileAhead,
@@ -94,6 +94,8 @@ export class StableStore {
   /** Up to which batch the promises say that the log is durable. */
   #notedBatch: number;
   #repairEnds = false;
+  /** A loss that is to be noted, and who waits for it. */
+  #loss: { readonly epoch: number; readonly done: () => void } | null = null;
   #queue: WriteEffect[] = [];
   #queuedBytes = 0;
   #busy = false;
@@ -262,6 +264,16 @@ export class StableStore {
     if (!this.#failed && !this.#closing) this.#work();
   }
 
+  /**
+   * What is here is older than what was here: somebody else knows of a loss of that number. Noted behind all that was queued, as if a repair
+   * had been begun and not finished, which is what the next start finds; nothing is written afterwards.
+   */
+  noteLoss(epoch: number, done: () => void): void {
+    if (this.#loss !== null || this.#failed || this.#closing) return;
+    this.#loss = { epoch, done };
+    this.#work();
+  }
+
   /** Makes durable what was queued, and gives the files back. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -295,9 +307,11 @@ export class StableStore {
 
   /** What is to be done next; nothing of it in front of a batch, but for a look at the space, and for the end of a repair, once. */
   #next(): (() => Promise<void>) | null {
+    if (this.#failed) return null;
     if (this.#mustLook) return () => this.#look();
     if (this.#repairEnds) return () => this.#endRepair();
     if (this.#queue.length > 0) return () => this.#writeBatch();
+    if (this.#loss !== null) return () => this.#noteLoss(must(this.#loss, "There is one"));
     if (this.#mustPrepare()) return () => this.#prepare();
     if (this.#mustReserve()) return () => this.#makeReserve();
     if (this.#mayDiscard()) return () => this.#discardOldest();
@@ -326,6 +340,17 @@ export class StableStore {
     this.#repairEnds = false;
     this.#state = { ...this.#state, floor: null };
     await this.#promise();
+  }
+
+  async #noteLoss({ epoch, done }: { readonly epoch: number; readonly done: () => void }): Promise<void> {
+    const { currentTerm } = this.#state.hardState;
+    this.#state = { ...this.#state, epoch, floor: { term: currentTerm, index: BEYOND_THE_TERM } };
+    await this.#promise();
+    this.#loss = null;
+    // Nothing more of this log is to be relied upon.
+    this.#failed = true;
+    this.#queue = [];
+    done();
   }
 
   /** Writes down what was promised, behind the batch that holds it: then the log is known to have had it (promises.ts). */

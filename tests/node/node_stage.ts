@@ -105,6 +105,7 @@ export class NodeStage {
       write: (effect) => this.writes.push(effect),
       discard: (index) => this.discarded.push(index),
       endRepair: () => {},
+      noteLoss: (_, done) => done(),
     };
   }
 

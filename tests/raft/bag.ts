@@ -396,6 +396,8 @@ export class Bag {
         break;
       case "objection":
         throw new Violation(`${server.id} objects to ${effect.from}, who told the truth: ${effect.reason}`);
+      case "rolledBack":
+        throw new Violation(`${server.id} takes its disk for an old one, which it is not`);
     }
   }
 

@@ -192,6 +192,8 @@ export class Life {
         break;
       case "objection":
         throw new Violation(`${this.id} objects to ${effect.from}, who told the truth: ${effect.reason}`);
+      case "rolledBack":
+        throw new Violation(`${this.id} takes its disk for an old one, which it is not`);
     }
   }
 

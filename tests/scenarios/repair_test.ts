@@ -175,3 +175,75 @@ Deno.test("what was found is an entry like any other: a leader that has another 
   a.hears("B", append(3, "1:1", "2:3")).stable();
   assertEquals([a.view.lastIndex, a.view.lastTerm, a.view.floor], [2, 3, null]);
 });
+
+/* ---- an old copy (D20) ---- */
+
+const answer = (success: boolean, prevLogIndex: number, round: number, epoch = 0) => ({
+  kind: "appendEntriesResponse" as const,
+  term: 1,
+  requestTerm: 1,
+  success,
+  prevLogIndex,
+  round,
+  matchIndex: success ? prevLogIndex : 0,
+  hintIndex: success ? 0 : 1,
+  hintTerm: success ? 0 : 1,
+  epoch,
+});
+
+/** A leads A, B and C in term 1 with a log up to 3, and B has acknowledged all of it. */
+function leading(): Stage {
+  const a = new Stage({ servers: "A B C" }).elected(["B"]).stable();
+  a.write(1).write(2).stable();
+  a.hears("B", answer(true, 3, 0));
+  a.heard();
+  return a;
+}
+
+Deno.test("a refusal of what was sent before the acknowledgement was heard says nothing, however late it comes", () => {
+  const a = leading();
+  a.hears("B", answer(false, 3, 0));
+  a.read(5);
+  a.hears("B", answer(false, 2, 0));
+  assertEquals(a.view.matchIndexes.get("B"), 3);
+  assertEquals(a.heard().filter(({ kind }) => kind === "objection"), []);
+});
+
+Deno.test("a refusal of what was sent later shows that the follower lost what it acknowledged: that counts no more, and it is told", () => {
+  const a = leading();
+  a.read(5);
+  a.heard();
+  a.hears("B", answer(false, 3, 1));
+  assertEquals(a.view.matchIndexes.get("B"), 0);
+  const objections = a.effects.filter(({ kind }) => kind === "objection");
+  assertEquals(objections.length, 1);
+  a.heard();
+  a.timeout();
+  const told = a.said().flatMap(({ to, message }) =>
+    message.kind === "appendEntriesRequest" && to === "B" ? [message.epoch] : []
+  );
+  assert(told.length > 0 && told.every((epoch) => epoch === 1), told.join());
+  // What it says as the one that it was counts for nothing; as one that noted the loss it is a follower like any other.
+  a.hears("B", answer(true, 3, 1));
+  assertEquals(a.view.matchIndexes.get("B"), 0);
+  a.hears("B", answer(true, 3, 1, 1));
+  assertEquals(a.view.matchIndexes.get("B"), 3);
+});
+
+Deno.test("a follower of which the leader knows a loss that it does not know of has an old disk: it says so, answers nothing, and votes for nobody else", () => {
+  const a = new Stage({ servers: "A B C", term: 2, log: "1:1" });
+  a.hears("B", { ...append(3, "1:1", "2:3"), epoch: 1 });
+  assertEquals(a.effects.filter(({ kind }) => kind === "rolledBack"), [{ kind: "rolledBack", epoch: 1 }]);
+  assertEquals(a.said(), []);
+  assertEquals([a.view.lastIndex, a.view.floor], [1, { term: 3, index: BEYOND_THE_TERM }]);
+  a.stable();
+  assertEquals(a.view.votedFor, "B");
+  a.timeout().timeout();
+  assertEquals(a.view.role, "follower");
+});
+
+Deno.test("a leader of another term that names a loss says nothing of ours", () => {
+  const a = new Stage({ servers: "A B C", term: 2, log: "1:1" });
+  a.hears("B", { ...append(1, "1:1", ""), epoch: 1 });
+  assertEquals(a.effects.filter(({ kind }) => kind === "rolledBack"), []);
+});

@@ -363,6 +363,8 @@ function shown(effect: Effect): string {
       return `goes on from the snapshot ${effect.index}:${effect.term}`;
     case "repaired":
       return "is repaired";
+    case "rolledBack":
+      return `has less than it acknowledged (loss ${effect.epoch})`;
     case "halt":
       return `halts: ${effect.reason}`;
     case "changed":

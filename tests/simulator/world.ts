@@ -430,6 +430,10 @@ export class World {
         this.#settled(true);
         store.endRepair();
       },
+      noteLoss: (epoch, done) => {
+        this.#settled(true);
+        store.noteLoss(epoch, done);
+      },
     };
   }
 

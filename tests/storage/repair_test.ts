@@ -393,3 +393,40 @@ Deno.test("each loss has an epoch of its own, and the floors add up", async () =
     for (const floor of floors) assert(floor !== null && !isOlder(floor, before), "no floor is forgotten");
   });
 });
+
+Deno.test("a loss that somebody else knows of is noted behind what was written, and the next start knows of it: all that is there stays", async () => {
+  const home = await inhabited(3, "close");
+  const truth = must(home.states.at(-1), "There are some");
+  for (const crashed of [false, true]) {
+    const machine = home.machine.copy(`noted ${crashed}`);
+    machine.segmentBytes = home.machine.segmentBytes;
+    await machine.run(async () => {
+      const opened = await machine.open();
+      const writer = new Writer(new SeededRandom("noted"), truth);
+      opened.store.write(writer.vote(truth.hardState.currentTerm + 5));
+      let isNoted = false;
+      await new Promise<void>((resolve) =>
+        opened.store.noteLoss(3, () => {
+          isNoted = true;
+          resolve();
+        })
+      );
+      assertEquals(isNoted, true);
+      const { operations } = machine.disk;
+      opened.store.write(writer.any());
+      opened.store.endRepair();
+      await letPromisesRun();
+      assertEquals(machine.disk.operations, operations, "nothing is written afterwards");
+      if (!crashed) await opened.close();
+      machine.restart("crash");
+      const { recovered } = await machine.open();
+      assertEquals(recovered.hardState, { currentTerm: truth.hardState.currentTerm + 5, votedFor: "n1" });
+      assertEquals(recovered.entries.length, truth.entries.length, "nothing is put aside");
+      assertGreaterOrEqual(recovered.epoch, 3);
+      assertEquals(recovered.floor, {
+        index: Number.MAX_SAFE_INTEGER,
+        term: recovered.hardState.currentTerm,
+      });
+    });
+  }
+});

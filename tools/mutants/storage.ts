@@ -166,6 +166,30 @@ export const storageMutants: readonly Mutant[] = [
     },
   },
   {
+    name: "late-refusal-is-a-rollback",
+    catalogue: ["D20", "L8"],
+    breaks: "a refusal that was on its way when the acknowledgement was heard is taken for a loss",
+    file: "internal/raft/progress.ts",
+    find: "this.#matchIndex > 0 && round > this.#matchedRound;",
+    replace: "this.#matchIndex > 0;",
+    killer: {
+      file: "tests/scenarios/repair_test.ts",
+      test: "a refusal of what was sent before the acknowledgement was heard",
+    },
+  },
+  {
+    name: "old-copy-goes-on",
+    catalogue: ["D20", "O9"],
+    breaks: "a server that hears of a loss that it does not know of answers as if it had had it",
+    file: "internal/raft/replication.ts",
+    find: "  if (message.epoch > state.epoch) return noteRollback(state, from, message.epoch, outbox);\n",
+    replace: "",
+    killer: {
+      file: "tests/scenarios/repair_test.ts",
+      test: "a follower of which the leader knows a loss",
+    },
+  },
+  {
     name: "missing-identity-is-a-birth",
     catalogue: ["W4", "M11"],
     breaks: "a log without an identity is removed, and the server is born again",

@@ -176,6 +176,8 @@ export function noteText(effect: Effect): string | null {
       return `objects to ${effect.from}: ${effect.reason}`;
     case "repaired":
       return "its log is repaired";
+    case "rolledBack":
+      return `has less than it acknowledged: loss ${effect.epoch}`;
     case "halt":
       return `halts: ${effect.reason}`;
     case "configuration":
