@@ -186,6 +186,12 @@ export class Node implements Backend {
   /** Members that say that we are none. */
   readonly #strangers = new Set<ServerId>();
   #tends = false;
+  readonly #tendsNow = () => {
+    this.#tends = false;
+    if (!this.#running) return;
+    this.#keeper.tend();
+    this.#roster.tend();
+  };
   /** Told when this server leads no more and nobody waits, or when that takes too long. */
   #retired: { readonly done: () => void; readonly deadline: Millis } | null = null;
   /** Its clients get no more than what they asked before. */
@@ -501,12 +507,13 @@ export class Node implements Backend {
   #endTurn(): void {
     this.#turnEnds = false;
     if (!this.#running) return;
-    const waiters = (this.#parked.length > 0 ? this.#parked.concat(this.#gathered) : this.#gathered)
-      .filter(({ stage }) => stage === "gathered");
-    this.#parked = [];
+    const gathered = this.#gathered.filter(({ stage }) => stage === "gathered");
+    const parked = this.#parked.filter(({ stage }) => stage === "gathered");
     this.#gathered = [];
-    if (waiters.length === 0) return;
-    const ready = this.#readyOf(inOrder(waiters));
+    this.#parked = [];
+    if (gathered.length + parked.length === 0) return;
+    // What was gathered is in order, unless something comes back that was handed on before.
+    const ready = this.#readyOf(parked.length === 0 ? gathered : inOrder(parked.concat(gathered)));
     if (ready.length === 0) return;
     if (this.#role === "leader") this.#askCore(ready);
     else if (this.#leaderId === null) this.#park(ready);
@@ -560,7 +567,7 @@ export class Node implements Backend {
   #askCore(waiters: readonly Waiter[]): void {
     const { entryCommandsMax, entryBytesMax } = this.#options.limits;
     for (const { reads, writes } of groupsOf(waiters)) {
-      for (const lease of [true, false]) {
+      for (const lease of reads.length > 0 ? [true, false] : []) {
         const together = reads.filter((read) => (read.reads.kind === "lease") === lease);
         if (together.length === 0) continue;
         const requestId = ++this.#requestId;
@@ -830,6 +837,7 @@ export class Node implements Backend {
           outgoing: effect.configuration.outgoing.join(","),
           learners: effect.configuration.learners.join(","),
         });
+        this.#roster.changed();
         return this.#setMembers(effect.configuration);
       case "changeRefused":
         this.#roster.answered(effect.requestId);
@@ -965,6 +973,7 @@ export class Node implements Backend {
     this.#role = role;
     this.#term = term;
     this.#leaderId = leaderId;
+    this.#roster.changed();
     this.#trace.event("info", role === "leader" ? "became leader" : `is ${role}`, { term, leader: leaderId });
     if (role === "leader") {
       this.#ledUpTo = term;
@@ -1098,12 +1107,7 @@ export class Node implements Backend {
   #tendSoon(): void {
     if (this.#tends) return;
     this.#tends = true;
-    this.#clock.soon(() => {
-      this.#tends = false;
-      if (!this.#running) return;
-      this.#keeper.tend();
-      this.#roster.tend();
-    });
+    this.#clock.soon(this.#tendsNow);
   }
 
   #sweepSoon(): void {

@@ -32,19 +32,31 @@ export class Roster {
   readonly #known = new Map<ServerId, Introduced>();
   readonly #asked = new Set<RequestId>();
   #retryAt: Millis = -Infinity;
+  /** Our own id and address; read anew each time. */
+  readonly #own: Introduced;
+  /** There was nothing to write down, and nothing was heard since: the end of a turn need not look again. */
+  #isQuiet = false;
 
   /** `own` is read anew each time: where this server listens is known late. */
   constructor(options: RosterOptions, id: ServerId, own: Introduced) {
     this.#options = options;
+    this.#own = own;
     this.#known.set(id, own);
   }
 
   introduced(id: ServerId, incarnation: string, peerAddress: string): void {
     this.#known.set(id, { incarnation, peerAddress });
+    this.#isQuiet = false;
+  }
+
+  /** The configuration, or who leads, is another one than before. */
+  changed(): void {
+    this.#isQuiet = false;
   }
 
   /** Writes down what is not written down yet, if this server leads and nothing else is being changed. */
   tend(): void {
+    if (this.#isQuiet) return;
     const { clock, raft, deliver, nextRequestId } = this.#options;
     const view = raft.view();
     if (view.role !== "leader" || view.isTransferring || clock.now() < this.#retryAt) return;
@@ -54,7 +66,11 @@ export class Roster {
     if (raft.log.termAt(commitIndex) !== currentTerm) return;
     // All at once: as long as a birth is not written down, nobody can tell who comes back without its data.
     const news = this.#allNews(configuration.members);
-    if (news.length === 0) return;
+    if (news.length === 0) {
+      // Where we listen is known late.
+      this.#isQuiet = this.#own.peerAddress !== "";
+      return;
+    }
     this.#retryAt = clock.now() + RETRY_MS;
     const requestId = nextRequestId();
     this.#asked.add(requestId);

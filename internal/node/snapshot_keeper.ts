@@ -133,10 +133,10 @@ export class SnapshotKeeper {
 
   #isDue(): boolean {
     const { snapshotEntries, snapshotBytes, snapshotRatio } = this.#options.limits;
-    if (this.#isTaking || this.#options.clock.now() < this.#retryAt) return false;
+    const isMuch = this.#entriesSince >= snapshotEntries || this.#bytesSince >= snapshotBytes;
+    if (!isMuch || this.#isTaking || this.#options.clock.now() < this.#retryAt) return false;
     if (this.#entriesSince >= snapshotEntries) return true;
-    const last = this.#options.room.newest?.id.bytes ?? 0;
-    return this.#bytesSince >= snapshotBytes && this.#bytesSince >= snapshotRatio * last;
+    return this.#bytesSince >= snapshotRatio * (this.#options.room.newest?.id.bytes ?? 0);
   }
 
   #take(): void {

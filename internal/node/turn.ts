@@ -41,16 +41,17 @@ export function inOrder(waiters: readonly Waiter[]): readonly Waiter[] {
 
 /** Splits a turn's commands, in the order in which they arrived. */
 export function groupsOf(waiters: readonly Waiter[]): readonly Group[] {
-  const groups: Group[] = [{ reads: [], writes: [] }];
+  let last: Group = { reads: [], writes: [] };
+  const groups = [last];
   for (const waiter of waiters) {
     waiter.group = groups.length;
     if (
       waiter.access === "read" && waiter.after?.stage === "gathered" && waiter.after.group === groups.length
     ) {
-      groups.push({ reads: [], writes: [] });
+      last = { reads: [], writes: [] };
+      groups.push(last);
       waiter.group = groups.length;
     }
-    const last = must(groups.at(-1), "There is a last group");
     (waiter.access === "read" ? last.reads : last.writes).push(waiter);
   }
   return groups;
@@ -72,7 +73,8 @@ export function entriesOf(
   let from = 0;
   let commands = 0;
   let bytes = 0;
-  for (const [i, write] of writes.entries()) {
+  for (let i = 0; i < writes.length; i++) {
+    const write = must(writes[i], "The loop ends before");
     if (i > from && (commands + write.count > commandsMax || bytes + write.byteLength > bytesMax)) {
       entries.push(entryOf(writes.slice(from, i), bytes));
       from = i;
@@ -82,7 +84,7 @@ export function entriesOf(
     commands += write.count;
     bytes += write.byteLength;
   }
-  entries.push(entryOf(writes.slice(from), bytes));
+  entries.push(entryOf(from === 0 ? writes : writes.slice(from), bytes));
   return entries;
 }
 
