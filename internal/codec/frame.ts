@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { crc32cAround } from "./crc32c.ts";
+import { crc32cAround, crc32cGoneOn, crc32cOf, crc32cOnRecord } from "./crc32c.ts";
 
 export const FRAME_HEADER_BYTES = 8;
 
@@ -23,12 +23,24 @@ export function encodeFrame(body: Uint8Array): Uint8Array {
   return sealFrame(frame);
 }
 
-/** Fills in the header of a frame whose body stands behind the place for it. */
-export function sealFrame(frame: Uint8Array): Uint8Array {
+/** Fills in the header of a frame whose body stands behind the place for it; the body ends with these records, if there are any. */
+export function sealFrame(frame: Uint8Array, records: readonly Uint8Array[] = []): Uint8Array {
   writeBigEndian(frame, 0, frame.length - FRAME_HEADER_BYTES);
-  writeBigEndian(frame, 4, crc32cAround(frame, 0, frame.length));
+  let end = frame.length;
+  for (const record of records) end -= record.length;
+  let checksum = crc32cAround(frame, 0, end);
+  for (const record of records) checksum = crc32cOnRecord(checksum, record);
+  writeBigEndian(frame, 4, checksum);
   return frame;
 }
+
+/** The checksum of a frame's length and of the beginning of its body: what stands before the rest is under it in this order. */
+export function sumOfFrame(body: Uint8Array, end: number): number {
+  writeBigEndian(lengthBytes, 0, body.length);
+  return crc32cGoneOn(crc32cOf(lengthBytes, 0, 4), body, 0, end);
+}
+
+const lengthBytes = new Uint8Array(4);
 
 function writeBigEndian(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 24;
@@ -49,6 +61,7 @@ export class FrameDecoder {
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   #reason: string | null = null;
+  #checksum = 0;
 
   constructor(bodyBytesMax: number) {
     this.#bodyBytesMax = bodyBytesMax;
@@ -57,6 +70,11 @@ export class FrameDecoder {
   /** Changes the limit, from the next frame on. */
   set bodyBytesMax(limit: number) {
     this.#bodyBytesMax = limit;
+  }
+
+  /** The checksum of the newest frame that was given: of its length, big-endian, and its body. */
+  get checksum(): number {
+    return this.#checksum;
   }
 
   /** Takes a chunk; it belongs to the decoder from now on. */
@@ -79,6 +97,7 @@ export class FrameDecoder {
     const expected = readBigEndian(header, 4);
     const frame = this.#take(FRAME_HEADER_BYTES + length);
     if (crc32cAround(frame, 0, frame.length) !== expected) return this.#fail("frame checksum does not match");
+    this.#checksum = expected;
     return frame.subarray(FRAME_HEADER_BYTES);
   }
 

@@ -28,12 +28,13 @@
  * @module
  */
 import { assertNever } from "../base/assert.ts";
+import type { AppendEntriesRequest, AppendEntriesResponse } from "../raft/message.ts";
 import type { Entry } from "../raft/types.ts";
 import { type CborValue, CborWriter, decodeCbor } from "./cbor.ts";
 import { countCommands } from "./command_batch.ts";
-import { FRAME_HEADER_BYTES, sealFrame } from "./frame.ts";
+import { FRAME_HEADER_BYTES, sealFrame, sumOfFrame } from "./frame.ts";
 import type { ForwardedBatch, ForwardedReplies, PeerMessage } from "./peer_message.ts";
-import { decodeEntries, encodeEntries, recordOf } from "./record.ts";
+import { type Checked, decodeEntries, encodeEntries, recordOf } from "./record.ts";
 
 /** Shows that a connection is alive in both directions; answered by a pong with the same number. */
 export interface Ping {
@@ -53,7 +54,8 @@ export type WireMessage = PeerMessage | Ping | Pong;
 export function encodeMessageFrame(message: WireMessage): Uint8Array {
   const writer = new CborWriter(FRAME_HEADER_BYTES, roomFor(message));
   writeMessage(writer, message);
-  return sealFrame(writer.finish());
+  const records = message.kind === "appendEntriesRequest" ? message.entries.map(recordOf) : [];
+  return sealFrame(writer.finish(), records);
 }
 
 /** A message as the body of a frame. */
@@ -115,18 +117,11 @@ function writeMessage(writer: CborWriter, message: WireMessage): void {
     case "appendEntriesResponse": {
       const { term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch } =
         message;
-      return writer.value([
-        4,
-        term,
-        requestTerm,
-        success,
-        prevLogIndex,
-        round,
-        matchIndex,
-        hintIndex,
-        hintTerm,
-        epoch,
-      ]);
+      writer.array(10);
+      for (const field of [4, term, requestTerm]) writer.number(field);
+      writer.boolean(success);
+      for (const field of [prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch]) writer.number(field);
+      return;
     }
     case "installSnapshotRequest": {
       const { term, snapshotIndex, snapshotTerm, round, health: { diskMs, loopMs } } = message;
@@ -206,8 +201,23 @@ const FIELD_COUNTS: Readonly<Record<number, number>> = {
   24: 4,
 };
 
-/** The message in a frame's body, or why there is none. */
-export function decodeMessage(body: Uint8Array): WireMessage | string {
+/** The message in a frame's body, or why there is none. With the checksum of the frame, records need not be summed up again. */
+export function decodeMessage(body: Uint8Array, frameChecksum: number | null = null): WireMessage | string {
+  // What comes with every write is read without making anything of it but the message; whatever is unusual about it is looked at below.
+  const [head, code] = body;
+  if (head === ARRAY_OF_10 && code === 3) {
+    const fields = appendEntriesRequestIn(body);
+    if (fields !== null) {
+      return appendEntriesRequestOf(fields, checkedIn(body, fields.records, frameChecksum));
+    }
+  } else if (head === ARRAY_OF_10 && code === 4) {
+    const fields = appendEntriesResponseIn(body);
+    if (fields !== null) return appendEntriesResponseOf(fields);
+  }
+  return decodeAnyMessage(body);
+}
+
+function decodeAnyMessage(body: Uint8Array): WireMessage | string {
   const decoded = decodeCbor(body);
   if ("reason" in decoded) return decoded.reason;
   if (!Array.isArray(decoded.value)) return "a message is an array";
@@ -288,7 +298,7 @@ class FieldReader {
   }
 }
 
-function messageOf(fields: FieldReader, code: number): WireMessage {
+function messageOf(fields: FieldReader, code: number): WireMessage | string {
   switch (code) {
     case 1: {
       const term = fields.number("term");
@@ -305,37 +315,32 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
         term: fields.number("term"),
         voteGranted: fields.boolean("voteGranted"),
       };
-    case 3:
-      return appendEntriesOf(fields);
-    case 4: {
-      const term = fields.number("term");
-      const requestTerm = fields.number("requestTerm");
-      if (requestTerm > term) fields.refuse(`requestTerm is ${requestTerm}, term is ${term}`);
-      const success = fields.boolean("success");
-      if (success && requestTerm !== term) {
-        fields.refuse(`success is for term ${requestTerm}, term is ${term}`);
-      }
-      const prevLogIndex = fields.number("prevLogIndex");
-      const round = fields.number("round");
-      const matchIndex = fields.number("matchIndex");
-      if (success && matchIndex < prevLogIndex) {
-        fields.refuse(`matchIndex is ${matchIndex}, prevLogIndex is ${prevLogIndex}`);
-      }
-      const hintIndex = fields.number("hintIndex");
-      const hintTerm = fields.number("hintTerm");
-      const epoch = fields.number("epoch");
-      return {
-        kind: "appendEntriesResponse",
-        term,
-        requestTerm,
-        success,
-        prevLogIndex,
-        round,
-        matchIndex,
-        hintIndex,
-        hintTerm,
-        epoch,
+    case 3: {
+      const message = {
+        term: fields.number("term"),
+        prevLogIndex: fields.number("prevLogIndex"),
+        prevLogTerm: fields.number("prevLogTerm"),
+        leaderCommit: fields.number("leaderCommit"),
+        round: fields.number("round"),
+        health: { diskMs: fields.number("diskMs"), loopMs: fields.number("loopMs") },
+        epoch: fields.number("epoch"),
+        records: fields.bytes("entries"),
       };
+      return fields.reason ?? appendEntriesRequestOf(message, null);
+    }
+    case 4: {
+      const message = {
+        term: fields.number("term"),
+        requestTerm: fields.number("requestTerm"),
+        success: fields.boolean("success"),
+        prevLogIndex: fields.number("prevLogIndex"),
+        round: fields.number("round"),
+        matchIndex: fields.number("matchIndex"),
+        hintIndex: fields.number("hintIndex"),
+        hintTerm: fields.number("hintTerm"),
+        epoch: fields.number("epoch"),
+      };
+      return fields.reason ?? appendEntriesResponseOf(message);
     }
     case 5: {
       const term = fields.number("term");
@@ -441,30 +446,26 @@ function messageOf(fields: FieldReader, code: number): WireMessage {
   }
 }
 
-function appendEntriesOf(fields: FieldReader): WireMessage {
-  const term = fields.number("term");
-  const prevLogIndex = fields.number("prevLogIndex");
-  const prevLogTerm = fields.number("prevLogTerm");
-  const leaderCommit = fields.number("leaderCommit");
-  const round = fields.number("round");
-  const health = { diskMs: fields.number("diskMs"), loopMs: fields.number("loopMs") };
-  const epoch = fields.number("epoch");
-  const records = fields.bytes("entries");
-  if (term === 0) fields.refuse("term is 0");
-  if (prevLogTerm > term) fields.refuse(`prevLogTerm is ${prevLogTerm}, term is ${term}`);
+type RequestFields = Omit<AppendEntriesRequest, "kind" | "entries"> & { readonly records: Uint8Array };
+
+/** The message that these fields are, or which rule they break. */
+function appendEntriesRequestOf(
+  fields: RequestFields,
+  checked: Checked | null,
+): AppendEntriesRequest | string {
+  const { term, prevLogIndex, prevLogTerm, leaderCommit, round, health, epoch, records } = fields;
+  if (term === 0) return "term is 0";
+  if (prevLogTerm > term) return `prevLogTerm is ${prevLogTerm}, term is ${term}`;
   if ((prevLogIndex === 0) !== (prevLogTerm === 0)) {
-    fields.refuse(`prevLogIndex is ${prevLogIndex} and prevLogTerm is ${prevLogTerm}`);
+    return `prevLogIndex is ${prevLogIndex} and prevLogTerm is ${prevLogTerm}`;
   }
-  const decoded = fields.reason === null ? decodeEntries(records) : [];
-  const entries = typeof decoded === "string" ? [] : decoded;
-  if (typeof decoded === "string") fields.refuse(decoded);
+  const entries = decodeEntries(records, checked);
+  if (typeof entries === "string") return entries;
   const [first, last] = [entries[0], entries.at(-1)];
   if (first !== undefined && last !== undefined) {
-    if (first.index !== prevLogIndex + 1) {
-      fields.refuse(`entry ${first.index} follows prevLogIndex ${prevLogIndex}`);
-    }
-    if (first.term < prevLogTerm) fields.refuse(`term ${first.term} follows prevLogTerm ${prevLogTerm}`);
-    if (last.term > term) fields.refuse(`an entry has term ${last.term}, term is ${term}`);
+    if (first.index !== prevLogIndex + 1) return `entry ${first.index} follows prevLogIndex ${prevLogIndex}`;
+    if (first.term < prevLogTerm) return `term ${first.term} follows prevLogTerm ${prevLogTerm}`;
+    if (last.term > term) return `an entry has term ${last.term}, term is ${term}`;
   }
   return {
     kind: "appendEntriesRequest",
@@ -477,4 +478,118 @@ function appendEntriesOf(fields: FieldReader): WireMessage {
     epoch,
     entries,
   };
+}
+
+type ResponseFields = Omit<AppendEntriesResponse, "kind">;
+
+/** The message that these fields are, or which rule they break. */
+function appendEntriesResponseOf(fields: ResponseFields): AppendEntriesResponse | string {
+  const { term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch } = fields;
+  if (requestTerm > term) return `requestTerm is ${requestTerm}, term is ${term}`;
+  if (success && requestTerm !== term) return `success is for term ${requestTerm}, term is ${term}`;
+  if (success && matchIndex < prevLogIndex) {
+    return `matchIndex is ${matchIndex}, prevLogIndex is ${prevLogIndex}`;
+  }
+  return {
+    kind: "appendEntriesResponse",
+    term,
+    requestTerm,
+    success,
+    prevLogIndex,
+    round,
+    matchIndex,
+    hintIndex,
+    hintTerm,
+    epoch,
+  };
+}
+
+const ARRAY_OF_10 = 0x8a;
+
+/** Fields one behind another, behind the head and the code, as long as nothing is unusual about them; see {@link FieldReader} for the rest. */
+class FieldCursor {
+  readonly #bytes: Uint8Array;
+  #at = 2;
+  isOdd = false;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get isAtEnd(): boolean {
+    return !this.isOdd && this.#at === this.#bytes.length;
+  }
+
+  number(): number {
+    const bytes = this.#bytes;
+    const first = bytes[this.#at] ?? 255;
+    if (first < 24) {
+      this.#at++;
+      return first;
+    }
+    const extra = first === 24 ? 1 : first === 25 ? 2 : first === 26 ? 4 : 0;
+    let number = 0;
+    for (let i = 1; i <= extra; i++) number = number * 256 + (bytes[this.#at + i] ?? 0);
+    // What is cut short, longer than it must be, or above 2^32 is odd.
+    if (number < (extra === 1 ? 24 : 2 ** (extra * 4)) || this.#at + extra >= bytes.length) this.isOdd = true;
+    this.#at += 1 + extra;
+    return number;
+  }
+
+  boolean(): boolean {
+    const byte = this.#bytes[this.#at++];
+    if (byte !== 0xf4 && byte !== 0xf5) this.isOdd = true;
+    return byte === 0xf5;
+  }
+
+  /** A byte string that goes on to the end. */
+  lastBytes(): Uint8Array {
+    const bytes = this.#bytes;
+    const first = bytes[this.#at] ?? 0;
+    const size = first === 0x40 ? 0 : first === 0x58 ? 1 : first === 0x59 ? 2 : first === 0x5a ? 4 : -1;
+    let length = 0;
+    for (let i = 1; i <= size; i++) length = length * 256 + (bytes[this.#at + i] ?? 0);
+    const from = this.#at + 1 + size;
+    const isShortest = size === 0 || length >= (size === 1 ? 24 : 2 ** (size * 4));
+    if (size < 0 || !isShortest || from + length !== bytes.length) this.isOdd = true;
+    this.#at = bytes.length;
+    return bytes.subarray(from);
+  }
+}
+
+function appendEntriesRequestIn(body: Uint8Array): RequestFields | null {
+  const cursor = new FieldCursor(body);
+  const fields = {
+    term: cursor.number(),
+    prevLogIndex: cursor.number(),
+    prevLogTerm: cursor.number(),
+    leaderCommit: cursor.number(),
+    round: cursor.number(),
+    health: { diskMs: cursor.number(), loopMs: cursor.number() },
+    epoch: cursor.number(),
+    records: cursor.lastBytes(),
+  };
+  return cursor.isAtEnd ? fields : null;
+}
+
+function appendEntriesResponseIn(body: Uint8Array): ResponseFields | null {
+  const cursor = new FieldCursor(body);
+  const fields = {
+    term: cursor.number(),
+    requestTerm: cursor.number(),
+    success: cursor.boolean(),
+    prevLogIndex: cursor.number(),
+    round: cursor.number(),
+    matchIndex: cursor.number(),
+    hintIndex: cursor.number(),
+    hintTerm: cursor.number(),
+    epoch: cursor.number(),
+  };
+  return cursor.isAtEnd ? fields : null;
+}
+
+/** What the checksum of its frame says of the records at the end of a body. */
+function checkedIn(body: Uint8Array, records: Uint8Array, frameChecksum: number | null): Checked | null {
+  if (frameChecksum === null || records.length === 0) return null;
+  return { before: sumOfFrame(body, body.length - records.length), whole: frameChecksum };
 }

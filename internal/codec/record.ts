@@ -25,7 +25,7 @@ import { assert } from "../base/assert.ts";
 import { readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
 import type { Entry, EntryKind, HardState, LogIndex, LogPosition } from "../raft/types.ts";
 import { decodeConfiguration, encodeConfiguration } from "./configuration_codec.ts";
-import { crc32cAround } from "./crc32c.ts";
+import { crc32cAround, crc32cOnSealed } from "./crc32c.ts";
 
 export const RECORD_HEADER_BYTES = 25;
 
@@ -54,14 +54,38 @@ export interface FoundRecord {
   readonly end: number;
 }
 
-/** Payloads that stand behind room for the header of their record. */
-const withHeadroom = new WeakSet<Uint8Array>();
+/** A record without a header, and the payload in it. */
+interface Room {
+  readonly record: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/**
+ * The rooms whose entries have no record yet, oldest first. Most often the next thing that happens to a payload is that its record
+ * is made; those that nobody came back for are forgotten, and a payload whose room was forgotten is copied.
+ */
+const rooms: Room[] = [];
+const ROOMS_MAX = 16;
 
 /** A payload to be filled in; the record of its entry will be made around it, without a copy. */
 export function allocatePayload(length: number): Uint8Array {
-  const payload = new Uint8Array(RECORD_HEADER_BYTES + length).subarray(RECORD_HEADER_BYTES);
-  withHeadroom.add(payload);
+  const record = new Uint8Array(RECORD_HEADER_BYTES + length);
+  const payload = record.subarray(RECORD_HEADER_BYTES);
+  if (rooms.length === ROOMS_MAX) rooms.shift();
+  rooms.push({ record, payload });
   return payload;
+}
+
+/** The record around a payload, if it has room for one; the room is for one entry only. */
+function takeRoom(payload: Uint8Array): Uint8Array | null {
+  for (let i = 0; i < rooms.length; i++) {
+    const room = rooms[i];
+    if (room?.payload !== payload) continue;
+    if (rooms.length === 1) rooms.length = 0;
+    else rooms.splice(i, 1);
+    return room.record;
+  }
+  return null;
 }
 
 /** Gives every entry its record: around its payload where there is room, else side by side in one allocation. */
@@ -69,8 +93,11 @@ export function encodeEntries(entries: readonly Entry[]): void {
   let bytes = 0;
   for (const entry of entries) {
     if (entry.record !== null) continue;
-    if (withHeadroom.has(entry.payload)) entry.record = recordAround(entry);
-    else if (entry.configuration !== null) {
+    const room = rooms.length > 0 ? takeRoom(entry.payload) : null;
+    if (room !== null) {
+      sealRecord(room, CODE_OF[entry.kind], entry.term, entry.index);
+      entry.record = room;
+    } else if (entry.configuration !== null) {
       entry.record = recordOfPayload(entry, encodeConfiguration(entry.configuration));
     } else bytes += RECORD_HEADER_BYTES + entry.payload.length;
   }
@@ -91,15 +118,6 @@ export function encodeEntries(entries: readonly Entry[]): void {
 function recordOfPayload({ kind, term, index }: Entry, payload: Uint8Array): Uint8Array {
   const record = new Uint8Array(RECORD_HEADER_BYTES + payload.length);
   record.set(payload, RECORD_HEADER_BYTES);
-  sealRecord(record, CODE_OF[kind], term, index);
-  return record;
-}
-
-/** The room in front of a payload is for one entry only. */
-function recordAround({ payload, kind, term, index }: Entry): Uint8Array {
-  withHeadroom.delete(payload);
-  const from = payload.byteOffset - RECORD_HEADER_BYTES;
-  const record = new Uint8Array(payload.buffer, from, RECORD_HEADER_BYTES + payload.length);
   sealRecord(record, CODE_OF[kind], term, index);
   return record;
 }
@@ -153,15 +171,31 @@ function checksum(record: Uint8Array): number {
   return crc32cAround(record, 0, record.length);
 }
 
-/** Reads the record that begins at `at`; or says why there is none. Entries keep views of `bytes`, nothing is copied. */
-export function decodeRecord(bytes: Uint8Array, at: number): FoundRecord | string {
+/** Bytes that are known to be what their sender summed up: the checksum of what came before them, and that of all together. */
+export interface Checked {
+  readonly before: number;
+  readonly whole: number;
+}
+
+/**
+ * Reads the record that begins at `at`; or says why there is none. Entries keep views of `bytes`, nothing is copied. Where the record is all that
+ * was `checked`, its checksum is right if it leads from the sum before to the sum of all: no byte is read twice.
+ */
+export function decodeRecord(
+  bytes: Uint8Array,
+  at: number,
+  checked: Checked | null = null,
+): FoundRecord | string {
   const left = bytes.length - at;
   if (left < RECORD_HEADER_BYTES) return `a record header has ${RECORD_HEADER_BYTES} bytes, ${left} are left`;
   const length = readUint32(bytes, at);
   if (length < RECORD_HEADER_BYTES || length > RECORD_BYTES_MAX) return `record length is ${length}`;
   if (length > left) return `record length is ${length}, ${left} bytes are left`;
   const record = bytes.subarray(at, at + length);
-  const [expected, found] = [readUint32(record, 4), checksum(record)];
+  const expected = readUint32(record, 4);
+  const isKnown = checked !== null && length === bytes.length &&
+    crc32cOnSealed(checked.before, record) === checked.whole;
+  const found = isKnown ? expected : checksum(record);
   if (expected !== found) return `record checksum is ${hex(expected)}, its bytes have ${hex(found)}`;
   const term = readUint53(record, 8);
   const index = readUint53(record, 16);
@@ -214,10 +248,10 @@ function entryOf(
 }
 
 /** The entries that stand one after another in these bytes, contiguous in index; or why they do not. */
-export function decodeEntries(bytes: Uint8Array): Entry[] | string {
+export function decodeEntries(bytes: Uint8Array, checked: Checked | null = null): Entry[] | string {
   const entries: Entry[] = [];
   for (let at = 0; at < bytes.length;) {
-    const found = decodeRecord(bytes, at);
+    const found = decodeRecord(bytes, at, checked);
     if (typeof found === "string") return found;
     if (found.record.kind !== "entry") return `a ${found.record.kind} record stands among entries`;
     const { entry } = found.record;

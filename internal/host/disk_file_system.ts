@@ -96,11 +96,17 @@ class DiskFile implements FileHandle {
     return at === length ? bytes : bytes.subarray(0, at);
   }
 
-  async writeAt(offset: number, bytes: Uint8Array): Promise<void> {
-    await this.#write(this.#descriptor, offset, bytes);
+  writeAt(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#write(this.#descriptor, offset, bytes);
   }
 
-  async writeSynced(offset: number, bytes: Uint8Array): Promise<void> {
+  /** Every batch of the log comes this way: one promise, once the descriptor is open. */
+  writeSynced(offset: number, bytes: Uint8Array): Promise<void> {
+    if (typeof this.#synced === "number") return this.#write(this.#synced, offset, bytes);
+    return this.#writeThenSync(offset, bytes);
+  }
+
+  async #writeThenSync(offset: number, bytes: Uint8Array): Promise<void> {
     const synced = this.#synced === undefined ? await this.#openSynced() : this.#synced;
     await this.#write(synced ?? this.#descriptor, offset, bytes);
     if (synced === null) await this.sync();
@@ -121,17 +127,19 @@ class DiskFile implements FileHandle {
     return synced;
   }
 
-  async #write(descriptor: number, offset: number, bytes: Uint8Array): Promise<void> {
-    let at = 0;
-    while (at < bytes.length) {
-      const written = await attempt<number>(
-        "write",
-        this.path,
-        (done) => fs.write(descriptor, bytes, at, bytes.length - at, offset + at, done),
-      );
-      if (written === 0) throw new FileError("EIO", `write ${this.path}: nothing was written`);
-      at += written;
-    }
+  #write(descriptor: number, offset: number, bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const writeFrom = (at: number) => {
+        if (at === bytes.length) return resolve();
+        fs.write(descriptor, bytes, at, bytes.length - at, offset + at, (error, written) => {
+          if (error !== null && error !== undefined) reject(fileError("write", this.path, error));
+          else if (written === 0) {
+            reject(new FileError("EIO", `write ${this.path}: nothing was written`));
+          } else writeFrom(at + written);
+        });
+      };
+      writeFrom(0);
+    });
   }
 
   async sync(): Promise<void> {

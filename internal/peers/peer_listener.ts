@@ -167,7 +167,7 @@ export class PeerListener {
 
   #hand(incoming: Incoming, from: string, body: Uint8Array): string | null {
     if (incoming.lane === "bulk") return this.#handBulk(incoming, from, body);
-    const message = decodeMessage(body);
+    const message = decodeMessage(body, incoming.decoder.checksum);
     if (typeof message === "string") return message;
     if (message.kind === "ping") {
       incoming.connection.write(encodeMessageFrame({ kind: "pong", number: message.number }));

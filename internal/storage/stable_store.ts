@@ -48,6 +48,7 @@ import {
   BATCH_HEADER_BYTES,
   EMPTY_LOG,
   encodeBatch,
+  type EncodedBatch,
   type LogState,
   SEGMENT_HEADER_BYTES,
   segmentName,
@@ -238,7 +239,11 @@ export class StableStore {
     assert(this.#events === null, "The log begins anew before anybody uses it");
     try {
       const raised = hardState === null ? [] : [encodeHardState(hardState)];
-      await this.#append([...raised, encodeReset(position)]);
+      const records = [...raised, encodeReset(position)];
+      if (!this.#hasRoomFor(lengthOf(records))) await this.#roll(lengthOf(records));
+      const batch = this.#batchOf(records);
+      await this.#put(batch);
+      this.#appended(batch);
       this.#state = {
         ...this.#state,
         hardState: hardState ?? this.#state.hardState,
@@ -325,7 +330,11 @@ export class StableStore {
 
   async #writeBatch(): Promise<void> {
     const { records, effects } = this.#takeBatch();
-    await this.#append(records);
+    const recordBytes = lengthOf(records);
+    if (!this.#hasRoomFor(recordBytes)) await this.#roll(recordBytes);
+    const batch = this.#batchOf(records);
+    await this.#put(batch);
+    this.#appended(batch);
     for (const { hardState, reset, truncateFrom, append, commitIndex } of effects) {
       this.#done(hardState, reset, truncateFrom, append, commitIndex);
       for (const entry of append) this.#queuedBytes -= recordOf(entry).length;
@@ -370,19 +379,29 @@ export class StableStore {
     return { hardState, epoch, floor, lastBatch: this.#lastBatch, serial: this.#segment.serial };
   }
 
-  /** Puts one batch on the disk. */
-  async #append(records: readonly Uint8Array[]): Promise<void> {
-    const recordBytes = records.reduce((sum, record) => sum + record.length, 0);
-    if (this.#segment.offset + BATCH_HEADER_BYTES + recordBytes + 8 > this.#segment.bytes) {
-      await this.#roll(recordBytes);
-    }
+  #hasRoomFor(recordBytes: number): boolean {
+    return this.#segment.offset + BATCH_HEADER_BYTES + recordBytes + 8 <= this.#segment.bytes;
+  }
+
+  /** The next batch of the segment that is written. */
+  #batchOf(records: readonly Uint8Array[]): EncodedBatch {
+    return encodeBatch(records, {
+      number: this.#lastBatch + 1,
+      nonce: this.#segment.nonce,
+      chain: this.#chain,
+    });
+  }
+
+  #put({ bytes }: EncodedBatch): Promise<void> {
     const segment = this.#segment;
-    const number = this.#lastBatch + 1;
-    const { bytes, checksum } = encodeBatch(records, { number, nonce: segment.nonce, chain: this.#chain });
-    await segment.file.writeSynced(segment.offset, bytes);
-    segment.offset += bytes.length;
+    return segment.file.writeSynced(segment.offset, bytes);
+  }
+
+  /** That batch is on the disk. */
+  #appended({ bytes, checksum }: EncodedBatch): void {
+    this.#segment.offset += bytes.length;
     this.#chain = checksum;
-    this.#lastBatch = number;
+    this.#lastBatch++;
   }
 
   /** What the log has come to, once a write is durable. */
@@ -533,6 +552,12 @@ export class StableStore {
   #noteSpace(): void {
     if (this.#hasReserve && (!this.#isHalfUsed || this.#prepared.isWhole)) this.#space.sufficed();
   }
+}
+
+function lengthOf(records: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const record of records) bytes += record.length;
+  return bytes;
 }
 
 /** What an operator reads when the disk failed. */

@@ -8,7 +8,14 @@
  */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { AssertionError } from "../../internal/base/assert.ts";
-import { crc32c, crc32cAround, loadCrc32c } from "../../internal/codec/crc32c.ts";
+import {
+  crc32c,
+  crc32cAround,
+  crc32cGoneOn,
+  crc32cOnRecord,
+  crc32cOnSealed,
+  loadCrc32c,
+} from "../../internal/codec/crc32c.ts";
 import { bitFlips, bytesOf, crc32cBitByBit, randomBytes, randomChunks, randomOf, utf8 } from "./support.ts";
 
 // The first test of the file: the others load the checksum.
@@ -76,6 +83,24 @@ Deno.test("around the place of the checksum is the same as in two parts, for sho
     room[at + length - 1] = (room[at + length - 1] ?? 0) ^ 1;
     const last = length === 8 ? expected : crc32cAround(room, at, at + length);
     assertEquals(last === expected, length === 8, "the last byte counts");
+  }
+});
+
+Deno.test("going on over a piece that says its own checksum is the same as reading all of it", async () => {
+  await loadCrc32c();
+  const random = randomOf("crc32c/sealed");
+  for (const length of [8, 9, 25, 300, 511, 512, 513, 1000, 5001, 65_544, 70_000]) {
+    const before = randomBytes(random, random.below(100));
+    const piece = Uint8Array.from({ length }, () => random.below(256));
+    new DataView(piece.buffer).setUint32(4, crc32cAround(piece, 0, length), true);
+    const expected = crc32cBitByBit(Uint8Array.of(...before, ...piece));
+    assertEquals(crc32cOnSealed(crc32c(before), piece), expected, `${length} bytes`);
+    assertEquals(crc32cGoneOn(crc32c(before), piece, 0, length), expected, `${length} bytes`);
+    assertEquals(crc32cOnRecord(crc32c(before), piece), expected, `${length} bytes`);
+    if (length === 8) continue;
+    piece[length - 1] = (piece[length - 1] ?? 0) ^ 1;
+    const damaged = crc32c(before, piece);
+    assertNotEquals(crc32cOnSealed(crc32c(before), piece), damaged, "a wrong seal is no way to the sum");
   }
 });
 

@@ -10,7 +10,13 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { type CborValue, decodeCbor, encodeCbor } from "../../internal/codec/cbor.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
-import { decodeMessage, encodeMessage, type WireMessage } from "../../internal/codec/message_codec.ts";
+import { encodeFrame, FrameDecoder } from "../../internal/codec/frame.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  encodeMessageFrame,
+  type WireMessage,
+} from "../../internal/codec/message_codec.ts";
 import { encodeHardState, recordOf } from "../../internal/codec/record.ts";
 import type { Entry } from "../../internal/raft/types.ts";
 import { messageMakers } from "./makers.ts";
@@ -161,6 +167,57 @@ for (const [kind, make] of Object.entries(messageMakers)) {
       assertEquals(decodeMessage(encodeMessage(message)), message);
     }
   });
+}
+
+Deno.test("the frame of every message has the checksum of its bytes, and reads as without it", () => {
+  const random = randomOf("message/frames");
+  for (let i = 0; i < 400; i++) {
+    const message = i % 2 === 0
+      ? messageMakers.appendEntriesRequest(random)
+      : requestWith(randomBytes(random, random.below(3000)));
+    const frame = encodeMessageFrame(message);
+    assertEquals(frame, encodeFrame(encodeMessage(message)));
+    const decoder = new FrameDecoder(frame.length);
+    decoder.push(frame);
+    const body = decoder.next();
+    assert(body instanceof Uint8Array);
+    assertEquals(decodeMessage(body, decoder.checksum), message);
+  }
+});
+
+Deno.test("a record with a wrong checksum is refused in a frame with the right one", () => {
+  const random = randomOf("message/records");
+  for (const length of [0, 100, 486, 487, 488, 3000]) {
+    for (let i = 0; i < 20; i++) {
+      const payload = Uint8Array.from({ length }, () => random.below(256));
+      const body = encodeMessage(requestWith(payload));
+      const at = body.length - 25 - length + 4 + random.below(4);
+      body[at] = (body[at] ?? 0) ^ (1 << random.below(8));
+      const decoder = new FrameDecoder(body.length);
+      decoder.push(encodeFrame(body));
+      const found = decoder.next();
+      assert(found instanceof Uint8Array);
+      const reason = decodeMessage(found, decoder.checksum);
+      assert(typeof reason === "string" && reason.startsWith("record checksum is"), `${length}: ${reason}`);
+      assertEquals(decodeMessage(found), reason);
+    }
+  }
+});
+
+function requestWith(payload: Uint8Array): WireMessage {
+  const entry: Entry = { index: 1, term: 1, kind: "command", payload, configuration: null, record: null };
+  recordOf(entry);
+  return {
+    kind: "appendEntriesRequest",
+    term: 2,
+    prevLogIndex: 0,
+    prevLogTerm: 0,
+    leaderCommit: 7,
+    round: 24,
+    health: { diskMs: 25, loopMs: 3 },
+    epoch: 4,
+    entries: [entry],
+  };
 }
 
 /** The fields after the code, in order, with the reason when one is of another type. */

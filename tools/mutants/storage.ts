@@ -24,9 +24,9 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["W1", "D12"],
     breaks: "a batch whose sync failed is written again, and told of as durable",
     file: STORE,
-    find: "    await segment.file.writeSynced(segment.offset, bytes);\n",
+    find: "    return segment.file.writeSynced(segment.offset, bytes);\n",
     replace:
-      "    await segment.file.writeSynced(segment.offset, bytes).catch(() => segment.file.writeSynced(segment.offset, bytes));\n",
+      "    return segment.file.writeSynced(segment.offset, bytes).catch(() => segment.file.writeSynced(segment.offset, bytes));\n",
     killer: storage("fault", "EIO at any operation of a life"),
   },
   {
@@ -43,9 +43,9 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["W2", "L13"],
     breaks: "a batch is told of as durable when its sync begins",
     file: STORE,
-    find: "    await this.#append(records);\n    for (const { hardState",
+    find: "    await this.#put(batch);\n    this.#appended(batch);\n    for (const { hardState",
     replace:
-      '    const writing = this.#append(records);\n    must(this.#events, "").onStable(must(effects.at(-1), "").number);\n    await writing;\n    for (const { hardState',
+      '    const writing = this.#put(batch);\n    must(this.#events, "").onStable(must(effects.at(-1), "").number);\n    await writing;\n    this.#appended(batch);\n    for (const { hardState',
     killer: storage("group_commit", "a completion comes after the sync"),
   },
   {
@@ -275,7 +275,7 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["W9", "D8"],
     breaks: "the records of a batch are believed without their checksum",
     file: SEGMENT,
-    find: "if (crc32c(bytes.subarray(at + BATCH_HEADER_BYTES, recordsEnd)) !== header.recordChecksum) {",
+    find: "if (crc32cOf(bytes, at + BATCH_HEADER_BYTES, recordsEnd) !== header.recordChecksum) {",
     replace: "if (recordsEnd < at) {",
     killer: storage("damage", "every single bit of a closed and of a last segment"),
   },

@@ -22,8 +22,8 @@ export const wireMutants: readonly Mutant[] = [
     catalogue: ["W9"],
     breaks: "a frame's checksum does not cover its length",
     file: "internal/codec/frame.ts",
-    find: "writeBigEndian(frame, 4, crc32cAround(frame, 0, frame.length));",
-    replace: "writeBigEndian(frame, 4, crc32cAround(frame, 4, frame.length));",
+    find: "let checksum = crc32cAround(frame, 0, end);",
+    replace: "let checksum = crc32cAround(frame, 4, end);",
     killer: { file: "tests/codec/frame_test.ts", test: "the frame of" },
   },
   {
@@ -61,6 +61,15 @@ export const wireMutants: readonly Mutant[] = [
     find: "  if (expected !== found) return `record checksum",
     replace: "  if (expected < 0) return `record checksum",
     killer: { file: "tests/codec/record_test.ts", test: "a no-op with one turned bit" },
+  },
+  {
+    name: "record-believed-for-its-frame",
+    catalogue: ["W9", "N12"],
+    breaks: "a record is believed because the frame that it came in is whole",
+    file: "internal/codec/record.ts",
+    find: "    crc32cOnSealed(checked.before, record) === checked.whole;\n",
+    replace: "    crc32cOnSealed(checked.before, record) !== -1;\n",
+    killer: { file: "tests/codec/message_codec_test.ts", test: "a record with a wrong checksum" },
   },
   {
     name: "numbers-in-any-form",
