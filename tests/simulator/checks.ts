@@ -117,6 +117,11 @@ export class Checks {
     this.#of(id).log.freeze();
   }
 
+  /** Closed files of a server rot while it is up: they are not read any more until its life ends, and were read so far. */
+  rotsUnderneath(id: ServerId): void {
+    this.#of(id).log.follow();
+  }
+
   /** Something on the disk of a server that is down rots, or did while it was up: what was there before is remembered. */
   rots(id: ServerId, epoch: number, promised: Term): void {
     const watched = this.#of(id);

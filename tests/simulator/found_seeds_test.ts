@@ -8,12 +8,15 @@
  */
 import { assertEquals } from "@std/assert";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import type { Decaying } from "./odds.ts";
 import { runSeed } from "./run_seed.ts";
 
 interface Found {
   readonly seed: number;
   readonly faultySeconds: number;
   readonly what: string;
+  /** Disks did not decay yet when it was found, unless it says so. */
+  readonly decaying?: Decaying;
 }
 
 const FOUND: readonly Found[] = [
@@ -45,12 +48,31 @@ const FOUND: readonly Found[] = [
     what: "a disk was lost whose vote a change that was accepted just after it needed",
   },
   { seed: 1000074, faultySeconds: 4, what: "five split votes in a row" },
+  {
+    seed: 5001243,
+    faultySeconds: 4,
+    what:
+      "bad sectors at the beginning, behind it and at the end of a segment were taken for a disk that reads nothing",
+    decaying: "always",
+  },
+  {
+    seed: 5103731,
+    faultySeconds: 4,
+    what: "the last read of a pipeline was never answered where nobody led",
+    decaying: "always",
+  },
+  {
+    seed: 261,
+    faultySeconds: 12,
+    what: "the reader of durable logs did not read on where a segment rotted that it had not come to",
+    decaying: "drawn",
+  },
 ];
 
-for (const { seed, faultySeconds, what } of FOUND) {
+for (const { seed, faultySeconds, what, decaying = "never" } of FOUND) {
   Deno.test(`seed ${seed} holds, which found: ${what}`, async () => {
     await loadCrc32c();
-    const { verdict, reason } = await runSeed(seed, { faultyMs: faultySeconds * 1000, decaying: "never" });
+    const { verdict, reason } = await runSeed(seed, { faultyMs: faultySeconds * 1000, decaying });
     assertEquals([verdict, reason], ["held", ""]);
   });
 }

@@ -62,6 +62,8 @@ export interface ServerHome {
   restores(server: Server, index: LogIndex): void;
   /** Something on its disk is about to rot, while it is down. */
   rots(server: Server): void;
+  /** The same, while it is up. */
+  rotsUnderneath(server: Server): void;
   /** It found rot while it was up. */
   foundRot(server: Server, what: "log" | "snapshot"): void;
   /** A damaged server refused to start, as it must. */
@@ -422,6 +424,7 @@ export class Server {
   /** Something rots that a running process does not look at, but for looking for rot; after a while it starts again, whatever it found. */
   rotUnderneath(thing: "log" | "snapshot", random: Random): Struck | null {
     if (this.life === null || this.#isRotten || this.isDamaged || this.isWiped) return null;
+    this.#home.rotsUnderneath(this);
     if (rotUnderneath(this.disk, thing, random) === null) return null;
     this.#isRotten = true;
     const forMs = random.between(500, 6000);

@@ -294,6 +294,7 @@ export class World {
       restores: (server, index) => this.#restores(server, index),
       ended: (server, why, losses) => this.#ended(server, why, losses),
       rots: (server) => this.#rots(server),
+      rotsUnderneath: ({ watchedAs }) => this.#checks.rotsUnderneath(watchedAs),
       foundRot: (_, what) => this.found[what]++,
       noticed: () => this.counts.noticed++,
       wiped: (server) => this.#wiped(server),
