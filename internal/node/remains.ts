@@ -1,13 +1,15 @@
 /**
  * Making a lost log whole again while nobody leads (docs/repair.md): what could be read behind the damage goes back to where it was, and
- * what is missing before it comes from any server whose log has both ends of the hole.
+ * what is missing before it comes from any server whose log has both ends of the hole, or all of the hole and the same term at its end.
  *
  * Without this, servers that lost different parts wait for a leader that none of them may become. Where somebody leads, there is no hurry:
  * the leader sends what is missing.
  *
  * Keeps true: whatever is handed to the core follows the end of our log in a log that was a leader's once. Of what was read here, that is so
- * where it has our last entry; of what another server sends, where its log has our last entry and the one behind the hole, for then it has
- * all that ours had between them (log matching); and where ours still ends as it did when it was asked. One question is under way at a time, and nobody is asked when nothing is missing.
+ * where it has our last entry, or begins right behind it in the same term: the leader of that term had both. Of what another server sends,
+ * where its log has our last entry and the one behind the hole, or the last one of the hole and that of the same term, for then it has
+ * all that ours had between them (log matching); and where ours still ends as it did when it was asked. One question is under way at a time,
+ * and nobody is asked when nothing is missing.
  *
  * @module
  */
@@ -72,13 +74,14 @@ export class Remains {
   /** Another server asks for what it lost. */
   onQuestion({ after, to }: EntriesQuestion, answer: (message: BulkMessage) => void): void {
     const { log } = this.#options.raft;
-    if (!this.#has(after) || !this.#has(to)) {
+    const end = this.#has(to) ? to.index : this.#has(beforeIn(to)) ? to.index - 1 : 0;
+    if (!this.#has(after) || end <= after.index) {
       const reason = `the log here, from ${log.snapshotIndex} to ${log.lastIndex}, has not both`;
       return answer({ kind: "entriesRefusal", reason });
     }
     const entries: Entry[] = [];
     let bytes = 0;
-    for (let index = after.index + 1; index <= to.index; index++) {
+    for (let index = after.index + 1; index <= end; index++) {
       const entry = log.entryAt(index);
       bytes += entry.payload.length;
       if (bytes > PIECE_BYTES && entries.length > 0) break;
@@ -136,7 +139,9 @@ export class Remains {
     const first = remnant[0];
     if (first === undefined) return;
     const place = last.index - first.index;
-    const follows = place < 0 ? last.index === 0 && first.index === 1 : remnant[place]?.term === last.term;
+    // The leader of a term only appends: who has an entry of it has all that was before it in that leader's log.
+    const isNext = place === -1 && (last.index === 0 || first.term === last.term);
+    const follows = isNext || remnant[place]?.term === last.term;
     if (follows) this.#hand(remnant.slice(place + 1));
   }
 
@@ -207,7 +212,8 @@ export class Remains {
     this.#hand(message.entries);
     if (this.#last.index !== last.index) return this.#end();
     this.#later();
-    if (last.index < to.index) return this.#send(question);
+    const isFilled = last.index === to.index || this.#has(beforeIn(to));
+    if (!isFilled) return this.#send(question);
     trace.event("info", "a hole in the log is filled by another server", { server: from, upTo: to.index });
     this.#end();
     this.#putBack();
@@ -219,4 +225,9 @@ export class Remains {
     this.#question?.line?.close();
     this.#question = null;
   }
+}
+
+/** The place right before an entry, if the leader of its term made that one too. */
+function beforeIn({ index, term }: LogPosition): LogPosition {
+  return { index: index - 1, term };
 }

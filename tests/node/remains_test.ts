@@ -210,7 +210,8 @@ const question = {
 
 for (
   const { what, log } of [
-    { what: "ends before the hole does", log: [...span(1, 19), entryOf(20, 2)] },
+    { what: "ends before the hole does", log: [...span(1, 15), ...span(16, 19, 2)] },
+    { what: "ends with the hole, in another term", log: span(1, 20) },
     { what: "has another term behind the hole", log: [...span(1, 19), ...span(20, 30, 3)] },
     { what: "has another term before the hole", log: [...span(1, 8), ...span(9, 30, 2)] },
   ]
@@ -222,6 +223,37 @@ for (
     assertEquals(answers.map(({ kind }) => kind), ["entriesRefusal"]);
   });
 }
+
+Deno.test("a server whose log ends with the hole, in the term of what is behind it, gives all of the hole", () => {
+  const log = [...span(1, 15), ...span(16, 20, 2)];
+  const server = new Server("n2", new World({}), { log, remnants: [], floor: null });
+  server.remains.onQuestion(question, (message) => {
+    assert(message.kind === "entriesPiece");
+    assertEquals(message.entries, log.slice(9, 20));
+  });
+  const next = { ...question, after: { index: 20, term: 2 } };
+  server.remains.onQuestion(next, ({ kind }) => assertEquals(kind, "entriesRefusal", "there is no hole"));
+});
+
+Deno.test("what begins right behind our last entry, in its term, needs nobody; in another term it is not put there", () => {
+  const [same, other] = [1, 2].map((term) => {
+    const server = new Server("n1", new World({}), {
+      log: span(1, 9),
+      remnants: [span(10, 30, term)],
+    });
+    server.remains.start();
+    return server.end;
+  });
+  assertEquals([same, other], ["30:1", "9:1 below 30:2"]);
+});
+
+Deno.test("holes side by side: each ends where the log of another server does, and nobody has both ends of any", () => {
+  const world = new World({
+    n1: { log: span(1, 9), remnants: [span(11, 40)] },
+    n2: { log: span(1, 10), remnants: [span(12, 40)] },
+  }).start().pass(20 * PATIENCE_MS);
+  assertEquals(world.ends(), ["40:1", "40:1"]);
+});
 
 Deno.test("a server that has both ends gives what is between them, up to the end of the hole", () => {
   const log = [...span(1, 15), ...span(16, 40, 2)];

@@ -158,8 +158,8 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["D24"],
     breaks: "a hole is filled from a log that has another entry behind it",
     file: "internal/node/remains.ts",
-    find: "    if (!this.#has(after) || !this.#has(to)) {",
-    replace: "    if (!this.#has(after) || to.index > log.lastIndex) {",
+    find: "    const end = this.#has(to) ? to.index : this.#has(beforeIn(to)) ? to.index - 1 : 0;",
+    replace: "    const end = to.index <= log.lastIndex ? to.index : 0;",
     killer: {
       file: "tests/node/remains_test.ts",
       test: "a server whose log has another term behind the hole",
