@@ -1,6 +1,6 @@
 /**
  * Confessed loss: a server that comes back with less than it had on its disk says so: in a new epoch, and with a floor that is no earlier than
- * the end of the log that it had. What it comes back with, it had before, or a snapshot covers it (docs/repair.md).
+ * the end of the log that it had. What it comes back with was its log at some time, or a snapshot covers it (docs/repair.md).
  *
  * @module
  */
@@ -14,6 +14,8 @@ export interface Before {
   readonly last: LogPosition;
   /** The hashes of the log, by index. */
   readonly prefix: readonly PrefixHash[];
+  /** The hashes of all logs that were ever there: what replaced a part of one may be lost. */
+  readonly held: ReadonlySet<PrefixHash>;
 }
 
 /** What a server comes back with. */
@@ -27,24 +29,17 @@ export interface Back {
 
 /** Tells whether something is lost. */
 export function checkLoss(server: string, before: Before, back: Back): boolean {
-  const { last, prefix } = before;
+  const { last, prefix, held } = before;
   const had = prefix.length - 1;
   const { epoch, floor, lastIndex, snapshotIndex } = back;
-  const isLonger = lastIndex > had;
-  if (isLonger && lastIndex > snapshotIndex) {
-    throw new Violation(
-      `${server} comes back with a log up to ${lastIndex}, and had one up to ${had}`,
-    );
+  const end = back.prefix[lastIndex];
+  if (lastIndex > snapshotIndex && (end === undefined || !held.has(end))) {
+    throw new Violation(`${server} comes back with a log up to ${lastIndex} that it never had`);
   }
-  if (!isLonger && lastIndex > snapshotIndex && back.prefix[lastIndex] !== prefix[lastIndex]) {
-    throw new Violation(`${server} comes back with another log up to ${lastIndex} than it had`);
-  }
-  const isLost = !isLonger && lastIndex < had;
+  const isLost = snapshotIndex < had && back.prefix[had] !== prefix[had];
   if (epoch < before.epoch || (isLost && epoch === before.epoch)) {
     throw new Violation(
-      `${server} lost its log from ${
-        lastIndex + 1
-      } to ${last.index}, and comes back in epoch ${epoch} after ${before.epoch}`,
+      `${server} lost a part of its log up to ${had}, and comes back in epoch ${epoch} after ${before.epoch}`,
     );
   }
   if (!isLost) return false;

@@ -38,7 +38,14 @@ const LOG = "1:1 2:1 3:2";
 
 /* ---- who comes back says what it lost ---- */
 
-const BEFORE: Before = { epoch: 1, last: { index: 3, term: 2 }, prefix: hashesOf(LOG) };
+const REPLACED = "1:1 2:1 3:1 4:1";
+
+const BEFORE: Before = {
+  epoch: 1,
+  last: { index: 3, term: 2 },
+  prefix: hashesOf(LOG),
+  held: new Set([...hashesOf(REPLACED), ...hashesOf(LOG)]),
+};
 
 const back = (log: string, change: Partial<Back> = {}): Back => {
   const prefix = hashesOf(log);
@@ -57,6 +64,7 @@ const LEGAL: readonly (readonly [what: string, back: Back, isLost: boolean])[] =
   ["all is there, and it was more careful than it had to be", back(LOG), false],
   ["the last entry is lost", back("1:1 2:1"), true],
   ["everything is lost", back(""), true],
+  ["what replaced an older end is lost, and that end is there", back(REPLACED), true],
   ["the floor is beyond the term", back("1:1", { floor: { index: 2 ** 53 - 1, term: 2 } }), true],
   ["an older and higher floor stands", back("1:1", { floor: { index: 1, term: 3 } }), true],
   [
@@ -74,14 +82,15 @@ const BROKEN: readonly (readonly [what: string, back: Back, says: string])[] = [
   [
     "no new epoch",
     back("1:1 2:1", { epoch: 1 }),
-    "n1 lost its log from 3 to 3, and comes back in epoch 1 after 1",
+    "n1 lost a part of its log up to 3, and comes back in epoch 1 after 1",
   ],
   ["an older epoch", back(LOG, { epoch: 0 }), "comes back in epoch 0 after 1"],
+  ["an older end, and no word of it", back(REPLACED, { epoch: 1 }), "comes back in epoch 1 after 1"],
   ["no floor", back("1:1", { floor: null }), "comes back with no floor"],
   ["a floor that is too low", back("1:1", { floor: { index: 2, term: 2 } }), "with a floor of 2:2"],
   ["a floor of an earlier term", back("1:1", { floor: { index: 9, term: 1 } }), "with a floor of 9:1"],
-  ["another log", back("1:1 2:1x"), "comes back with another log up to 2 than it had"],
-  ["more than there was", back("1:1 2:1 3:2 4:2"), "comes back with a log up to 4, and had one up to 3"],
+  ["another log", back("1:1 2:1x"), "comes back with a log up to 2 that it never had"],
+  ["more than there was", back("1:1 2:1 3:2 4:2"), "comes back with a log up to 4 that it never had"],
 ];
 
 for (const [what, one, says] of BROKEN) {

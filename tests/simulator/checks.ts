@@ -127,7 +127,7 @@ export class Checks {
     const watched = this.#of(id);
     if (watched.before !== null) return;
     const { prefix } = watched.log;
-    watched.before = { epoch, last: watched.log.lastUpTo(promised), prefix };
+    watched.before = { epoch, last: watched.log.lastUpTo(promised), prefix, held: watched.log.held };
     this.#lost.struck(id, prefix);
     watched.log.restart();
   }

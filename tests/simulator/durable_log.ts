@@ -52,6 +52,8 @@ export class DurableLog implements DurableState {
   #hardState: HardState = UNBORN;
   #prefix: PrefixHash[] = [0];
   #terms: Term[] = [0];
+  /** The hashes of all logs that were ever read. */
+  readonly held = new Set<PrefixHash>([0]);
   /** The segment that is read, and the place behind the last batch of it. */
   #serial = 0;
   #header: SegmentHeader | null = null;
@@ -191,6 +193,11 @@ export class DurableLog implements DurableState {
     return true;
   }
 
+  #push(hash: PrefixHash): void {
+    this.#prefix.push(hash);
+    this.held.add(hash);
+  }
+
   #fold(bytes: Uint8Array, at: number): number {
     const found = decodeRecord(bytes, at);
     if (typeof found === "string") throw new Error(`A batch with a right checksum holds no record: ${found}`);
@@ -212,7 +219,7 @@ export class DurableLog implements DurableState {
         break;
       case "entry":
         this.#terms.push(record.entry.term);
-        this.#prefix.push(chain(this.#prefix[record.entry.index - 1] ?? 0, record.entry));
+        this.#push(chain(this.#prefix[record.entry.index - 1] ?? 0, record.entry));
     }
     return found.end;
   }
