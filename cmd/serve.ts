@@ -220,6 +220,8 @@ function assemble(
         if (result === true) node.takeSnapshot(() => {});
         done(result);
       }),
+    coverSegment: (serial, done) =>
+      node.takeSnapshot(() => done(store.discardThrough(serial, snapshots.newest?.id.index ?? 0))),
     fail,
   });
   const space = setInterval(() => store.lookAtSpace(), SPACE_MS);

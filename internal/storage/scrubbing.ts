@@ -2,8 +2,8 @@
  * Scrubbing of a server that is up: the steps by the clock, and what becomes of rot.
  *
  * A rotten segment ends the process, where there are others to repair it from: the next start finds the same, and does so (docs/repair.md).
- * The only voter has nobody, and serves from memory what it has: it only says so. A rotten snapshot is put aside, and a new one comes in its
- * place.
+ * The only voter has nobody; what rotted is in its state, so it takes a snapshot of that, and lets go of the segment. A rotten snapshot is
+ * put aside, and a new one comes in its place.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import { describeError, ExitCode, Refusal } from "../base/errors.ts";
 import type { Alarm, Clock } from "../platform/clock.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { Scrubber } from "./scrubber.ts";
+import { serialOf } from "./segment.ts";
 import { snapshotPlaceOf } from "./snapshot_file.ts";
 
 type SnapshotPlace = Exclude<ReturnType<typeof snapshotPlaceOf>, null>;
@@ -29,6 +30,8 @@ export interface ScrubbingOptions {
   readonly hasPeers: () => boolean;
   /** Puts a snapshot aside if it is damaged, and takes a new one; tells whether it was, or why nobody knows. */
   readonly replaceSnapshot: (place: SnapshotPlace, done: (result: boolean | Error) => void) => void;
+  /** Takes a snapshot and lets go of what it covers up to that segment; tells whether it covers all of it. */
+  readonly coverSegment?: (serial: number, done: (isCovered: boolean) => void) => void;
   readonly fail: (refusal: Refusal) => void;
 }
 
@@ -54,14 +57,16 @@ export function startScrubbing(options: ScrubbingOptions): { stop(): Promise<voi
 
 /** Does a step; tells in how many milliseconds the next one comes. */
 async function step(
-  { scrubber, bytesPerSecond, pauseMs, trace, hasPeers, replaceSnapshot, fail }: ScrubbingOptions,
+  { scrubber, bytesPerSecond, pauseMs, trace, hasPeers, replaceSnapshot, coverSegment, fail }:
+    ScrubbingOptions,
 ): Promise<number> {
   try {
     const found = await scrubber.step(Math.ceil(bytesPerSecond * STEP_MS / 1000));
     if (found === "more") return STEP_MS;
     if (found === "done") return pauseMs;
     const where = { file: found.file, offset: found.offset, reason: found.found };
-    const snapshot = snapshotPlaceOf(found.file.slice(found.file.lastIndexOf("/") + 1));
+    const name = found.file.slice(found.file.lastIndexOf("/") + 1);
+    const snapshot = snapshotPlaceOf(name);
     if (snapshot !== null) {
       trace.event("error", "a snapshot is rotten: it is put aside, and a new one is taken", where);
       replaceSnapshot(snapshot, (result) => {
@@ -77,7 +82,15 @@ async function step(
             `start again: it is repaired from them`,
         ),
       );
-    } else trace.event("error", "a part of the log is rotten: take a backup, and look at the disk", where);
+    } else {
+      const serial = serialOf(name);
+      const said = (isCovered: boolean) =>
+        isCovered
+          ? trace.event("error", "a part of the log is rotten: a snapshot stands for it from now on", where)
+          : trace.event("error", "a part of the log is rotten: take a backup, and look at the disk", where);
+      if (serial === null || coverSegment === undefined) said(false);
+      else coverSegment(serial, said);
+    }
     return STEP_MS;
   } catch (error) {
     trace.event("warn", "the log cannot be read to look for rot", { reason: describeError(error) });

@@ -263,6 +263,18 @@ export class StableStore {
     if (!this.#failed && !this.#closing) this.#work();
   }
 
+  /**
+   * Lets go of everything up to that segment, if a snapshot that ends at `covered` covers all that was appended there; tells whether it
+   * does. For a segment that is of no use any more: nothing of what is before it is either.
+   */
+  discardThrough(serial: number, covered: LogIndex): boolean {
+    const gone = this.#closed.filter((segment) => segment.serial <= serial);
+    const highest = gone.reduce((most, { highestIndex }) => Math.max(most, highestIndex), 0);
+    if (serial >= this.#segment.serial || highest > covered) return false;
+    this.discard(highest);
+    return true;
+  }
+
   /** All that was lost is on the disk again: the mark of the loss goes when there is time. */
   endRepair(): void {
     this.#repairEnds = true;

@@ -76,3 +76,45 @@ Deno.test("without the snapshots that cover what is gone the same log is damaged
     assertEquals([entries, epoch, floor, hardState.currentTerm], [[], 1, { index: 12, term: 2 }, 2]);
   });
 });
+
+Deno.test("segments up to one that rotted go once a snapshot covers what was appended there, and not before; the next start is whole", async () => {
+  await loadCrc32c();
+  const machine = new Machine("covered");
+  await machine.run(async () => {
+    const opened = await machine.open({ members: OWNER.members.slice(0, 1) });
+    const writer = new Writer(new SeededRandom("covered"));
+    for (let i = 1; i <= 40; i++) {
+      opened.store.write(writer.entry(SEGMENT_BYTES / 12));
+      await opened.until(i);
+    }
+    const segments = () => machine.disk.paths().filter((path) => path.endsWith(".seg"));
+    const before = segments();
+    const { store } = opened;
+    const rotten = 2;
+    const end = 8 * rotten;
+    assertEquals(store.discardThrough(rotten, end - 1), false, "an entry of it is not covered");
+    assertEquals(store.discardThrough(before.length, 40), false, "it is being written");
+    await machine.files.readDirectory("data/log");
+    assertEquals(segments(), before);
+    machine.damage(pathOf(rotten), (bytes) => bytes.fill(7, 6000, 6100));
+    await opened.snapshots.take(
+      {
+        clusterId: OWNER.clusterId,
+        index: 40,
+        term: 1,
+        configurationIndex: 0,
+        configuration: opened.recovered.configuration,
+        digest: 0,
+      },
+      () => null,
+    );
+    assertEquals(store.discardThrough(rotten, 40), true);
+    while (machine.disk.paths().includes(pathOf(rotten))) await machine.files.readDirectory("data/log");
+    assertEquals(segments(), before.slice(rotten), "no other one goes");
+    assertEquals(store.discardThrough(rotten, 40), true, "it is gone already");
+    await opened.close();
+    machine.restart("crash");
+    const { recovered } = await machine.open();
+    assertEquals([recovered.snapshotIndex, recovered.entries.length, recovered.epoch], [40, 0, 0]);
+  });
+});
