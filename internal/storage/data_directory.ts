@@ -117,7 +117,12 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   }
 }
 
-async function openOwned(options: DataDirectoryOptions, lock: DirectoryLock): Promise<DataDirectory> {
+/** Opens it; anew where something is damaged, `again` with the snapshot from which the state was restored the first time. */
+async function openOwned(
+  options: DataDirectoryOptions,
+  lock: DirectoryLock,
+  again: LogPosition | null = null,
+): Promise<DataDirectory> {
   const { fileSystem, directory, trace, restore, replay } = options;
   const identity = await openIdentity(options);
   const promised = await readPromises(fileSystem, directory, identity);
@@ -127,6 +132,14 @@ async function openOwned(options: DataDirectoryOptions, lock: DirectoryLock): Pr
     (await fileSystem.readDirectory(directory)).includes(SNAPSHOTS),
   );
   const snapshot = { index: restored?.index ?? 0, term: restored?.term ?? 0 };
+  if (again !== null && (again.index !== snapshot.index || again.term !== snapshot.term)) {
+    // Whoever replayed the log counts on the other one, and the state may have it.
+    throw new Refusal(
+      ExitCode.diskIo,
+      `the snapshots in ${directory}/${SNAPSHOTS} read differently from one moment to the next: first up to index ${again.index}, then ` +
+        `up to ${snapshot.index}; nothing was changed on disk; look at the disk, then start again`,
+    );
+  }
   const read = await readOwnLog(
     options,
     identity,
@@ -139,7 +152,7 @@ async function openOwned(options: DataDirectoryOptions, lock: DirectoryLock): Pr
     // What is mended may be less than what was read: the state begins again at the snapshot, and is applied once it is known.
     const { replay: _, ...others } = options;
     replay.begins(snapshot.index);
-    return await openOwned(others, lock);
+    return await openOwned(others, lock, snapshot);
   }
   const { log, sequence } = damage === null && read.log !== null
     ? { log: { ...read.log, firstSerial: 0 }, sequence: promised.sequence }
