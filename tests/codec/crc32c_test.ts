@@ -7,6 +7,7 @@
  * Learnt: RFC 3720 prints its results as bytes on the wire, lowest first; as numbers they read the other way round.
  */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { createCRC32 } from "hash-wasm";
 import { AssertionError } from "../../internal/base/assert.ts";
 import {
   crc32c,
@@ -54,7 +55,25 @@ Deno.test("no parts have the checksum of nothing", async () => {
 Deno.test("it agrees with the definition, however the bytes are cut and wherever they lie in memory", async () => {
   await loadCrc32c();
   const random = randomOf("crc32c");
-  for (const length of [...Array(200).keys(), 1023, 4095, 4096, 4097, 16_383, 16_384, 16_385, 70_000]) {
+  for (
+    const length of [
+      ...Array(200).keys(),
+      1023,
+      1024,
+      1025,
+      2047,
+      2048,
+      2049,
+      8191,
+      8192,
+      8193,
+      8200,
+      70_000,
+      131_072,
+      131_073,
+      300_000,
+    ]
+  ) {
     const room = Uint8Array.from({ length: length + 8 }, () => random.below(256));
     const offset = random.below(8);
     const bytes = room.subarray(offset, offset + length);
@@ -72,7 +91,7 @@ Deno.test("it agrees with the definition, however the bytes are cut and wherever
 Deno.test("around the place of the checksum is the same as in two parts, for short pieces and long ones", async () => {
   await loadCrc32c();
   const random = randomOf("crc32c/around");
-  for (const length of [8, 9, 15, 16, 17, 100, 4094, 4095, 4096, 4097, 20_000]) {
+  for (const length of [8, 9, 15, 16, 17, 100, 1031, 1032, 1033, 1034, 8200, 20_000]) {
     const room = Uint8Array.from({ length: length + 16 }, () => random.below(256));
     const at = random.below(8);
     const [head, rest] = [room.slice(at, at + 4), room.slice(at + 8, at + length)];
@@ -115,5 +134,17 @@ Deno.test("every turned bit and every two exchanged bytes change it", async () =
     const swapped = bytes.slice();
     swapped.set([right, left], at - 1);
     assertNotEquals(crc32c(swapped), checksum, `bytes ${at - 1} and ${at}`);
+  }
+});
+
+Deno.test("it agrees with a published implementation, over long pieces of any length", async () => {
+  await loadCrc32c();
+  const hasher = await createCRC32(0x82f63b78);
+  const random = randomOf("crc32c/published");
+  const room = Uint8Array.from({ length: 400_000 }, () => random.below(256));
+  for (let round = 0; round < 300; round++) {
+    const length = random.below([1000, 3000, 12_000, 399_000][round % 4] ?? 1);
+    const bytes = room.subarray(random.below(1000)).subarray(0, length);
+    assertEquals(crc32c(bytes), Number.parseInt(hasher.init().update(bytes).digest(), 16), `${length} bytes`);
   }
 });

@@ -34,7 +34,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "internal/base": {},
   "internal/raft": { imports: [BASE] },
   "internal/platform": { imports: [BASE] },
-  "internal/codec": { imports: [BASE, PLATFORM], types: [RAFT], packages: ["hash-wasm"] },
+  "internal/codec": { imports: [BASE, PLATFORM], types: [RAFT] },
   "internal/machine": { imports: [...ABOVE_CODEC], types: [RAFT] },
   "internal/storage": { imports: ABOVE_CODEC, types: [RAFT] },
   "internal/peers": { imports: ABOVE_CODEC, types: [RAFT] },
@@ -64,7 +64,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "tests/process/proxy": { imports: [PLATFORM, CODEC, BASE, "cmd/flags.ts"], host: true },
   "tests": {
     imports: ["internal/", "cmd/", "deps/", "tools/", "tests/", "main.ts"],
-    packages: ["@std/assert", "cborg", "ioredis"],
+    packages: ["@std/assert", "cborg", "hash-wasm", "ioredis"],
     host: true,
   },
   "benches": { imports: ["internal/", "tests/"], host: true },
