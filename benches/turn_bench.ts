@@ -160,12 +160,22 @@ class Stage {
     this.#sync();
   }
 
-  /** Each client says this; the turn ends; the disk is done. */
+  /** Each client says this; the turn ends; the disk is done; everybody has an answer. Some time passes, which ends what is kept for a turn. */
   turn(chunk: Uint8Array): void {
     for (const { events } of this.#connections) events?.onData(chunk);
     this.#clock.endTurn();
     this.#sync();
     this.#clock.endTurn();
+    this.#clock.pass(TURN_MS);
+    for (const connection of this.#connections) {
+      // Now and then something else is to be written first.
+      for (let more = 0; connection.written === 0 && more < MORE_TURNS_MAX; more++) {
+        this.#sync();
+        this.#clock.pass(TURN_MS);
+      }
+      if (connection.written === 0) throw new Error("a client has no answer: what is measured is no turn");
+      connection.written = 0;
+    }
   }
 
   #sync(): void {
@@ -174,6 +184,8 @@ class Stage {
   }
 }
 
+const TURN_MS = 1;
+const MORE_TURNS_MAX = 10;
 const CLIENTS = 40;
 const PIPELINE = 16;
 const KEYS = 100_000;
