@@ -115,7 +115,10 @@ export class Remains {
     this.#end();
     if (!this.#isWanted) return;
     this.#later();
-    if (this.#options.raft.view().leaderId === null) this.#ask();
+    if (this.#options.raft.view().leaderId !== null) return;
+    // A leader that is gone may have filled the hole, or the disk may take entries by now.
+    this.#putBack();
+    if (this.#isWanted) this.#ask();
   }
 
   /* ---- what is here ---- */

@@ -317,6 +317,17 @@ Deno.test("an answer to what followed an entry that a leader replaced meanwhile 
   assertEquals([server.raft.view().leaderId, server.end], [null, "9:2 below 30:3"]);
 });
 
+Deno.test("where a leader filled the hole and left, what is here behind it is put back", () => {
+  const world = new World({ n1: { log: span(1, 9), remnants: [span(11, 30)] } }).start();
+  const server = must(world.servers.get("n1"), "It is there");
+  const says = (message: Message) =>
+    server.raft.step(world.time.now, { kind: "message", from: "n2", message });
+  says(append(6, "9:1", "10:1 11:1"));
+  says({ kind: "preVoteResponse", term: 7, voteGranted: false, round: 0 });
+  world.pass(5 * PATIENCE_MS);
+  assertEquals([server.raft.view().leaderId, server.end], [null, "30:1"]);
+});
+
 Deno.test("where nothing is missing nothing is asked", () => {
   const world = new World({ n1: { log: span(1, 30), remnants: [span(41, 50)], floor: null } });
   world.start().pass(5 * PATIENCE_MS);
