@@ -126,6 +126,7 @@ async function pieceAt(file: FileHandle, from: number, to: number): Promise<Uint
   }
 }
 
-function isUnreadable(error: unknown): boolean {
+/** Whether the disk cannot read what is there. */
+export function isUnreadable(error: unknown): boolean {
   return error instanceof FileError && error.code === "EIO";
 }

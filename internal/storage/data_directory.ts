@@ -182,7 +182,7 @@ async function openOwned(
   });
   const remnants = recovered.floor === null
     ? []
-    : await readRemnants(fileSystem, `${directory}/${LOG}`, identity);
+    : await readRemnants(fileSystem, `${directory}/${LOG}`, identity, trace);
   const close = async () => {
     await store.close();
     await snapshots.close();

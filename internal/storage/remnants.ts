@@ -7,12 +7,13 @@
  *
  * @module
  */
-import { CorruptLogError } from "../base/errors.ts";
+import { CorruptLogError, describeError } from "../base/errors.ts";
 import { isZero } from "../base/bytes.ts";
 import { decodeRecord, type LogRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
+import type { Trace } from "../platform/trace.ts";
 import type { Entry, LogIndex } from "../raft/types.ts";
-import { readFileAround } from "./bad_sectors.ts";
+import { isUnreadable, readFileAround } from "./bad_sectors.ts";
 import { findBatch, headerOf } from "./recovery.ts";
 import {
   ALIGNMENT,
@@ -27,45 +28,51 @@ import {
 /** Entries that stood one after another. */
 export type Remnant = readonly Entry[];
 
-/** More than this is not held in memory; what is left comes from a leader. */
+/** What is left of the newest losses comes first; more than this is not held in memory, but for a segment, and comes from a leader. */
 const BYTES_MAX = 256 * 1024 * 1024;
 
 /**
- * Everything that is whole in the segments that were put aside.
+ * Everything that is whole in the segments that were put aside, and can be read: nobody needs it to start.
  *
- * @throws {FileError} where the disk fails
+ * @throws {FileError} where the disk fails otherwise
  */
 export async function readRemnants(
   fileSystem: FileSystem,
   directory: string,
   owner: { readonly clusterId: string; readonly serverId: string },
+  trace: Trace,
+  bytesMax = BYTES_MAX,
 ): Promise<readonly Remnant[]> {
   const names = (await fileSystem.readDirectory(directory)).flatMap((name) => {
     const place = placeOfQuarantined(name);
     return place === null ? [] : [{ name, ...place }];
-  }).sort((a, b) => a.epoch - b.epoch || a.serial - b.serial);
+  }).sort((a, b) => b.epoch - a.epoch || a.serial - b.serial);
   const remnants: Remnant[] = [];
   let bytes = 0;
   for (const epoch of new Set(names.map((name) => name.epoch))) {
     const log = new LostLog();
     for (const { name, serial } of names.filter((name) => name.epoch === epoch)) {
+      if (bytes >= bytesMax) break;
       const path = `${directory}/${name}`;
-      const content = await contentOf(fileSystem, path);
-      bytes += content.bytes.length;
-      if (bytes > BYTES_MAX) return remnants;
-      const header = readableHeader(path, content.bytes, serial, owner);
+      const content = await contentOf(fileSystem, path, trace);
+      bytes += content.length;
+      const header = readableHeader(path, content, serial, owner);
       if (header === null) log.breakOff();
-      else log.segment(content.bytes, header);
+      else log.segment(content, header);
     }
     remnants.push(...log.remnants.filter(({ length }) => length > 0));
   }
   return remnants;
 }
 
-async function contentOf(fileSystem: FileSystem, path: string): Promise<{ readonly bytes: Uint8Array }> {
+async function contentOf(fileSystem: FileSystem, path: string, trace: Trace): Promise<Uint8Array> {
   const file = await fileSystem.openForReading(path);
   try {
-    return await readFileAround(file);
+    return (await readFileAround(file)).bytes;
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    trace.event("warn", "what was put aside cannot be read", { reason: describeError(error) });
+    return new Uint8Array(0);
   } finally {
     await file.close();
   }

@@ -5,7 +5,8 @@
  * place that is not known. Behind damage without truncations the remnants have all that is whole. They are read again at every start while
  * something is lost, and no more when nothing is.
  *
- * Learnt: indexes that follow each other are no proof: behind a lost batch that replaced entries, the next index belongs to another log.
+ * Learnt: indexes that follow each other are no proof: behind a lost batch that replaced entries, the next index belongs to another log. What
+ * is only good to have must not keep a server from starting.
  */
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { must } from "../../internal/base/assert.ts";
@@ -14,7 +15,7 @@ import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
 import type { Entry } from "../../internal/raft/types.ts";
-import type { Remnant } from "../../internal/storage/remnants.ts";
+import { readRemnants, type Remnant } from "../../internal/storage/remnants.ts";
 import { EMPTY, entryOf, lineOf, Machine, type Opened, OWNER, type State, Writer } from "./lab.ts";
 
 const HEADER_BYTES = 4096;
@@ -205,5 +206,42 @@ Deno.test("where a snapshot reaches over the damage, what is left has its last e
       1,
       60,
     ]);
+  });
+});
+
+Deno.test("what was put aside and cannot be read keeps nobody from starting: it only is no remnant", async () => {
+  const { machine } = await inhabited("unreadable", 60, false);
+  machine.segmentBytes = SEGMENT_BYTES;
+  spoilBatch(machine, must(batchesOf(machine)[10], "It is there"));
+  await machine.run(async () => {
+    await (await machine.open()).close();
+    machine.restart("crash");
+    machine.disk.unreadable = must(
+      machine.disk.durablePaths().find((path) => path.includes(".lost-")),
+      "One",
+    );
+    const { recovered, remnants } = await machine.open();
+    assertEquals(recovered.floor, { index: 60, term: 1 });
+    assertEquals(remnants.at(-1)?.at(-1)?.index, 60, "the others are");
+  });
+});
+
+Deno.test("where more was put aside than is held in memory, what is read of it counts, and the newest loss goes first", async () => {
+  const { machine } = await inhabited("much", 60, false);
+  machine.segmentBytes = SEGMENT_BYTES;
+  const batches = batchesOf(machine);
+  const spanOf = async (bytesMax: number) => {
+    const found = await readRemnants(machine.files, "data/log", OWNER, { event: () => {} }, bytesMax);
+    return found.map((remnant) => `${remnant[0]?.index}-${remnant.at(-1)?.index}`);
+  };
+  await machine.run(async () => {
+    for (const i of [30, 10]) {
+      spoilBatch(machine, must(batches[i], "It is there"));
+      await (await machine.open()).close();
+      machine.restart("crash");
+    }
+    assertEquals(await spanOf(Infinity), ["9-10", "12-30", "32-32", "25-30", "32-60"]);
+    assertEquals(await spanOf(3 * SEGMENT_BYTES), ["9-10", "12-30", "32-32"]);
+    assertEquals(await spanOf(1), ["9-10", "12-16"]);
   });
 });
