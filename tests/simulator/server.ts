@@ -14,7 +14,7 @@ import type { Node } from "../../internal/node/node.ts";
 import type { LogIndex, LogPosition, Recovered, Term } from "../../internal/raft/types.ts";
 import { Violation } from "../invariants/ghost.ts";
 import { type Around, assemble, type LifeOptions, openDisk, replayOf } from "./assemble.ts";
-import { type Damage, damage, leaveBehind } from "./damage.ts";
+import { type Damage, damage, leaveBehind, segmentsOf } from "./damage.ts";
 import { promisesOn } from "./durable_promises.ts";
 import { rot, type RottenThing, rotUnderneath } from "./rot.ts";
 import type { WatchedMachine } from "./history.ts";
@@ -237,6 +237,11 @@ export class Server {
   /** Whether its disk has all that it ever acknowledged, and gives it back now. */
   get isWhole(): boolean {
     return this.keepsAll && !this.isDamaged && this.disk.unreadable === null;
+  }
+
+  /** Whether a part of its log is not written to any more. */
+  get hasClosedSegment(): boolean {
+    return segmentsOf(this.disk).some(({ isClosed, batches }) => isClosed && batches.length > 1);
   }
 
   get isRotten(): boolean {

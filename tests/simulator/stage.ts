@@ -11,6 +11,8 @@ export interface Stage {
   readonly servers: readonly Server[];
   /** Whether a server can lose its disk for good without taking more with it than its cluster can do without. */
   mayLose(server: Server): boolean;
+  /** Whether disks decay. */
+  readonly decays: boolean;
   /** Whether something on the disk of a server can be lost: the others have, each undamaged, all that is committed. */
   mayDecay(server: Server): boolean;
   /** The names of the clients, as the network knows them. */

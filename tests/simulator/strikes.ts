@@ -24,6 +24,8 @@ interface Strike {
   readonly what: string;
   /** Why it is not drawn: what the product does not have yet. The verb is there all the same. */
   readonly waitsFor?: string;
+  /** Where disks decay, it waits for a place, which not every log has at any moment. */
+  readonly waits?: true;
   /** Drawn apart from the others: the server loses something and lives on. */
   readonly decays?: true;
   /** Does it, or gives `null` where it cannot be done now. */
@@ -41,6 +43,12 @@ function up(act: (server: Server, random: Random, stage: Stage) => number): Stri
 /** On a server without which all that is committed is on the disks of a quorum. */
 function spared(act: (server: Server, random: Random) => Struck | null): Strike["hit"] {
   return (stage, server, random) => stage.mayDecay(server) ? act(server, random) : null;
+}
+
+/** Damage to a segment that is not the last; where disks decay, nobody is troubled for nothing. */
+function inClosedSegment(how: "misplaced" | "truncated"): Strike["hit"] {
+  return (stage, server, random) =>
+    stage.decays && !server.hasClosedSegment ? null : server.damage(how, random);
 }
 
 /** Cuts links for a while. */
@@ -292,7 +300,8 @@ const table = {
   misplaced: {
     rows: "D8",
     what: "valid bytes in the wrong place",
-    hit: (_, server, random) => server.damage("misplaced", random),
+    waits: true,
+    hit: inClosedSegment("misplaced"),
   },
   missing: {
     rows: "D18",
@@ -302,7 +311,8 @@ const table = {
   truncated: {
     rows: "D19",
     what: "a segment that is not the last is cut short",
-    hit: (_, server, random) => server.damage("truncated", random),
+    waits: true,
+    hit: inClosedSegment("truncated"),
   },
   leftovers: {
     rows: "D21",
@@ -389,6 +399,7 @@ const table = {
     rows: "D4 D5",
     what: "a closed segment or a snapshot rots while its server is up",
     decays: true,
+    waits: true,
     hit: spared((server, random) => server.rotUnderneath(random.chance(3, 4) ? "log" : "snapshot", random)),
   },
   badSectors: {
@@ -440,14 +451,21 @@ export function scheduleStrikes(
 ): { stop(): void } {
   let isOver = false;
   let number = 0;
+  const attempt = (name: StrikeName, server: Server, own: Random, times: number) => {
+    const strike: Strike = strikes[name];
+    const hit = strike.hit(stage, server, own);
+    if (hit !== null) struck(name, hit);
+    else if (stage.decays && strike.waits === true && times > 0) {
+      stage.later(TRY_MS, () => attempt(name, server, own, times - 1));
+    }
+  };
   const next = () =>
     stage.later(1 + random.below(2 * strikeEveryMs), () => {
       if (isOver) return;
       const name = names[random.below(names.length)];
       const server = stage.servers[random.below(stage.servers.length)];
       const own = random.fork(`strike ${++number}`);
-      const hit = name === undefined || server === undefined ? null : strikes[name].hit(stage, server, own);
-      if (name !== undefined && hit !== null) struck(name, hit);
+      if (name !== undefined && server !== undefined) attempt(name, server, own, TRIES);
       next();
     });
   if (names.length > 0) next();

@@ -547,6 +547,7 @@ export class World {
         return servers.filter(({ isSpare, isRetired }) => !isSpare && !isRetired);
       },
       mayLose: (server) => this.#mayLose(server),
+      decays: this.odds.decay.strikes.length > 0,
       mayDecay: (server) => this.#mayDecay(server),
       clients: [...this.#workload.names, ...(this.odds.operatorEveryMs > 0 ? [this.#operator.name] : [])],
       later: (afterMs, act) =>
