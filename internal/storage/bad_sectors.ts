@@ -1,8 +1,8 @@
 /**
  * Reading where the disk has bad sectors: what can be read, and where there is no reading.
  *
- * A read that fails with EIO is tried again in small pieces, and again when the others were tried: a disk that stumbled gives its bytes then,
- * and checksums say what they are worth. Pieces that fail each time are **holes**. They are told, and filled with bytes of which nothing
+ * A read that fails with EIO is tried again in small pieces, again when the others were tried, and a last time when it was seen that the disk
+ * reads: one that stumbled gives its bytes then, and checksums say what they are worth. Pieces that fail each time are **holes**. They are told, and filled with bytes of which nothing
  * that is whole consists: no zeros, so that no hole is ever taken for the end of what was written.
  *
  * Keeps true: only EIO of a part makes a hole. Where nothing of a file can be read, or where what could be read a moment ago cannot be read any
@@ -18,6 +18,8 @@ const PIECE_BYTES = 4096;
 const FILLER = 0xee;
 /** Where the neighbours of a hole cannot be read either, so many places all over the file are tried. */
 const SPREAD = 16;
+
+type Readable = Pick<FileHandle, "size" | "readAt">;
 
 /** Bytes of a file that the disk does not give. */
 export interface Hole {
@@ -38,7 +40,7 @@ export interface ReadAround {
  *
  * @throws {FileError} where it is more than some sectors that cannot be read
  */
-export async function readAround(file: FileHandle, offset: number, length: number): Promise<ReadAround> {
+export async function readAround(file: Readable, offset: number, length: number): Promise<ReadAround> {
   try {
     return { bytes: await file.readAt(offset, length), holes: [] };
   } catch (error) {
@@ -48,7 +50,7 @@ export async function readAround(file: FileHandle, offset: number, length: numbe
 }
 
 /** The same for a whole file. */
-export async function readFileAround(file: FileHandle): Promise<ReadAround> {
+export async function readFileAround(file: Readable): Promise<ReadAround> {
   return await readAround(file, 0, await file.size());
 }
 
@@ -63,7 +65,7 @@ export function wordsOf({ from, to }: Hole): string {
 }
 
 async function readPieces(
-  file: FileHandle,
+  file: Readable,
   offset: number,
   length: number,
   error: unknown,
@@ -81,15 +83,24 @@ async function readPieces(
     if (await read(at)) sound = at;
     else failed.push(at);
   }
+  const stillUnread = async (pieces: readonly number[]): Promise<number[]> => {
+    const left: number[] = [];
+    for (const from of pieces) if (!(await read(from))) left.push(from);
+    return left;
+  };
+  let unread = await stillUnread(failed);
+  if (unread.length > 0) {
+    if (!(await isSoundElsewhere(file, sound, offset, end))) throw error;
+    // The trouble may have passed while they were tried.
+    unread = await stillUnread(unread);
+  }
   const holes: { from: number; to: number }[] = [];
-  for (const from of failed) {
-    if (await read(from)) continue;
+  for (const from of unread) {
     const to = pieceEnd(from, end);
     const last = holes.at(-1);
     if (last?.to === from) last.to = to;
     else holes.push({ from, to });
   }
-  if (holes.length > 0 && !(await isSoundElsewhere(file, sound, offset, end))) throw error;
   return { bytes, holes };
 }
 
@@ -100,7 +111,7 @@ function pieceEnd(at: number, end: number): number {
 
 /** Whether the disk reads on, but for the holes: what it read before, or else something else of the file. */
 async function isSoundElsewhere(
-  file: FileHandle,
+  file: Readable,
   sound: number | null,
   from: number,
   to: number,
@@ -117,7 +128,7 @@ async function isSoundElsewhere(
   return false;
 }
 
-async function pieceAt(file: FileHandle, from: number, to: number): Promise<Uint8Array | null> {
+async function pieceAt(file: Readable, from: number, to: number): Promise<Uint8Array | null> {
   try {
     return await file.readAt(from, to - from);
   } catch (error) {

@@ -17,6 +17,7 @@ import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
 import { BEYOND_THE_TERM, type LogPosition } from "../../internal/raft/types.ts";
+import { readAround } from "../../internal/storage/bad_sectors.ts";
 import { Scrubber } from "../../internal/storage/scrubber.ts";
 import { FileError, type FileErrorCode } from "../../internal/platform/file_system.ts";
 import { EMPTY, lineOf, Machine, OWNER, pathOf, type State, Writer } from "./lab.ts";
@@ -220,6 +221,42 @@ Deno.test("a disk that reads nothing of a file, or no longer, has no bad sector:
     assert(limit < 100);
   }
 });
+
+for (
+  const { what, from, to, bad } of [
+    { what: "of a whole file", from: 0, to: 6 * PIECE_BYTES, bad: Infinity },
+    { what: "of a part of a file", from: PIECE_BYTES, to: 4 * PIECE_BYTES, bad: Infinity },
+    { what: "of a file with a bad sector", from: 0, to: 6 * PIECE_BYTES, bad: 2 * PIECE_BYTES },
+  ]
+) {
+  Deno.test(`a disk that reads nothing ${what} for a while, whenever that begins and ends: no hole comes of it`, async () => {
+    const content = Uint8Array.from({ length: 6 * PIECE_BYTES }, (_, i) => i % 251);
+    const holes = bad === Infinity ? [] : [{ from: bad, to: bad + PIECE_BYTES }];
+    let reads = 0;
+    for (let begin = 0; begin < 12; begin++) {
+      for (let end = begin + 1; end < 24; end++) {
+        let asked = 0;
+        const file = {
+          size: () => Promise.resolve(content.length),
+          readAt: (offset: number, length: number) => {
+            const number = asked++;
+            const isBad = (number >= begin && number < end) || (offset <= bad && bad < offset + length);
+            return isBad
+              ? Promise.reject(new FileError("EIO", `read ${number}`))
+              : Promise.resolve(content.slice(offset, offset + length));
+          },
+        };
+        try {
+          assertEquals((await readAround(file, from, to - from)).holes, holes, `${begin} to ${end}`);
+          reads++;
+        } catch (error) {
+          if (!(error instanceof FileError)) throw error;
+        }
+      }
+    }
+    assertGreaterOrEqual(reads, 30);
+  });
+}
 
 Deno.test("an error that says nothing of the bytes is never damage, wherever it comes up", async () => {
   const home = await inhabited(3, "close");
