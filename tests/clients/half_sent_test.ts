@@ -75,6 +75,15 @@ Deno.test("above the budget who began first is cut off at once, behind what it a
   assertEquals([first.ends, second.ends, third.ends], [1, 0, 0]);
 });
 
+Deno.test("who is gone keeps nothing, and takes nobody's room", () => {
+  const stage = new ClientStage(LIMITS);
+  stage.connect().says(begun(45_000)).breaks();
+  stage.pass();
+  for (let i = 0; i < 2; i++) stage.connect().says(begun(45_000));
+  stage.pass(1);
+  assertEquals(stage.traces, []);
+});
+
 Deno.test("a pipeline that is cut in mid-command is never slow, and what waits for us is no slow sender's", () => {
   const stage = new ClientStage({ ...LIMITS, commandsWaitingMax: 2 });
   const answers = () => {
