@@ -107,7 +107,7 @@ export interface NodeOptions {
   readonly store: Store;
   readonly snapshots: SnapshotRoom;
   /** What can be read of a log that was lost, behind the damage: entries that stood one after another. */
-  readonly remnants?: readonly (readonly Entry[])[];
+  readonly remnants?: (readonly Entry[])[];
   readonly peers: PeerRoom;
   /** As it was restored from the snapshot that `recovered` begins with; and further on, as the replay says. */
   readonly machine: StateMachine;

@@ -26,8 +26,8 @@ const PIECE_BYTES = 256 * 1024;
 
 export interface RemainsOptions {
   readonly id: ServerId;
-  /** Entries that stood one after another in the log that was lost. */
-  readonly remnants: readonly (readonly Entry[])[];
+  /** Entries that stood one after another in the log that was lost; emptied when nobody needs them any more. */
+  readonly remnants: (readonly Entry[])[];
   readonly raft: Raft;
   readonly peers: Pick<PeerRoom, "openBulk" | "isConnected">;
   readonly clock: Clock;
@@ -113,12 +113,17 @@ export class Remains {
 
   #again(): void {
     this.#end();
-    if (!this.#isWanted) return;
+    if (!this.#isWanted) return this.#letGo();
     this.#later();
     if (this.#options.raft.view().leaderId !== null) return;
     // A leader that is gone may have filled the hole, or the disk may take entries by now.
     this.#putBack();
     if (this.#isWanted) this.#ask();
+  }
+
+  /** A floor never comes back in the same life, and what is here may be much. */
+  #letGo(): void {
+    this.#options.remnants.length = 0;
   }
 
   /* ---- what is here ---- */

@@ -73,7 +73,7 @@ export interface DataDirectory {
   readonly snapshots: SnapshotStore;
   readonly recovered: Recovered;
   /** While something is lost: what can be read of it, behind the damage. */
-  readonly remnants: readonly Remnant[];
+  readonly remnants: Remnant[];
   close(): Promise<void>;
 }
 

@@ -42,7 +42,7 @@ export async function readRemnants(
   owner: { readonly clusterId: string; readonly serverId: string },
   trace: Trace,
   bytesMax = BYTES_MAX,
-): Promise<readonly Remnant[]> {
+): Promise<Remnant[]> {
   const names = (await fileSystem.readDirectory(directory)).flatMap((name) => {
     const place = placeOfQuarantined(name);
     return place === null ? [] : [{ name, ...place }];

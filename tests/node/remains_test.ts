@@ -39,7 +39,7 @@ function span(from: number, to: number, term = 1, bytes = 10): Entry[] {
 /** A server whose log ends before its damage, and what it can read behind that. */
 interface Damaged {
   readonly log: readonly Entry[];
-  readonly remnants: readonly (readonly Entry[])[];
+  readonly remnants: (readonly Entry[])[];
   readonly floor?: LogPosition | null;
 }
 
@@ -48,10 +48,12 @@ class Server {
   readonly remains: Remains;
   /** Whom it asked, and what. */
   readonly asked: string[] = [];
+  readonly remnants: readonly unknown[];
 
   constructor(readonly id: string, world: World, { log, remnants, floor }: Damaged) {
     const end = must(remnants.at(-1)?.at(-1) ?? log.at(-1), "There is an entry");
     const { clock } = world;
+    this.remnants = remnants;
     this.raft = new Raft({
       id,
       settings: defaultSettings,
@@ -165,6 +167,11 @@ Deno.test("three servers with holes in three places: each gets what it lacks fro
   const questions = world.said.length;
   world.pass(20 * PATIENCE_MS);
   assertEquals(world.said.length, questions, "nobody asks any more");
+  assertEquals(
+    [...world.servers.values()].map(({ remnants }) => remnants.length),
+    [0, 0, 0],
+    "nothing is held",
+  );
 });
 
 Deno.test("holes that border on each other, several in one log, and large entries", () => {
