@@ -110,9 +110,10 @@ export class Ghost {
     return prefix;
   }
 
-  /** A server's disk loses a part of its log: what it held until now is remembered. */
+  /** A server's disk loses a part of its log: what it held until now is remembered. Who never was up held nothing. */
   loses(server: ServerId): void {
-    this.#lost.set(server, [...this.#lost.get(server) ?? [], this.prefixOf(server)]);
+    const held = this.#prefixes.get(server);
+    if (held !== undefined) this.#lost.set(server, [...this.#lost.get(server) ?? [], held]);
   }
 
   /** Whether a server's log holds that prefix, or held it before it was damaged. */

@@ -67,6 +67,12 @@ const FOUND: readonly Found[] = [
     what: "the reader of durable logs did not read on where a segment rotted that it had not come to",
     decaying: "drawn",
   },
+  {
+    seed: 522,
+    faultySeconds: 8,
+    what: "the disk of a server that never was up was damaged, and nobody knew of the server",
+    decaying: "everywhere",
+  },
 ];
 
 for (const { seed, faultySeconds, what, decaying = "never" } of FOUND) {
