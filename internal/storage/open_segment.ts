@@ -16,8 +16,10 @@ import { isNoSpace } from "./disk_space.ts";
 import type { LogEnd, RecoveredLog } from "./recovery.ts";
 import { encodeSegmentHeader, RESERVE_NAME, SEGMENT_HEADER_BYTES, segmentName } from "./segment.ts";
 
-/** Zeros are written in steps of this size, between batches. */
+/** Zeros are written in steps of this size. */
 const PREPARE_STEP_BYTES = 1024 * 1024;
+/** After so many zeros they are synced, so that the last sync has little to do while batches are written beside it. */
+const PREPARE_SYNC_BYTES = 4 * 1024 * 1024;
 export const NEXT_NAME = "next.tmp";
 export const RESERVE_TEMPORARY = `${RESERVE_NAME}.tmp`;
 
@@ -180,9 +182,10 @@ export class FileAhead {
       const step = Math.min(PREPARE_STEP_BYTES, segmentBytes - this.#zeroed);
       await file.writeAt(this.#zeroed, new Uint8Array(step));
       this.#zeroed += step;
-      if (this.#zeroed < segmentBytes) return true;
+      const isWhole = this.#zeroed === segmentBytes;
+      if (!isWhole && this.#zeroed % PREPARE_SYNC_BYTES !== 0) return true;
       await file.sync();
-      this.#isWhole = true;
+      this.#isWhole = isWhole;
       return true;
     } catch (error) {
       if (!isNoSpace(error)) throw error;

@@ -7,11 +7,13 @@
  *  2. `onStable` is said after the sync of the batch returned, never before.
  *  3. A failed write or sync is final (fsync-failure is never retried, W1): it is said once, and nothing is stable any more.
  *  4. A segment has its name only when its header and its zeros are durable, so a named segment always begins whole.
+ *  5. The next segment is made ahead beside the batches, in steps that are synced, so that no batch waits for it, not even under a load
+ *     that always has another one ready.
  *
  * A race, told: 1. Entry 8 is being synced. 2. A newer leader replaces 8: a truncate record and the new entry join the next batch. 3. The first
  * sync returns. Recovery at any point gives the old 8, or the new one; the core knows which write made which index durable.
  *
- * The only asynchronous room of the house; one writer, sequential.
+ * The only asynchronous room of the house; one writer, sequential, but for what 5 says.
  *
  * @module
  */
@@ -80,6 +82,8 @@ export class StableStore {
   readonly #promises: PromisesFile;
   #segment: OpenSegment;
   readonly #prepared: FileAhead;
+  /** The making of the next segment, while it is under way. */
+  #preparing: Promise<void> | null = null;
   readonly #space: DiskSpace;
   readonly #reserve: FileAhead;
   #hasReserve = false;
@@ -295,6 +299,7 @@ export class StableStore {
   async close(): Promise<void> {
     this.#closing = true;
     await this.#working;
+    await this.#preparing;
     if (!this.#failed && this.#lastBatch > this.#notedBatch) await this.#note();
     await this.#promises.close();
     await this.#segment.file.close();
@@ -312,14 +317,24 @@ export class StableStore {
     try {
       // What else this very turn wants written joins the first batch.
       await Promise.resolve();
-      for (let work = this.#next(); work !== null; work = this.#next()) await work();
-      this.#busy = false;
+      for (let work = this.#next(); work !== null; work = this.#next()) {
+        this.#prepareBeside();
+        await work();
+      }
+      this.#prepareBeside();
     } catch (error) {
-      this.#failed = true;
+      this.#fail(error);
+    } finally {
       this.#busy = false;
-      this.#queue = [];
-      must(this.#events, "A store that writes has a listener").onFailure(refusalOf("write the log", error));
     }
+  }
+
+  /** The first failure is said, and is the end. */
+  #fail(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#queue = [];
+    must(this.#events, "A store that writes has a listener").onFailure(refusalOf("write the log", error));
   }
 
   /** What is to be done next; nothing of it in front of a batch, but for a look at the space, and for the end of a repair, once. */
@@ -329,7 +344,6 @@ export class StableStore {
     if (this.#repairEnds) return () => this.#endRepair();
     if (this.#queue.length > 0) return () => this.#writeBatch();
     if (this.#loss !== null) return () => this.#noteLoss(must(this.#loss, "There is one"));
-    if (this.#mustPrepare()) return () => this.#prepare();
     if (this.#mustReserve()) return () => this.#makeReserve();
     if (this.#mayDiscard()) return () => this.#discardOldest();
     return null;
@@ -344,8 +358,10 @@ export class StableStore {
     const { records, effects } = this.#takeBatch();
     const recordBytes = lengthOf(records);
     if (!this.#hasRoomFor(recordBytes)) await this.#roll(recordBytes);
+    if (this.#failed) return;
     const batch = this.#batchOf(records);
     await this.#put(batch);
+    if (this.#failed) return;
     this.#appended(batch);
     for (const { hardState, reset, truncateFrom, append, commitIndex } of effects) {
       this.#done(hardState, reset, truncateFrom, append, commitIndex);
@@ -353,6 +369,7 @@ export class StableStore {
     }
     if (effects.some(({ hardState }) => hardState !== null)) await this.#promise();
     else if (this.#lastBatch - this.#notedBatch >= NOTE_EVERY) await this.#note();
+    if (this.#failed) return;
     const last = must(effects.at(-1), "A batch has a write");
     must(this.#events, "A store that writes has a listener").onStable(last.number);
   }
@@ -471,13 +488,15 @@ export class StableStore {
 
   /* ---- segments ---- */
 
+  /** Goes on with a new segment; not where making it ahead has just failed. */
   async #roll(recordBytes: number): Promise<void> {
     const old = this.#segment;
     const fileBytes = Math.max(
       this.#options.segmentBytes,
       SEGMENT_HEADER_BYTES + BATCH_HEADER_BYTES + recordBytes + 8,
     );
-    while (this.#prepared.isBegun && this.#mustPrepare()) await this.#prepare();
+    await this.#preparing;
+    if (this.#failed) return;
     this.#closed.push({ serial: old.serial, highestIndex: old.highestIndex });
     const prepared = fileBytes === this.#options.segmentBytes ? this.#prepared.take() : null;
     const segment = await makeSegment(
@@ -521,7 +540,7 @@ export class StableStore {
     this.#closed.shift();
   }
 
-  /** Once half of a segment is used, the next one is prepared, a step at a time and never in front of a batch. */
+  /** Once half of a segment is used, the next one is prepared. */
   #mustPrepare(): boolean {
     if (this.#closing || !this.#isHalfUsed || this.#prepared.isWhole) return false;
     return this.#prepared.isBegun || this.#space.mayTake;
@@ -529,6 +548,22 @@ export class StableStore {
 
   get #isHalfUsed(): boolean {
     return this.#segment.offset * 2 >= this.#segment.bytes;
+  }
+
+  #prepareBeside(): void {
+    if (this.#preparing !== null || this.#failed || !this.#mustPrepare()) return;
+    this.#preparing = this.#prepareAll();
+  }
+
+  /** Never rejects: a failure is that of the store. */
+  async #prepareAll(): Promise<void> {
+    try {
+      while (!this.#failed && this.#mustPrepare()) await this.#prepare();
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#preparing = null;
+    }
   }
 
   async #prepare(): Promise<void> {

@@ -482,6 +482,7 @@ for (const { what, file, offset, found, do: damage } of DAMAGES) {
   Deno.test(`${what} is damage: a server that is alone says where, does not start, and changes nothing`, async () => {
     const { machine, batches } = await smallLog(ALONE);
     damage(machine, batches);
+    machine.restart("crash");
     const before = machine.durable();
     await machine.run(async () => {
       const error = await assertRejects(() => machine.open(), CorruptLogError, found);
@@ -497,6 +498,7 @@ for (const { what, file, offset, found, do: damage } of DAMAGES) {
 Deno.test("a first segment that is missing, with no snapshot that covers it, is damage, and nothing is changed", async () => {
   const { machine } = await smallLog(ALONE);
   machine.damage(pathOf(1), () => null);
+  machine.restart("crash");
   const before = machine.durable();
   await machine.run(async () => {
     await assertRejects(() => machine.open(), CorruptLogError, "the log begins behind index 1");

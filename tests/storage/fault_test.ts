@@ -17,6 +17,7 @@ import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { FileError, type FileErrorCode } from "../../internal/platform/file_system.ts";
 import type { Operation } from "../simulator/sim_file_system.ts";
 import { EMPTY, lineOf, Machine, type Opened, type State, Writer } from "./lab.ts";
+import { NEXT_NAME } from "../../internal/storage/open_segment.ts";
 
 const WRITES = 14;
 
@@ -28,8 +29,12 @@ interface Life {
   readonly opened: Opened | null;
   /** What opening or closing rejected with. */
   readonly rejected: unknown;
-  /** Every operation that the disk was asked for; those from `failedAt` on. */
-  readonly asked: readonly { readonly operation: Operation; readonly path: string }[];
+  /** Every operation that the disk was asked for, and whether a failure had been told by then. */
+  readonly asked: readonly {
+    readonly operation: Operation;
+    readonly path: string;
+    readonly isLate: boolean;
+  }[];
   readonly failedAt: number | null;
 }
 
@@ -41,13 +46,13 @@ async function live(
 ): Promise<Life> {
   machine.segmentBytes = 9000;
   const writer = new Writer(new SeededRandom("fault writes"));
-  const asked: { operation: Operation; path: string }[] = [];
+  const asked: { operation: Operation; path: string; isLate: boolean }[] = [];
   const states: State[] = [EMPTY];
   let failedAt: number | null = null;
   let opened: Opened | null = null;
   let rejected: unknown = null;
-  machine.disk.fault = (operation, path) => {
-    asked.push({ operation, path });
+  machine.disk.fault = (operation, _, __, name) => {
+    asked.push({ operation, path: name, isLate: typeof opened?.events.at(-1) === "object" });
     if (asked.length - 1 !== failing) return null;
     failedAt = failing;
     return code;
@@ -99,9 +104,14 @@ function changesOf(asked: Life["asked"]): readonly string[] {
 /** Whether a server goes on when there is no space for this: a file that is made ahead of need, or that the reserve can stand in for. */
 function isMadeAhead(operations: Life["asked"], number: number): boolean {
   const { operation, path } = must(operations[number], "Within the life");
+  const before = operations.slice(0, number).filter((one) => one.path === path);
   // From then on it is the log itself that is written.
-  const hasName = operations.slice(0, number).some((one) => one.operation === "rename" && one.path === path);
-  return !hasName && /\/(?:next|reserve|log-0000000002\.seg)\.tmp$/.test(path) &&
+  const isWhole = operation !== "create" &&
+    before.slice(before.findLastIndex((one) => one.operation === "create"))
+      .some((one) =>
+        one.operation === "rename" || (one.operation === "sync" && path.endsWith(`/${NEXT_NAME}`))
+      );
+  return !isWhole && /\/(?:next|reserve|log-0000000002\.seg)\.tmp$/.test(path) &&
     ["create", "write", "sync"].includes(operation);
 }
 
@@ -124,10 +134,16 @@ for (const [code, exitCode] of [["EIO", ExitCode.diskIo], ["ENOSPC", ExitCode.no
       let stable = 0;
       const isAgain = code === "EIO" && isTriedAgain(asked, failing);
       const goesOn = isAgain || (code === "ENOSPC" && isMadeAhead(operations, failing));
+      // The next segment is made beside the batches: what else is under way comes to its end, and nothing is begun once the failure is told.
+      const isBeside = failed.path.endsWith(`/${NEXT_NAME}`);
       // What was half made for lack of space may be removed: that is no attempt to make it after all.
-      const later = changesOf(asked.slice(failing + 1)).filter((change) =>
-        code !== "ENOSPC" || change !== `remove ${failed.path}`
-      );
+      const later = changesOf(
+        asked.slice(failing + 1).filter(({ path, isLate }) =>
+          isBeside ? isLate : !path.endsWith(`/${NEXT_NAME}`)
+        ),
+      ).filter((change) => code !== "ENOSPC" || change !== `remove ${failed.path}`);
+      // The sync of a batch that was being written belongs to it.
+      if (isBeside && /^sync .*\.seg$/.test(later[0] ?? "")) later.shift();
       if (!goesOn) assertEquals(later, [], `after ${where}`);
       if (goesOn) {
         if (isAgain) seen.again++;
@@ -252,10 +268,11 @@ Deno.test("a fault at any operation of a recovery is a refusal of the disk, neve
     copy.segmentBytes = 9000;
     await copy.run(async () => {
       let asked = 0;
-      let failed: Operation | null = null;
-      copy.disk.fault = (operation) => {
+      let failed = "";
+      copy.disk.fault = (operation, path) => {
         if (asked++ !== failing) return null;
-        failed = operation;
+        // What was put aside is looked at as far as it can be, and nothing rests on it.
+        failed = /\.lost-\d+$/.test(path) ? "read" : operation;
         return "EIO";
       };
       try {

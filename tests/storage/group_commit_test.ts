@@ -9,6 +9,7 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import type { StableStore } from "../../internal/storage/stable_store.ts";
 import { lineOf, Machine, type Opened, Writer } from "./lab.ts";
 
 /** Counts what the disk is asked for, from now on. */
@@ -123,24 +124,25 @@ Deno.test("the bytes that wait are told, and are none when everything is durable
     assertEquals(opened.store.bytesPending, 0);
   }));
 
-Deno.test("preparing the next segment never stands in front of a batch that waits", () =>
+Deno.test("no batch waits for the next segment, which is made beside them", () =>
   onMachine("prepare", async (machine, opened, writer) => {
-    const asked: string[] = [];
     opened.store.write(writer.entry(140 * 1024));
     await opened.until(1);
+    const asked: string[] = [];
     machine.disk.fault = (operation, path) => {
       if (operation === "sync" || operation === "write") {
         asked.push(`${operation} ${path.endsWith("next.tmp") ? "next" : "segment"}`);
       }
       return null;
     };
-    // Half is used, so the next segment is being prepared now; what arrives meanwhile waits for one step at most.
+    const start = machine.time.now;
+    // Half is used, so the next segment is being made now.
     machine.onStable = (upTo) => upTo < 4 && opened.store.write(writer.entry(100));
     opened.store.write(writer.entry(100));
     await opened.until(4);
-    const batches = asked.filter((step) => step === "write segment").length;
-    assertEquals(batches, 3);
-    assert(asked.lastIndexOf("write segment") - asked.indexOf("write segment") <= 5, asked.join(", "));
+    assertEquals(asked.filter((step) => step.endsWith("segment")).length, 6);
+    assert(asked.slice(1, -1).includes("sync next"), asked.join(", "));
+    assertEquals(Math.round((machine.time.now - start) * 10) / 10, 15.3);
   }));
 
 Deno.test("under a load that leaves the disk no time, segments that nobody needs go all the same", async () => {
@@ -163,4 +165,53 @@ Deno.test("under a load that leaves the disk no time, segments that nobody needs
     await until(60);
     assertLessOrEqual(most, 4);
   });
+});
+
+/** Writes that never leave the disk a pause, from `first` on: each batch that is stable brings the next write. */
+function withoutAPause(
+  machine: Machine,
+  store: StableStore,
+  writer: Writer,
+  upTo: number,
+  bytes: number,
+): void {
+  machine.onStable = (number) => {
+    if (number < upTo) store.write(writer.entry(bytes));
+  };
+  store.write(writer.entry(bytes));
+}
+
+Deno.test("under a load that leaves the disk no time, the next segment is there when it is needed", async () => {
+  await loadCrc32c();
+  const machine = new Machine("made ahead");
+  machine.disk.timing = { writeMs: [0.1, 0.1], syncMs: [5, 5] };
+  await machine.run(async () => {
+    const { store, until } = await machine.open();
+    const made: string[] = [];
+    machine.disk.fault = (operation, path) => {
+      if (operation === "create") made.push(path.endsWith("/next.tmp") ? "ahead" : "late");
+      return null;
+    };
+    withoutAPause(machine, store, new Writer(new SeededRandom("made ahead")), 200, 5000);
+    await until(200);
+    assert(made.length > 2, made.join(" "));
+    assertEquals(made.filter((one) => one === "late"), []);
+  });
+});
+
+Deno.test("where the next segment cannot be made the store fails once, and no batch beside it is stable afterwards", async () => {
+  await loadCrc32c();
+  for (const failing of ["create", "write", "sync"]) {
+    const machine = new Machine(`fails beside ${failing}`);
+    machine.disk.timing = { writeMs: [0.1, 0.1], syncMs: [5, 5] };
+    await machine.run(async () => {
+      const { store, until, events } = await machine.open();
+      machine.disk.fault = (operation, path) =>
+        operation === failing && path.endsWith("/next.tmp") ? "EIO" : null;
+      withoutAPause(machine, store, new Writer(new SeededRandom("beside")), 200, 5000);
+      await until(200);
+      assertEquals(events.filter((event) => typeof event !== "number").length, 1, failing);
+      assert(typeof events.at(-1) !== "number", failing);
+    });
+  }
 });

@@ -174,8 +174,7 @@ Deno.test("what was half made when the space ended is gone, and made anew", asyn
       opened.store.write(writer.entry(600));
       await opened.until(writer.number);
     }
-    await look(machine, opened);
-    // The next segment is prepared when nothing else is to be done.
+    // The next segment is made as soon as half of this one is used.
     assertEquals([attempts, opened.store.isFull], [1, true]);
     await look(machine, opened);
     assertEquals([attempts, opened.store.isFull], [2, true]);
