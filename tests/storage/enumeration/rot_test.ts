@@ -42,7 +42,7 @@ const SERVERS = ["alone, ended", "alone, killed", "of three, ended", "of three, 
 type Server = (typeof SERVERS)[number];
 
 async function homeOf(server: Server): Promise<Home> {
-  const scale = Math.max(1, Math.round(BYTES / 4800));
+  const scale = Math.max(1, Math.round(BYTES / 3640));
   return await inhabited(
     server.startsWith("alone") ? 1 : 3,
     server.endsWith("ended") ? "close" : "kill",
@@ -169,6 +169,8 @@ function assertSame(now: DiskImage, before: DiskImage): void {
 
 const table = new Table(["what", ...SERVERS]);
 const totals = new Map<string, number>();
+/** How many of the servers were gone through. */
+let lived = 0;
 
 async function all(server: Server, home: Home, damages: Iterable<Damage>): Promise<void> {
   const judge = new Judge(home, server);
@@ -193,6 +195,7 @@ for (const server of SERVERS) {
     const isSample = IS_SAMPLE || server.endsWith("killed");
     await all(server, home, cuts(home, isSample ? 64 : 1));
     await all(server, home, flips(home, isSample ? 16 : 1));
+    lived++;
     console.log(`${server}: ${total} bytes in ${home.image.size} files`);
   });
 }
@@ -200,5 +203,7 @@ for (const server of SERVERS) {
 Deno.test("the outcomes, counted", () => {
   console.log(table.text());
   for (const [outcome, count] of [...totals].sort()) console.log(`${String(count).padStart(8)}  ${outcome}`);
-  assertEquals([...totals.keys()].sort(), OUTCOMES);
+  const found = [...totals.keys()].sort();
+  assertEquals(found.filter((outcome) => !OUTCOMES.includes(outcome)), []);
+  if (lived === SERVERS.length) assertEquals(found, OUTCOMES);
 });
