@@ -60,7 +60,10 @@ function rotInLog(disk: SimDisk, random: Random): string | null {
     case 2: {
       const end = tellableEnd(disk, segment);
       if (end === null) return null;
-      disk.replace(path, bytes.slice(0, random.below(end)));
+      // Cut between two batches it looks whole, but for what was written down.
+      const between = segment.batches.filter((at) => at <= end);
+      const at = random.chance(1, 2) ? anyOf(between, random) ?? end : random.below(end);
+      disk.replace(path, bytes.slice(0, at));
       return path;
     }
     case 3: {
@@ -71,8 +74,9 @@ function rotInLog(disk: SimDisk, random: Random): string | null {
       return path;
     }
     default: {
-      const end = tellableEnd(disk, segment);
-      if (end === null || end <= SEGMENT_HEADER_BYTES) return null;
+      // The last batch stands behind it.
+      const end = segment.batches.at(-1);
+      if (end === undefined || end <= SEGMENT_HEADER_BYTES) return null;
       const at = random.between(SEGMENT_HEADER_BYTES, end - 1);
       disk.replace(path, spoilt(bytes, at, random, end));
       return path;
@@ -80,7 +84,7 @@ function rotInLog(disk: SimDisk, random: Random): string | null {
   }
 }
 
-/** Up to where a segment may be damaged: of what stands behind it nobody might know that it was there. */
+/** Before which place a segment may be cut short: of what stands behind it alone nobody might know that it was there. */
 function tellableEnd(disk: SimDisk, { batches, numbers, isClosed }: Segment): number | null {
   if (isClosed) return batches.at(-1) ?? null;
   const noted = promisesOn(disk)?.lastBatch ?? 0;
