@@ -53,14 +53,19 @@ export class NodeStage {
   constructor(
     limits: Partial<NodeLimits> = {},
     seed = "node",
-    start: { recovered?: Partial<Recovered>; machine?: KeyValueMachine; replay?: Replay } = {},
+    start: {
+      recovered?: Partial<Recovered>;
+      machine?: KeyValueMachine;
+      replay?: Replay;
+      peerAddress?: string;
+    } = {},
   ) {
     this.machine = start.machine ?? new KeyValueMachine();
     const random = new SeededRandom(seed);
     this.node = new Node({
       id: "n1",
       clusterId: "test",
-      self: { incarnation: "", peerAddress: "", clientAddress: "n1:7001" },
+      self: { incarnation: "", peerAddress: start.peerAddress ?? "", clientAddress: "n1:7001" },
       settings: { ...defaultSettings, heartbeatMs: 50, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 },
       limits: { ...defaultLimits, ...limits },
       recovered: {

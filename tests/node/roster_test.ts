@@ -47,3 +47,23 @@ Deno.test("M11: all births that are known are written down together, so that non
   assertEquals([birthOf(stage, "n2"), birthOf(stage, "n3")], ["of n2", "of n3"]);
   assertEquals(stage.node.raft.view().lastIndex, 2, "the first entry of the term, and one configuration");
 });
+
+Deno.test("M11: a birth that is shown long after there was nothing more to write down is written down all the same", () => {
+  const stage = new NodeStage({}, "late", { peerAddress: "n1:1" });
+  const live = (ms: number) => {
+    for (let i = 0; i < ms; i += 100) {
+      stage.pass(100);
+      stage.sync();
+      stage.acknowledge();
+    }
+  };
+  stage.lead();
+  stage.acknowledge();
+  live(2000);
+  // Every write is a look at what there is to write down.
+  stage.ask("set", "k", "v");
+  live(2000);
+  stage.introduce("n2", "late");
+  live(2000);
+  assertEquals(birthOf(stage, "n2"), "late");
+});
