@@ -171,7 +171,8 @@ export class Progress {
     this.#matchIndex = 0;
     this.#probe();
     this.#keepsUp = false;
-    this.#epoch++;
+    // One loss ahead: the next one may be one that it finds by itself, and then knows no more of this one.
+    this.#epoch += 2;
     this.#isInDoubt = true;
   }
 

@@ -222,12 +222,27 @@ Deno.test("a refusal of what was sent later shows that the follower lost what it
   const told = a.said().flatMap(({ to, message }) =>
     message.kind === "appendEntriesRequest" && to === "B" ? [message.epoch] : []
   );
-  assert(told.length > 0 && told.every((epoch) => epoch === 1), told.join());
+  assert(told.length > 0 && told.every((epoch) => epoch === 2), told.join());
   // What it says as the one that it was counts for nothing; as one that noted the loss it is a follower like any other.
   a.hears("B", answer(true, 3, 1));
   assertEquals(a.view.matchIndexes.get("B"), 0);
-  a.hears("B", answer(true, 3, 1, 1));
+  a.hears("B", answer(true, 3, 1, 3));
   assertEquals(a.view.matchIndexes.get("B"), 3);
+});
+
+Deno.test("a loss that a follower finds by itself, in what is left of an old copy, is not the one that the leader knows of", () => {
+  const a = leading();
+  a.read(5);
+  a.hears("B", answer(false, 3, 1));
+  a.heard();
+  // Its floor is where the old copy ended, as it does not know of more.
+  a.hears("B", answer(true, 1, 1, 1));
+  assertEquals(a.view.matchIndexes.get("B"), 0);
+  a.timeout();
+  const told = a.said().flatMap(({ to, message }) =>
+    message.kind === "appendEntriesRequest" && to === "B" ? [message.epoch] : []
+  );
+  assert(told.length > 0 && told.every((epoch) => epoch > 1), told.join());
 });
 
 Deno.test("a follower of which the leader knows a loss that it does not know of has an old disk: it says so, answers nothing, and votes for nobody else", () => {
