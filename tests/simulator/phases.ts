@@ -10,7 +10,7 @@
 import { checkLinearizable } from "./linearizability.ts";
 import type { Random } from "../../internal/base/random.ts";
 import type { StateView } from "../../internal/raft/raft.ts";
-import type { ConfigurationValue, Term } from "../../internal/raft/types.ts";
+import { BEYOND_THE_TERM, type ConfigurationValue, type Term } from "../../internal/raft/types.ts";
 import { type PlacedConfiguration, showVoters } from "../invariants/configuration_steps.ts";
 import { missingToConverge, Stalled } from "../invariants/convergence.ts";
 import { decides } from "../invariants/quorum.ts";
@@ -166,14 +166,18 @@ export class Liveness {
 
   /**
    * There is no progress in time. Where a vote is needed of a server that lost a part of its log, nobody may be able to lead, and nobody can
-   * help (docs/repair.md): from then on nothing but safety is asked. But where every server lost a part of its own, and all have their logs from
-   * the beginning on, they give each other what they lost.
+   * help (docs/repair.md): from then on nothing but safety is asked. But where every server lost a part of its own, all have their logs from
+   * the beginning on, and a quorum knows where its logs ended, they give each other what they lost.
    */
   #stalled(why: string): false {
     if (this.#isDecidedBy(this.#core.filter(({ keepsAll }) => keepsAll))) throw new Stalled(why);
     const { decay } = this.#options.odds;
     const beginsWhole = ({ life }: Server) => life?.node?.raft.view().snapshotIndex === 0;
-    if (decay.everywhereAt !== null && this.#core.every(beginsWhole)) throw new Stalled(why);
+    const knowsEnd = ({ floor }: Server) => floor === null || floor.index < BEYOND_THE_TERM;
+    if (
+      decay.everywhereAt !== null && this.#core.every(beginsWhole) &&
+      this.#isDecidedBy(this.#core.filter(knowsEnd))
+    ) throw new Stalled(why);
     this.#standsStill = true;
     this.#options.history.stop();
     this.#stoppedAt = this.#options.now();
