@@ -43,7 +43,8 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["W2", "L13"],
     breaks: "a batch is told of as durable when its sync begins",
     file: STORE,
-    find: "    await this.#put(batch);\n    if (this.#failed) return;\n    this.#appended(batch);\n    for (const { hardState",
+    find:
+      "    await this.#put(batch);\n    if (this.#failed) return;\n    this.#appended(batch);\n    for (const { hardState",
     replace:
       '    const writing = this.#put(batch);\n    must(this.#events, "").onStable(must(effects.at(-1), "").number);\n    await writing;\n    this.#appended(batch);\n    for (const { hardState',
     killer: storage("group_commit", "a completion comes after the sync"),
