@@ -384,6 +384,8 @@ const steps: readonly Step[] = [
         cluster.launch(old);
         const workload = new Workload(cluster, ids, 2, "old copy");
         await pause(1000);
+        // On a machine that does much else it takes longer.
+        for (let i = 0; i < 90 && workload.written.acknowledged.size <= 20; i++) await pause(100);
         const written = await workload.stop();
         await pause(500);
         await cluster.running.get(old)?.kill();
