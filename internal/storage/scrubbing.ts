@@ -1,9 +1,9 @@
 /**
  * Scrubbing of a server that is up: the steps by the clock, and what becomes of rot.
  *
- * A rotten segment ends the process, where there are others to repair it from: the next start finds the same, and does so (docs/repair.md).
- * The only voter has nobody; what rotted is in its state, so it takes a snapshot of that, and lets go of the segment. A rotten snapshot is
- * put aside, and a new one comes in its place.
+ * What rotted in a closed segment is in the server's state, so it takes a snapshot of that, and lets go of the segment. Where the state lacks some
+ * of it yet, and there are others to repair it from, the process ends: the next start finds the same, and does so (docs/repair.md). A
+ * rotten snapshot is put aside, and a new one comes in its place.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export interface ScrubbingOptions {
   /** Puts a snapshot aside if it is damaged, and takes a new one; tells whether it was, or why nobody knows. */
   readonly replaceSnapshot: (place: SnapshotPlace, done: (result: boolean | Error) => void) => void;
   /** Takes a snapshot and lets go of what it covers up to that segment; tells whether it covers all of it. */
-  readonly coverSegment?: (serial: number, done: (isCovered: boolean) => void) => void;
+  readonly coverSegment: (serial: number, done: (isCovered: boolean) => void) => void;
   readonly fail: (refusal: Refusal) => void;
 }
 
@@ -74,21 +74,32 @@ async function step(
         const reason = result === false ? "it is whole when it is read again" : describeError(result);
         trace.event("warn", "a rotten snapshot is not put aside", { file: found.file, reason });
       });
-    } else if (hasPeers()) {
-      fail(
-        new Refusal(
-          ExitCode.diskIo,
-          `rot in ${found.file} at offset ${found.offset}: ${found.found}; what was acknowledged is safe on the other servers; ` +
-            `start again: it is repaired from them`,
-        ),
-      );
     } else {
+      const said = (isCovered: boolean) => {
+        if (isCovered) {
+          return trace.event(
+            "error",
+            "a part of the log is rotten: a snapshot stands for it from now on",
+            where,
+          );
+        }
+        if (!hasPeers()) {
+          return trace.event(
+            "error",
+            "a part of the log is rotten: take a backup, and look at the disk",
+            where,
+          );
+        }
+        fail(
+          new Refusal(
+            ExitCode.diskIo,
+            `rot in ${found.file} at offset ${found.offset}: ${found.found}; what was acknowledged is safe on the other servers; ` +
+              `start again: it is repaired from them`,
+          ),
+        );
+      };
       const serial = serialOf(name);
-      const said = (isCovered: boolean) =>
-        isCovered
-          ? trace.event("error", "a part of the log is rotten: a snapshot stands for it from now on", where)
-          : trace.event("error", "a part of the log is rotten: take a backup, and look at the disk", where);
-      if (serial === null || coverSegment === undefined) said(false);
+      if (serial === null) said(false);
       else coverSegment(serial, said);
     }
     return STEP_MS;

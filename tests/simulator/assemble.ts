@@ -27,6 +27,7 @@ import {
 } from "../../internal/storage/data_directory.ts";
 import { Scrubber } from "../../internal/storage/scrubber.ts";
 import { startScrubbing } from "../../internal/storage/scrubbing.ts";
+import type { StableStore } from "../../internal/storage/stable_store.ts";
 import { SnapshotDesk } from "../../internal/storage/snapshot_desk.ts";
 import type { WatchedMachine } from "./history.ts";
 import { CLOCKS_WITHIN_PERMILLE, type Odds } from "./odds.ts";
@@ -145,6 +146,7 @@ function scrub(
   disk: SimDisk,
   { clock, odds }: LifeOptions,
   node: Node,
+  store: StableStore,
   snapshots: SnapshotDesk,
   around: Around,
 ): void {
@@ -168,6 +170,8 @@ function scrub(
         }
         done(result);
       }),
+    coverSegment: (serial, done) =>
+      node.takeSnapshot(() => done(store.discardThrough(serial, snapshots.newest?.id.index ?? 0))),
     fail: around.stopped,
   });
 }
@@ -229,7 +233,7 @@ export function assemble(
     replay,
   });
   lookAtSpace(clock, store);
-  scrub(disk, life, node, desk, around);
+  scrub(disk, life, node, store, desk, around);
   const clients = new ClientListener({
     network,
     clock,
