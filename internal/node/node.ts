@@ -162,6 +162,8 @@ export class Node implements Backend {
   /** What arrived in this turn. */
   #gathered: Waiter[] = [];
   #turnEnds = false;
+  /** The disk failed, and the lead is being handed over. */
+  #parting: { readonly requestId: RequestId; readonly refusal: Refusal } | null = null;
   #turnBegan: Millis = 0;
   readonly #endsTurn = () => this.#endTurn();
   /** What found no leader; older than anything gathered. */
@@ -295,7 +297,7 @@ export class Node implements Backend {
     this.#running = true;
     this.#options.store.listen({
       onStable: (upTo) => this.#onStable(upTo),
-      onFailure: (refusal) => this.#die(refusal),
+      onFailure: (refusal) => this.#storeFailed(refusal),
     });
     const { configuration, commitIndex } = this.#raft.view();
     this.#setMembers(configuration);
@@ -644,6 +646,21 @@ export class Node implements Backend {
     this.#deliver({ kind: "transferLeadership", requestId: ++this.#requestId, to: null });
   }
 
+  /**
+   * Nothing is written any more, so this life ends. A leader hands the lead over first, if somebody is fit to take it within an election
+   * timeout: what it acknowledges until then is on the disks of a majority of the others (W1, dissertation 3.10).
+   */
+  #storeFailed(refusal: Refusal): void {
+    if (!this.#running || this.#parting !== null) return;
+    if (this.#role !== "leader" || this.#raft.view().configuration.voters.length < 2) {
+      return this.#die(refusal);
+    }
+    const requestId = ++this.#requestId;
+    this.#parting = { requestId, refusal };
+    this.#trace.event("error", "the disk failed: the lead is handed over before this server ends", {});
+    this.#deliver({ kind: "transferLeadership", requestId, to: null });
+  }
+
   /** Another server hands us what its clients ask; only the leader of the term that it had in mind takes it. */
   #onForwardRequest(from: ServerId, message: ForwardRequest): void {
     const leads = this.#role === "leader" && message.term === this.#term;
@@ -843,6 +860,7 @@ export class Node implements Backend {
         this.#roster.answered(effect.requestId);
         return this.#admin.changeRefused(effect.requestId, effect.reason);
       case "transferEnded":
+        if (this.#parting?.requestId === effect.requestId) return this.#die(this.#parting.refusal);
         if (effect.reason !== null) {
           this.#trace.event("warn", "the lead was not handed over", { reason: effect.reason });
           this.#mustKeepLead = true;
@@ -981,6 +999,7 @@ export class Node implements Backend {
     }
     if (led !== (role === "leader")) this.#setMembers(this.#raft.view().configuration);
     if (led && role !== "leader") this.#lostLeadership();
+    if (role !== "leader" && this.#parting !== null) return this.#die(this.#parting.refusal);
     if (leaderId !== null || led) this.#retryParked();
     this.#tendSoon();
   }

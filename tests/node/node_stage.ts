@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ExitCode, Refusal } from "../../internal/base/errors.ts";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { encodeCommand, Operation } from "../../internal/codec/command.ts";
 import { type CommandBatch, encodeCommandBatch } from "../../internal/codec/command_batch.ts";
@@ -136,6 +137,12 @@ export class NodeStage {
     this.#peers?.onDisconnected(id);
   }
 
+  /** A write or sync failed; nothing becomes stable any more. */
+  failDisk(): void {
+    this.#store?.onFailure(new Refusal(ExitCode.diskIo, "the disk failed"));
+    this.pass(0);
+  }
+
   /** The disk has everything that was asked of it so far. */
   sync(): void {
     const last = this.writes.at(-1)?.number ?? 0;
@@ -160,9 +167,9 @@ export class NodeStage {
   }
 
   /** The follower n2 has everything. */
-  acknowledge(round = 0): void {
+  acknowledge(round = 0, from = "n2"): void {
     const { term, lastIndex } = this.node.status();
-    this.hears("n2", {
+    this.hears(from, {
       kind: "appendEntriesResponse",
       term,
       requestTerm: term,
