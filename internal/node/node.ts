@@ -162,6 +162,8 @@ export class Node implements Backend {
   /** What arrived in this turn. */
   #gathered: Waiter[] = [];
   #turnEnds = false;
+  /** Whether it was said that this server is no member any more. */
+  #saidRemoved = false;
   /** The disk failed, and the lead is being handed over. */
   #parting: { readonly requestId: RequestId; readonly refusal: Refusal } | null = null;
   #turnBegan: Millis = 0;
@@ -309,6 +311,7 @@ export class Node implements Backend {
       },
       onConnected: (id) => {
         this.#strangers.delete(id);
+        if (!this.#isRemoved()) this.#saidRemoved = false;
         this.#retryParked();
         // Whoever comes back shows what it has by its answer to something that is sent from now on: a round of its own.
         if (this.#role === "leader") this.#confirmIndex(() => {});
@@ -760,13 +763,13 @@ export class Node implements Backend {
   }
 
   #onNoMember(id: ServerId): void {
-    const wasRemoved = this.#isRemoved();
     this.#strangers.add(id);
-    if (!wasRemoved && this.#isRemoved()) {
-      this.#trace.event("error", "this server is no member of the cluster any more: it may be stopped", {
-        said: [...this.#strangers].join(","),
-      });
-    }
+    // It may have known before anybody said so; an operator hears of it when it is turned away.
+    if (this.#saidRemoved || !this.#isRemoved()) return;
+    this.#saidRemoved = true;
+    this.#trace.event("error", "this server is no member of the cluster any more: it may be stopped", {
+      said: [...this.#strangers].join(","),
+    });
   }
 
   /** Whether this server is no member, as far as it knows, or as a majority of the voters that it knows say. */

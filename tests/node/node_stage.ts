@@ -36,6 +36,8 @@ export class NodeStage {
   readonly time = new VirtualTime();
   readonly sent: Sent[] = [];
   readonly writes: WriteEffect[] = [];
+  /** What stands in its log for the operator. */
+  readonly said: string[] = [];
   readonly node: Node;
   readonly machine: KeyValueMachine;
   /** Whether messages find a connection. */
@@ -76,7 +78,7 @@ export class NodeStage {
       },
       clock: new LifeClock(this.time),
       random,
-      trace: { event: () => {} },
+      trace: { event: (_, event) => this.said.push(event) },
       store: this.#disk(),
       snapshots: this.snapshots,
       peers: {
@@ -131,6 +133,11 @@ export class NodeStage {
   introduce(id: string, incarnation: string): void {
     this.#peers?.onIntroduced(id, incarnation, `${id}:1`);
     this.pass(0);
+  }
+
+  /** A member turns us away. */
+  turnedAwayBy(id: string): void {
+    this.#peers?.onNoMember(id);
   }
 
   disconnect(id: string): void {
