@@ -37,13 +37,17 @@ interface Runner {
 /** How much is under way on each connection of a fill. */
 const FILL_CLIENTS = 64;
 const FILL_PIPELINE = { resp: 16, etcd: 8, nats: 16, zookeeper: 16 };
-const WARM_OPERATIONS = 2000;
+/** So many bytes are under way in a fill at the most, so that nobody has to refuse any. */
+const FILL_BYTES = 64 * 1024 * 1024;
+const FIRST_OPERATIONS = 2000;
 
 export interface FieldOptions {
   /** Where data goes; tests of speed want a disk there, not memory. */
   readonly directory: string;
   /** redis-benchmark for those that it speaks to; else everybody is loaded by the same driver. */
   readonly useRedisBenchmark: boolean;
+  /** Behind the fill everybody is loaded so long before anything is measured: who compiles as it goes has done so then. */
+  readonly warmSeconds: number;
 }
 
 export class Field {
@@ -73,9 +77,20 @@ export class Field {
     }
   }
 
-  /** Gives every subject so many keys, each once. */
+  /** Gives every subject so many keys, each once, and warms it up. */
   async fill(keys: number, valueBytes: number): Promise<void> {
     for (const runner of this.#runners) await this.#fill(runner, keys, valueBytes);
+    for (const runner of this.#runners) await this.#warm(runner, keys, valueBytes);
+  }
+
+  async #warm(runner: Runner, keys: number, valueBytes: number): Promise<void> {
+    const mode: Mode = { work: "set", clients: FILL_CLIENTS, pipeline: 1, spread: false, valueBytes, keys };
+    const began = performance.now();
+    const left = () => this.#options.warmSeconds - (performance.now() - began) / 1000;
+    for (let operations = FIRST_OPERATIONS; left() > 0;) {
+      const { perSecond } = await this.#load(runner, mode, operations);
+      operations = Math.ceil(perSecond * Math.min(2, Math.max(0.1, left())));
+    }
   }
 
   /** Loads all, or those of these names, in turn, round after round; each round of a subject takes about so many seconds. */
@@ -90,11 +105,11 @@ export class Field {
     );
     const all: { readonly runner: Runner; readonly operations: number; readonly figures: Figures[] }[] = [];
     for (const runner of runners) {
-      // How fast it is, is known after the second look: the first one is also the warming up.
+      // How fast it is, is known after the second look.
       const first = await this.#load(
         runner,
         mode,
-        Math.max(WARM_OPERATIONS, mode.clients * mode.pipeline * 4),
+        Math.max(FIRST_OPERATIONS, mode.clients * mode.pipeline * 4),
       );
       const second = await this.#load(runner, mode, Math.ceil(first.perSecond * seconds / 2));
       all.push({ runner, operations: Math.ceil(second.perSecond * seconds), figures: [] });
@@ -147,7 +162,10 @@ export class Field {
   }
 
   async #fill(runner: Runner, keys: number, valueBytes: number): Promise<void> {
-    const pipeline = FILL_PIPELINE[runner.subject.wire];
+    const pipeline = Math.max(
+      1,
+      Math.min(FILL_PIPELINE[runner.subject.wire], Math.floor(FILL_BYTES / FILL_CLIENTS / valueBytes)),
+    );
     const mode: Mode = { work: "set", clients: FILL_CLIENTS, pipeline, spread: false, valueBytes, keys };
     await this.#drive(runner, mode, "fill", keys);
   }
