@@ -62,6 +62,12 @@ const FOUND: readonly Found[] = [
     decaying: "always",
   },
   {
+    seed: 13004331,
+    faultySeconds: 4,
+    what: "a life that ended while its disk stood still wrote once more when the disk let go",
+    decaying: "always",
+  },
+  {
     seed: 261,
     faultySeconds: 12,
     what: "the reader of durable logs did not read on where a segment rotted that it had not come to",

@@ -474,14 +474,14 @@ export class Server {
 
   /** No more faults: clock and disk are well again, and what is damaged is repaired. */
   mend(): void {
+    // What is rotten is found now, and not in the calm that follows; before a disk that stands still lets go, or the dead life writes once more.
+    if (this.#isRotten && this.life?.node !== null) this.end("started anew");
     this.life?.clock.resume();
     this.disk.release();
     this.disk.timing = QUICK_DISK;
     this.disk.lies = false;
     this.disk.capacity = Infinity;
     this.disk.unreadable = null;
-    // What is rotten is found now, and not in the calm that follows.
-    if (this.#isRotten && this.life?.node !== null) this.end("started anew");
     this.#failNext = null;
     this.#failing = null;
     this.#crashInSync = null;
