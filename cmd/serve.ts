@@ -215,13 +215,9 @@ function assemble(
     pauseMs: options.scrubPauseMs,
     trace,
     hasPeers: () => node.raft.view().configuration.voters.length > 1,
-    replaceSnapshot: (place, done) =>
-      snapshots.putAside(place, (result) => {
-        if (result === true) node.takeSnapshot(() => {});
-        done(result);
-      }),
-    coverSegment: (serial, done) =>
-      node.takeSnapshot(() => done(store.discardThrough(serial, snapshots.newest?.id.index ?? 0))),
+    store,
+    snapshots,
+    takeSnapshot: (done) => node.takeSnapshot(done),
     fail,
   });
   const space = setInterval(() => store.lookAtSpace(), SPACE_MS);

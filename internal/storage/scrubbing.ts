@@ -10,9 +10,11 @@
 import { describeError, ExitCode, Refusal } from "../base/errors.ts";
 import type { Alarm, Clock } from "../platform/clock.ts";
 import type { Trace } from "../platform/trace.ts";
-import type { Scrubber } from "./scrubber.ts";
+import type { Rot, Scrubber } from "./scrubber.ts";
 import { serialOf } from "./segment.ts";
+import type { SnapshotDesk } from "./snapshot_desk.ts";
 import { snapshotPlaceOf } from "./snapshot_file.ts";
+import type { StableStore } from "./stable_store.ts";
 
 type SnapshotPlace = Exclude<ReturnType<typeof snapshotPlaceOf>, null>;
 
@@ -28,10 +30,12 @@ export interface ScrubbingOptions {
   readonly pauseMs: number;
   readonly trace: Trace;
   readonly hasPeers: () => boolean;
-  /** Puts a snapshot aside if it is damaged, and takes a new one; tells whether it was, or why nobody knows. */
-  readonly replaceSnapshot: (place: SnapshotPlace, done: (result: boolean | Error) => void) => void;
-  /** Takes a snapshot and lets go of what it covers up to that segment; tells whether it covers all of it. */
-  readonly coverSegment: (serial: number, done: (isCovered: boolean) => void) => void;
+  readonly store: Pick<StableStore, "discardThrough">;
+  readonly snapshots: Pick<SnapshotDesk, "newest" | "putAside">;
+  /** Takes a snapshot of the state as it is now; calls back when it was taken, or was not. */
+  readonly takeSnapshot: (done: () => void) => void;
+  /** Hears of each snapshot that was put aside. */
+  readonly onAside?: () => void;
   readonly fail: (refusal: Refusal) => void;
 }
 
@@ -56,55 +60,61 @@ export function startScrubbing(options: ScrubbingOptions): { stop(): Promise<voi
 }
 
 /** Does a step; tells in how many milliseconds the next one comes. */
-async function step(
-  { scrubber, bytesPerSecond, pauseMs, trace, hasPeers, replaceSnapshot, coverSegment, fail }:
-    ScrubbingOptions,
-): Promise<number> {
+async function step(options: ScrubbingOptions): Promise<number> {
+  const { scrubber, bytesPerSecond, pauseMs, trace } = options;
   try {
     const found = await scrubber.step(Math.ceil(bytesPerSecond * STEP_MS / 1000));
     if (found === "more") return STEP_MS;
     if (found === "done") return pauseMs;
-    const where = { file: found.file, offset: found.offset, reason: found.found };
     const name = found.file.slice(found.file.lastIndexOf("/") + 1);
     const snapshot = snapshotPlaceOf(name);
-    if (snapshot !== null) {
-      trace.event("error", "a snapshot is rotten: it is put aside, and a new one is taken", where);
-      replaceSnapshot(snapshot, (result) => {
-        if (result === true) return;
-        const reason = result === false ? "it is whole when it is read again" : describeError(result);
-        trace.event("warn", "a rotten snapshot is not put aside", { file: found.file, reason });
-      });
-    } else {
-      const said = (isCovered: boolean) => {
-        if (isCovered) {
-          return trace.event(
-            "error",
-            "a part of the log is rotten: a snapshot stands for it from now on",
-            where,
-          );
-        }
-        if (!hasPeers()) {
-          return trace.event(
-            "error",
-            "a part of the log is rotten: take a backup, and look at the disk",
-            where,
-          );
-        }
-        fail(
-          new Refusal(
-            ExitCode.diskIo,
-            `rot in ${found.file} at offset ${found.offset}: ${found.found}; what was acknowledged is safe on the other servers; ` +
-              `start again: it is repaired from them`,
-          ),
-        );
-      };
-      const serial = serialOf(name);
-      if (serial === null) said(false);
-      else coverSegment(serial, said);
-    }
+    if (snapshot !== null) replaceSnapshot(options, found, snapshot);
+    else coverSegment(options, found, serialOf(name));
     return STEP_MS;
   } catch (error) {
     trace.event("warn", "the log cannot be read to look for rot", { reason: describeError(error) });
     return AGAIN_MS;
   }
+}
+
+function replaceSnapshot(
+  { trace, snapshots, takeSnapshot, onAside }: ScrubbingOptions,
+  { file, offset, found }: Rot,
+  place: SnapshotPlace,
+): void {
+  const where = { file, offset, reason: found };
+  trace.event("error", "a snapshot is rotten: it is put aside, and a new one is taken", where);
+  snapshots.putAside(place, (result) => {
+    if (result === true) {
+      onAside?.();
+      return takeSnapshot(() => {});
+    }
+    const reason = result === false ? "it is whole when it is read again" : describeError(result);
+    trace.event("warn", "a rotten snapshot is not put aside", { file, reason });
+  });
+}
+
+function coverSegment(
+  { trace, store, snapshots, takeSnapshot, hasPeers, fail }: ScrubbingOptions,
+  { file, offset, found }: Rot,
+  serial: number | null,
+): void {
+  const where = { file, offset, reason: found };
+  const uncovered = () => {
+    if (!hasPeers()) {
+      return trace.event("error", "a part of the log is rotten: take a backup, and look at the disk", where);
+    }
+    fail(
+      new Refusal(
+        ExitCode.diskIo,
+        `rot in ${file} at offset ${offset}: ${found}; what was acknowledged is safe on the other servers; ` +
+          `start again: it is repaired from them`,
+      ),
+    );
+  };
+  if (serial === null) return uncovered();
+  takeSnapshot(() => {
+    if (!store.discardThrough(serial, snapshots.newest?.id.index ?? 0)) return uncovered();
+    trace.event("error", "a part of the log is rotten: a snapshot stands for it from now on", where);
+  });
 }

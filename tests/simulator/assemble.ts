@@ -162,16 +162,10 @@ function scrub(
     pauseMs: odds.decay.scrubPauseMs,
     trace: SILENT,
     hasPeers: () => node.raft.view().configuration.voters.length > 1,
-    replaceSnapshot: (place, done) =>
-      snapshots.putAside(place, (result) => {
-        if (result === true) {
-          around.rotten();
-          node.takeSnapshot(() => {});
-        }
-        done(result);
-      }),
-    coverSegment: (serial, done) =>
-      node.takeSnapshot(() => done(store.discardThrough(serial, snapshots.newest?.id.index ?? 0))),
+    store,
+    snapshots,
+    takeSnapshot: (done) => node.takeSnapshot(done),
+    onAside: () => around.rotten(),
     fail: around.stopped,
   });
 }
