@@ -57,7 +57,7 @@ export function sendHeartbeat(state: State, to: ServerId, outbox: Outbox): void 
     snapshotIndex: state.log.snapshotIndex,
     snapshotTerm: state.log.termAt(state.log.snapshotIndex),
     round: state.round,
-    health: healthOf(state),
+    health: confessHealth(state),
   });
 }
 
@@ -69,8 +69,11 @@ function needsSnapshot(state: State, to: ServerId): boolean {
   return true;
 }
 
-/** What we say of our disk and our loop. Nobody stays loyal for it where the disk stands still: what is answered then renews no lease (R6). */
-function healthOf(state: State): Health {
+/**
+ * Puts in words how our disk and our loop are. Nobody stays loyal to whoever says that its disk stands still, so it ends the rounds that
+ * could renew a lease (R6).
+ */
+function confessHealth(state: State): Health {
   const oldest = state.pendingWrites[0];
   const diskMs = oldest === undefined ? 0 : Math.floor(state.now - oldest.askedAt);
   if (diskMs > state.settings.electionTimeoutMinMs) state.openRounds = [];
@@ -93,7 +96,7 @@ function send(
     entries,
     leaderCommit: state.commitIndex,
     round: state.round,
-    health: healthOf(state),
+    health: confessHealth(state),
     epoch: must(state.progress.get(to), "A leader has a progress for every follower").epoch,
   });
 }

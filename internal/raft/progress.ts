@@ -83,14 +83,17 @@ export class Progress {
    */
   isOfEpoch(epoch: number): boolean {
     if (epoch < this.#epoch) return false;
-    if (epoch > this.#epoch && (this.#wasHeard || this.#matchIndex > 0)) {
-      this.#matchIndex = 0;
-      this.#probe();
-      this.#keepsUp = false;
-    }
+    if (epoch > this.#epoch && (this.#wasHeard || this.#matchIndex > 0)) this.#knowsNothing();
     this.#epoch = epoch;
     this.#isInDoubt = false;
     return true;
+  }
+
+  /** Whatever it acknowledged counts no more. */
+  #knowsNothing(): void {
+    this.#matchIndex = 0;
+    this.#probe();
+    this.#keepsUp = false;
   }
 
   /** Whether it lost something and was not heard to know it. */
@@ -168,9 +171,7 @@ export class Progress {
 
   /** It lost what it had acknowledged and does not know it: its answers count again when it has noted a loss. */
   rolledBack(): void {
-    this.#matchIndex = 0;
-    this.#probe();
-    this.#keepsUp = false;
+    this.#knowsNothing();
     // One loss ahead: the next one may be one that it finds by itself, and then knows no more of this one.
     this.#epoch += 2;
     this.#isInDoubt = true;

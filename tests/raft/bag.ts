@@ -17,7 +17,7 @@
 import { must } from "../../internal/base/assert.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { Configuration, configurationOfVoters, majorityOf } from "../../internal/raft/configuration.ts";
-import type { Effect, SendEffect, WriteEffect } from "../../internal/raft/effect.ts";
+import type { Effect, WriteEffect } from "../../internal/raft/effect.ts";
 import type { Input, RequestId } from "../../internal/raft/input.ts";
 import type { Message } from "../../internal/raft/message.ts";
 import { Raft } from "../../internal/raft/raft.ts";
@@ -33,7 +33,15 @@ import {
 } from "../../internal/raft/types.ts";
 import { chain, Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
 import { raftProperties } from "../invariants/properties.ts";
-import { applyWrite as applyToSound, checkPromise, type Disk as SoundDisk, emptyDisk } from "./disk.ts";
+import {
+  applyWrite as applyToSound,
+  checkPromise,
+  checkRead,
+  type Disk as SoundDisk,
+  emptyDisk,
+  type Held,
+  heldOf,
+} from "./disk.ts";
 import { birth } from "../scenarios/stage.ts";
 
 /** A disk that can be damaged. */
@@ -46,12 +54,6 @@ interface Disk extends SoundDisk {
   lost: PrefixHash[][];
   /** Those logs themselves: a part of each may be readable behind the damage. */
   lostLogs: (readonly Entry[])[];
-}
-
-/** A message that waits for a write, with the hash of the log prefix that it acknowledges, if it does. */
-interface Held {
-  readonly send: SendEffect;
-  readonly hash: PrefixHash | undefined;
 }
 
 interface Server {
@@ -364,22 +366,13 @@ export class Bag {
         if (effect.truncateFrom !== null) this.counts.truncations++;
         break;
       case "send": {
-        const { message } = effect;
-        const acknowledged = message.kind === "appendEntriesResponse" && message.success
-          ? message.matchIndex
-          : -1;
-        const held = { send: effect, hash: this.ghost.prefixOf(server.id)[acknowledged] };
+        const held = heldOf(effect, this.ghost.prefixOf(server.id));
         if (effect.after === null) this.#leave(server, held);
         else server.held.push(held);
         break;
       }
       case "readable": {
-        const floor = this.#readFloors.get(effect.requestId);
-        if (floor === undefined || effect.index < floor) {
-          throw new Violation(
-            `${server.id} releases a read at ${effect.index}; ${floor} was committed when it was asked`,
-          );
-        }
+        checkRead(server.id, effect.index, this.#readFloors.get(effect.requestId));
         this.counts.reads++;
         break;
       }

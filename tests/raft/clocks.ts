@@ -12,15 +12,15 @@
 import { must } from "../../internal/base/assert.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
-import type { Effect, SendEffect, WriteEffect } from "../../internal/raft/effect.ts";
+import type { Effect, WriteEffect } from "../../internal/raft/effect.ts";
 import type { ConfigurationChange, Input, RequestId } from "../../internal/raft/input.ts";
 import { Raft } from "../../internal/raft/raft.ts";
 import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
 import type { LogIndex, ServerId } from "../../internal/raft/types.ts";
-import { Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
+import { Ghost, Violation } from "../invariants/ghost.ts";
 import { raftProperties } from "../invariants/properties.ts";
 import { birth } from "../scenarios/stage.ts";
-import { applyWrite, checkPromise, type Disk, emptyDisk } from "./disk.ts";
+import { applyWrite, checkPromise, checkRead, type Disk, emptyDisk, type Held, heldOf } from "./disk.ts";
 
 const IDS: readonly ServerId[] = ["n1", "n2", "n3", "n4", "n5"];
 const ELECTION_MS = 1000;
@@ -35,7 +35,7 @@ interface Server {
   lives: number;
   isUp: boolean;
   pending: WriteEffect[];
-  held: { readonly send: SendEffect; readonly hash: PrefixHash | undefined }[];
+  held: Held[];
   /** When the disk has done all that was asked of it, and when the loop looks at something again. */
   diskFreeAt: number;
   loopFreeAt: number;
@@ -217,22 +217,13 @@ export class Clocks {
         return this.#on(server, server.diskFreeAt, () => this.#sync(server));
       }
       case "send": {
-        const { message } = effect;
-        const acknowledged = message.kind === "appendEntriesResponse" && message.success
-          ? message.matchIndex
-          : -1;
-        const held = { send: effect, hash: this.ghost.prefixOf(server.id)[acknowledged] };
+        const held = heldOf(effect, this.ghost.prefixOf(server.id));
         if (effect.after === null) this.#leave(server, held);
         else server.held.push(held);
         return;
       }
       case "readable": {
-        const floor = this.#floors.get(effect.requestId);
-        if (floor === undefined || effect.index < floor) {
-          throw new Violation(
-            `${server.id} releases a read at ${effect.index}; ${floor} was committed when it was asked`,
-          );
-        }
+        checkRead(server.id, effect.index, this.#floors.get(effect.requestId));
         this.counts.rounds++;
         return;
       }
@@ -247,7 +238,7 @@ export class Clocks {
     }
   }
 
-  #leave(server: Server, { send: { to, message }, hash }: Server["held"][number]): void {
+  #leave(server: Server, { send: { to, message }, hash }: Held): void {
     const random = this.#random;
     this.#properties.monotonic.promised(server.id, to, message);
     checkPromise(server.id, server.disk, to, message, hash);

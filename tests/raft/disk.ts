@@ -1,13 +1,14 @@
 /**
  * The disk of a server in the bag: what a crash leaves, and what must be on it before a promise leaves.
  *
- * Checks I10 and I11: votes, requests for votes and acknowledgements leave only when what they promise is durable.
+ * Checks I10 and I11: votes, requests for votes and acknowledgements leave only when what they promise is durable; and I28, where a read is
+ * released.
  *
  * @module
  */
-import type { WriteEffect } from "../../internal/raft/effect.ts";
+import type { SendEffect, WriteEffect } from "../../internal/raft/effect.ts";
 import type { Message } from "../../internal/raft/message.ts";
-import type { Entry, HardState, ServerId } from "../../internal/raft/types.ts";
+import type { Entry, HardState, LogIndex, ServerId } from "../../internal/raft/types.ts";
 import { chain, type PrefixHash, Violation } from "../invariants/ghost.ts";
 
 export interface Disk {
@@ -31,6 +32,25 @@ export function applyWrite(disk: Disk, write: WriteEffect): void {
     disk.prefix.push(chain(disk.prefix[disk.entries.length] ?? 0, entry));
     disk.entries.push(entry);
   }
+}
+
+/** A message that waits for its write, and the hash of the log up to where it acknowledges, if it does. */
+export interface Held {
+  readonly send: SendEffect;
+  readonly hash: PrefixHash | undefined;
+}
+
+/** A message as it is sent, when the sender's log has those prefixes. */
+export function heldOf(send: SendEffect, prefix: readonly (PrefixHash | undefined)[]): Held {
+  const { message } = send;
+  const isAcknowledgement = message.kind === "appendEntriesResponse" && message.success;
+  return { send, hash: prefix[isAcknowledgement ? message.matchIndex : -1] };
+}
+
+/** A read is released at that index; `floor` is what was committed when it was asked for (I28). */
+export function checkRead(id: ServerId, index: LogIndex, floor: LogIndex | undefined): void {
+  if (floor !== undefined && index >= floor) return;
+  throw new Violation(`${id} releases a read at ${index}; ${floor} was committed when it was asked`);
 }
 
 /** A message leaves; `hash` is that of the log up to where it acknowledges, if it does. */

@@ -169,8 +169,8 @@ export const replicationMutants: readonly Mutant[] = [
     catalogue: ["L10"],
     breaks: "what a follower acknowledged before it lost a part of its log counts on",
     file: PROGRESS,
-    find: "      this.#matchIndex = 0;\n",
-    replace: "",
+    find: "    this.#matchIndex = 0;\n    this.#probe();",
+    replace: "    this.#probe();",
     killer: replicates("L10: "),
   },
   {
