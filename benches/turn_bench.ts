@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { joined } from "../internal/base/bytes.ts";
 import { SeededRandom } from "../internal/base/random.ts";
 import { ClientListener } from "../internal/clients/client_listener.ts";
 import { defaultClientLimits } from "../internal/clients/limits.ts";
@@ -192,17 +193,10 @@ const KEYS = 100_000;
 
 function chunksOf(words: (key: string) => readonly string[], pipeline: number): readonly Uint8Array[] {
   return Array.from({ length: 1000 }, (_, i) => {
-    const requests = Array.from(
+    return joined(Array.from(
       { length: pipeline },
       (_, j) => arrayOf(words(keyOf(i * pipeline + j, KEYS))),
-    );
-    const chunk = new Uint8Array(requests.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const request of requests) {
-      chunk.set(request, at);
-      at += request.length;
-    }
-    return chunk;
+    ));
   });
 }
 

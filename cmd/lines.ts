@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { joined } from "../internal/base/bytes.ts";
 
 const LF = 10;
 const CR = 13;
@@ -23,12 +24,7 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
 }
 
 function lineOf(parts: readonly Uint8Array[]): Uint8Array {
-  const line = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    line.set(part, at);
-    at += part.length;
-  }
+  const line = joined(parts);
   return line[line.length - 1] === CR ? line.subarray(0, line.length - 1) : line;
 }
 

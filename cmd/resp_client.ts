@@ -4,6 +4,7 @@
  * @module
  */
 import { connect, type Socket } from "node:net";
+import { joined } from "../internal/base/bytes.ts";
 import { ExitCode, Refusal } from "../internal/base/errors.ts";
 import { reasonOf } from "../internal/host/tcp_network.ts";
 import type { Address } from "../internal/platform/network.ts";
@@ -154,13 +155,7 @@ export function encodeRequest(words: readonly (string | Uint8Array)[]): Uint8Arr
     const bytes = typeof word === "string" ? encoder.encode(word) : word;
     parts.push(encoder.encode(`$${bytes.length}\r\n`), bytes, encoder.encode("\r\n"));
   }
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
+  return joined(parts);
 }
 
 /** That a server does not answer, or none of several. */

@@ -1,5 +1,5 @@
 /**
- * Whole numbers in byte arrays, little-endian.
+ * Byte arrays: whole numbers in them, little-endian, and several put together.
  *
  * Numbers of 8 bytes are at most 2^53 - 1, so that they are exact as a JavaScript number; a larger one reads as `null`.
  *
@@ -32,6 +32,17 @@ export function writeUint53(bytes: Uint8Array, at: number, value: number): void 
 export function readUint53(bytes: Uint8Array, at: number): number | null {
   const high = readUint32(bytes, at + 4);
   return high >= 2 ** 21 ? null : high * 2 ** 32 + readUint32(bytes, at);
+}
+
+/** One array with these one behind another. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 /** Whether every byte in [from, to) is zero. */

@@ -17,6 +17,7 @@
  * @module
  */
 import { assertNever } from "../base/assert.ts";
+import { joined } from "../base/bytes.ts";
 import type { BulkMessage, SnapshotName } from "./bulk_message.ts";
 import { type CborValue, decodeCbor, encodeCbor } from "./cbor.ts";
 import { encodeFrame } from "./frame.ts";
@@ -56,14 +57,7 @@ function valueOf(message: BulkMessage): CborValue {
 
 function recordsOf(entries: readonly Entry[]): Uint8Array {
   encodeEntries(entries);
-  const records = entries.map(recordOf);
-  const bytes = new Uint8Array(records.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const record of records) {
-    bytes.set(record, at);
-    at += record.length;
-  }
-  return bytes;
+  return joined(entries.map(recordOf));
 }
 
 function nameFields({ index, term, bytes, checksum }: SnapshotName): readonly number[] {

@@ -8,6 +8,7 @@
  */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { must } from "../../internal/base/assert.ts";
+import { joined } from "../../internal/base/bytes.ts";
 import { Refusal } from "../../internal/base/errors.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
@@ -36,16 +37,6 @@ function snapshotOf(chunks: number): Uint8Array {
   }
   parts.push(encoder.foot());
   return joined(parts);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 /** Answers as a server does that has one snapshot. */

@@ -10,7 +10,7 @@
  */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { must } from "../../internal/base/assert.ts";
-import { readUint32, writeUint32 } from "../../internal/base/bytes.ts";
+import { joined, readUint32, writeUint32 } from "../../internal/base/bytes.ts";
 import { CorruptLogError } from "../../internal/base/errors.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { crc32c, loadCrc32c } from "../../internal/codec/crc32c.ts";
@@ -93,13 +93,7 @@ async function open(machine: Machine, taker = new Taker()) {
 function bytesOf(meta: SnapshotMeta, chunks: readonly Uint8Array[]): Uint8Array {
   const encoder = new SnapshotEncoder();
   const parts = [encoder.head(meta), ...chunks.map((chunk) => encoder.chunk(chunk)), encoder.foot()];
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return joined(parts);
 }
 
 const hexOf = (bytes: Uint8Array) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");

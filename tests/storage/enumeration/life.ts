@@ -10,7 +10,7 @@
  * @module
  */
 import { assert, must } from "../../../internal/base/assert.ts";
-import { readUint32 } from "../../../internal/base/bytes.ts";
+import { joined, readUint32 } from "../../../internal/base/bytes.ts";
 import type { Refusal } from "../../../internal/base/errors.ts";
 import { SeededRandom } from "../../../internal/base/random.ts";
 import type { FileSystem } from "../../../internal/platform/file_system.ts";
@@ -437,19 +437,9 @@ function snapshotOf(index: number, term: number, scale: number): Known {
 export function encoded({ meta, chunks }: Known): { readonly id: SnapshotId; readonly bytes: Uint8Array } {
   const encoder = new SnapshotEncoder();
   const parts = [encoder.head(meta), ...chunks.map((chunk) => encoder.chunk(chunk)), encoder.foot()];
-  const bytes = concat(parts);
+  const bytes = joined(parts);
   const { index, term } = meta;
   return { id: { index, term, bytes: bytes.length, checksum: readUint32(bytes, bytes.length - 4) }, bytes };
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 /* ---- the script ---- */
