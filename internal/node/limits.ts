@@ -3,8 +3,9 @@
  *
  * @module
  */
+import type { GatheringLimits } from "./gathering.ts";
 
-export interface NodeLimits {
+export interface NodeLimits extends GatheringLimits {
   /** A command that has no answer after this long is told so: not done, or unknown. */
   readonly requestTimeoutMs: number;
   /** Commands that wait for anything: a leader, a quorum, an answer. More are refused with BUSY. */
@@ -56,4 +57,6 @@ export const defaultLimits: NodeLimits = {
   snapshotPiecesMax: 8,
   snapshotProgressMs: 30_000,
   divergenceEntries: 4096,
+  gatherCommandsMin: 8,
+  gatherMs: 4,
 };

@@ -56,6 +56,7 @@ import { Backups } from "./backups.ts";
 import { Applier, type PlacedReads } from "./applier.ts";
 import { Divergence } from "./divergence.ts";
 import { Forwarder, type ForwardSlot, ForwardSlots } from "./forwarding.ts";
+import { Gathering } from "./gathering.ts";
 import { HeldMessages } from "./held_messages.ts";
 import type { NodeLimits } from "./limits.ts";
 import { LocalReads } from "./local_reads.ts";
@@ -139,6 +140,7 @@ export class Node implements Backend {
   readonly #trace: Trace;
   readonly #raft: Raft;
   readonly #held = new HeldMessages();
+  readonly #gathering: Gathering;
   readonly #applier: Applier;
   readonly #forwarder: Forwarder;
   readonly #forwardSlots: ForwardSlots;
@@ -161,6 +163,11 @@ export class Node implements Backend {
   readonly #pending = new Pending();
   /** What arrived in this turn. */
   #gathered: Waiter[] = [];
+  /** Of them: how many commands, and whether there are reads. */
+  #gatheredCommands = 0;
+  #gatheredReads = false;
+  /** What was gathered waits for others until then at most. */
+  #holdAlarm: Alarm | null = null;
   #turnEnds = false;
   /** Whether it was said that this server is no member any more. */
   #saidRemoved = false;
@@ -227,6 +234,7 @@ export class Node implements Backend {
       options.replay?.appliedIndex ?? options.recovered.snapshotIndex,
       (index, digest) => this.#checked(index, digest),
     );
+    this.#gathering = new Gathering(options.limits);
     const life = lifeOf(options.random.fork("life"));
     const send = (to: ServerId, message: PeerMessage) => options.peers.send(to, message);
     this.#forwarder = new Forwarder(options.limits, life, send);
@@ -365,6 +373,7 @@ export class Node implements Backend {
     this.#running = false;
     this.#alarm?.cancel();
     this.#sweep?.cancel();
+    this.#holdAlarm?.cancel();
     for (const waiter of this.#pending.list()) this.#fail(waiter, "this server is stopping");
     this.#questions.stop();
     this.#admin.lostLeadership();
@@ -479,10 +488,13 @@ export class Node implements Backend {
       return null;
     }
     if (this.#gathered.length === 0) this.#beginTurn();
+    else this.#endTurnSoon();
     const deadline = this.#turnBegan + limits.requestTimeoutMs;
     const waiter = new Waiter(access, batch, order, slot, deadline, reads, isForwarded);
     this.#pending.add(waiter);
     this.#gathered.push(waiter);
+    this.#gatheredCommands += count;
+    if (access === "read") this.#gatheredReads = true;
     return waiter;
   }
 
@@ -511,10 +523,12 @@ export class Node implements Backend {
 
   #endTurn(): void {
     this.#turnEnds = false;
-    if (!this.#running) return;
+    if (!this.#running || this.#holds()) return;
     const gathered = this.#gathered.filter(({ stage }) => stage === "gathered");
     const parked = this.#parked.filter(({ stage }) => stage === "gathered");
     this.#gathered = [];
+    this.#gatheredCommands = 0;
+    this.#gatheredReads = false;
     this.#parked = [];
     if (gathered.length + parked.length === 0) return;
     // What was gathered is in order, unless something comes back that was handed on before.
@@ -523,6 +537,28 @@ export class Node implements Backend {
     if (this.#role === "leader") this.#askCore(ready);
     else if (this.#leaderId === null) this.#park(ready);
     else this.#park(this.#forwarder.forward(this.#leaderId, this.#term, ready));
+  }
+
+  /** Whether the writes of this turn wait for those of later ones. */
+  #holds(): boolean {
+    if (
+      this.#role !== "leader" || this.#gathered.length === 0 || this.#gatheredReads ||
+      this.#parked.length > 0 || this.#isDraining
+    ) return false;
+    const now = this.#clock.now();
+    const until = this.#gathering.holdsUntil(now, {
+      gathered: this.#gatheredCommands,
+      all: this.#pending.commands,
+      isUnderWay: this.#proposed.size > 0 || this.#asked.size > 0,
+    });
+    if (until === null) return false;
+    // What comes meanwhile waits since it came, as far as its own deadline goes.
+    this.#turnBegan = now;
+    this.#holdAlarm ??= this.#clock.wakeAt(until, () => {
+      this.#holdAlarm = null;
+      this.#endTurnSoon();
+    });
+    return true;
   }
 
   /** Puts commands in front of everything that is parked: they are older. */
@@ -982,6 +1018,8 @@ export class Node implements Backend {
       return;
     }
     let from = 0;
+    this.#gathering.served(replies.length, this.#clock.now());
+    if (this.#gathered.length > 0) this.#endTurnSoon();
     for (const waiter of proposed.waiters) {
       this.#answer(waiter, replies, from);
       from += waiter.count;
@@ -1176,6 +1214,7 @@ export class Node implements Backend {
     this.#running = false;
     this.#alarm?.cancel();
     this.#sweep?.cancel();
+    this.#holdAlarm?.cancel();
     this.#events?.onFatal(refusal);
   }
 }

@@ -242,6 +242,7 @@ export function assemble(
 
 /** A node's own queues, so small that their ends are reached. */
 const NARROW = {
+  gatherCommandsMin: 2,
   pendingCommandsMax: 6,
   entryCommandsMax: 2,
   entryBytesMax: 64,

@@ -15,6 +15,10 @@ function certainty(test: string): Killer {
   return { file: "tests/node/certainty_test.ts", test };
 }
 
+function gathering(test: string): Killer {
+  return { file: "tests/node/gathering_test.ts", test };
+}
+
 export const nodeMutants: readonly Mutant[] = [
   {
     name: "answer-before-commit",
@@ -217,5 +221,32 @@ export const nodeMutants: readonly Mutant[] = [
     find: "[...votes].filter(([, other]) => other === digest).map(([id]) => id)",
     replace: "[...votes].map(([id]) => id)",
     killer: { file: "tests/node/digests_test.ts", test: "one voice is none" },
+  },
+  {
+    name: "held-without-end",
+    catalogue: ["C1"],
+    breaks: "writes wait for others that never come for as long as a command may",
+    file: "internal/node/gathering.ts",
+    find: "const until = this.#heldSince + this.#limits.gatherMs;",
+    replace: "const until = this.#heldSince + 1000 * this.#limits.gatherMs;",
+    killer: gathering("nothing is held for longer than it may"),
+  },
+  {
+    name: "held-for-nothing",
+    catalogue: ["C1"],
+    breaks: "writes wait for others also where no more is served by it",
+    file: "internal/node/trial.ts",
+    find: "const GAIN_MIN = 1.04;",
+    replace: "const GAIN_MIN = 0.5;",
+    killer: gathering("a trial takes the second way only where it serves more"),
+  },
+  {
+    name: "held-read",
+    catalogue: ["R4"],
+    breaks: "a read waits for the writes of others",
+    file: NODE,
+    find: '    if (access === "read") this.#gatheredReads = true;\n',
+    replace: "",
+    killer: gathering("a node hands on what it held"),
   },
 ];
