@@ -15,8 +15,10 @@ import { SnapshotDamage, snapshotPlaceOf } from "../internal/storage/snapshot_fi
 import { refusalOf } from "../internal/storage/stable_store.ts";
 import { type Finding, scanLog, type Sight } from "../internal/upkeep/log_scan.ts";
 import {
+  jsonOfFooter,
   jsonOfRecord,
   jsonOfSegment,
+  lineOfFooter,
   lineOfRecord,
   lineOfSegment,
   placeOf,
@@ -195,9 +197,9 @@ function filterOf(flags: Flags): (sight: Exclude<Sight, { kind: "finding" | "end
     }
   }
   return (sight) => {
-    const { kind, index }: { kind: RecordKind; index: number | null } = sight.kind === "segment"
-      ? { kind: "segment", index: null }
-      : placeOf(sight);
+    const { kind, index }: { kind: RecordKind; index: number | null } = sight.kind === "record"
+      ? placeOf(sight)
+      : { kind: sight.kind, index: null };
     if (kinds !== null && !kinds.includes(kind)) return false;
     return !isByIndex || (index !== null && index >= from && index <= to);
   };
@@ -208,6 +210,7 @@ function lineOf(sight: Exclude<Sight, { kind: "finding" | "end" }>, asJson: bool
     const { file, header } = sight;
     return asJson ? JSON.stringify(jsonOfSegment(file, header)) : lineOfSegment(file, header);
   }
+  if (sight.kind === "footer") return asJson ? JSON.stringify(jsonOfFooter(sight)) : lineOfFooter(sight);
   return asJson ? JSON.stringify(jsonOfRecord(sight)) : lineOfRecord(sight);
 }
 

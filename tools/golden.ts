@@ -251,7 +251,9 @@ async function main(directory: string | undefined): Promise<void> {
   }
   await makeNewer(join(directory, "newer"));
   for (const name of ["voter", "learner", "newer"]) {
-    for (const left of ["lock", "log/next.tmp"]) rmSync(join(directory, name, left), { force: true });
+    for (const left of ["lock", "log/next.tmp", "log/reserve"]) {
+      rmSync(join(directory, name, left), { force: true });
+    }
   }
 }
 

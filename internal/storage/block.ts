@@ -28,24 +28,34 @@ export function encodeBlock(letters: string, fields: CborValue[]): Uint8Array {
   return block;
 }
 
-/** The fields behind the format version, or why the block holds none. `what` is what the block should be, for people. */
+/** What a block should be. */
+interface BlockKind {
+  readonly letters: string;
+  /** The format versions that this program reads. */
+  readonly versions: readonly number[];
+  /** For people. */
+  readonly what: string;
+}
+
+/** The fields, the format version first; or why the block holds none. */
 export function decodeBlock(
   block: Uint8Array,
-  { letters, version, what }: { readonly letters: string; readonly version: number; readonly what: string },
+  { letters, versions, what }: BlockKind,
 ): readonly unknown[] | string {
-  if (block.length < BLOCK_BYTES) {
-    return `the header block has ${BLOCK_BYTES} bytes, the file ${block.length}`;
-  }
+  if (block.length < BLOCK_BYTES) return `the block has ${BLOCK_BYTES} bytes, the file ${block.length}`;
   for (let i = 0; i < LETTERS; i++) {
-    if (block[i] !== letters.charCodeAt(i)) return `the file does not begin as ${what} does`;
+    if (block[i] !== letters.charCodeAt(i)) return `the block does not begin as ${what} does`;
   }
   const [expected, found] = [readUint32(block, 8), crc32c(block.subarray(12, BLOCK_BYTES))];
-  if (expected !== found) return `the header's checksum is ${expected}, its bytes have ${found}`;
+  if (expected !== found) return `the block's checksum is ${expected}, its bytes have ${found}`;
   const decoded = decodeCbor(block.subarray(16, 16 + readUint32(block, 12)));
-  if ("reason" in decoded) return `the header cannot be decoded: ${decoded.reason}`;
-  if (!Array.isArray(decoded.value)) return "the header is no array";
-  const [is, ...fields]: readonly unknown[] = decoded.value;
-  return is === version ? fields : `${OTHER_VERSION}${is}, this program reads ${version}`;
+  if ("reason" in decoded) return `the block cannot be decoded: ${decoded.reason}`;
+  if (!Array.isArray(decoded.value)) return "the block is no array";
+  const fields: readonly unknown[] = decoded.value;
+  const [is] = fields;
+  return versions.some((version) => version === is)
+    ? fields
+    : `${OTHER_VERSION}${is}, this program reads ${versions.join(" and ")}`;
 }
 
 /** Whether a block is whole and of another version: that is no damage, and another program must read it. */

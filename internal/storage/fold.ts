@@ -9,6 +9,7 @@
 import type { decodeRecord } from "../codec/record.ts";
 import type { Entry, HardState, LogIndex, LogPosition, Term } from "../raft/types.ts";
 import type { LogState } from "./segment.ts";
+import { countEntries, countReset, emptyTally, type Tally } from "./tally.ts";
 
 type LogRecord = Exclude<ReturnType<typeof decodeRecord>, string>["record"];
 
@@ -26,8 +27,8 @@ export class Fold {
   #commitIndex: LogIndex;
   #epoch: number;
   #floor: LogPosition | null;
-  /** The highest index that was appended since `segmentBegins` was called. */
-  highestIndex: LogIndex = 0;
+  /** What was appended since `segmentBegins` was called. */
+  tally: Tally = emptyTally();
 
   constructor(begin: LogState) {
     this.base = begin.last;
@@ -70,7 +71,7 @@ export class Fold {
 
   /** A segment begins: what it appends is counted anew. */
   segmentBegins({ hardState, epoch, floor }: LogState): void {
-    this.highestIndex = 0;
+    this.tally = emptyTally();
     this.#hardState = hardState;
     this.#epoch = epoch;
     this.#floor = floor;
@@ -100,7 +101,7 @@ export class Fold {
       return `entry ${index} has term ${term}, after ${last.term} and in term ${this.#hardState.currentTerm}`;
     }
     this.entries.push(entry);
-    this.highestIndex = Math.max(this.highestIndex, index);
+    countEntries(this.tally, [entry]);
     return null;
   }
 
@@ -138,7 +139,7 @@ export class Fold {
     this.base = position;
     this.entries.length = 0;
     this.#commitIndex = position.index;
-    this.highestIndex = Math.max(this.highestIndex, position.index);
+    countReset(this.tally, position);
     return null;
   }
 

@@ -2,7 +2,8 @@
  * What is behind the damage of a log: read to know what was lost, never to be used again.
  *
  * Keeps true: `last` is where the log ended, or `null`: it is known only where everything from some place up to the end is whole and in
- * order, and nothing says that there was more. Whatever is unclear, or cannot be read, makes it `null`.
+ * order, or where the footer of the last segment says it, and nothing says that there was more. Whatever is unclear, or cannot be read, makes
+ * it `null`.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { ConfigurationValue, HardState, LogPosition } from "../raft/types.ts";
 import { type ReadAround, readFileAround } from "./bad_sectors.ts";
+import { partsOf } from "./footer.ts";
 import { type Durable, findBatch, headerOf, type ReadLog } from "./recovery.ts";
 import {
   ALIGNMENT,
@@ -116,17 +118,22 @@ export async function surveyLoss(
     const path = `${directory}/${segmentName(serial)}`;
     const { bytes, holes } = await readFile(fileSystem, path);
     const header = headerOf(path, bytes, holes, serial, owner);
+    const { nonce, batches, footer } = partsOf(bytes, holes, header, serial, owner);
     survey.last = null;
-    if (header instanceof CorruptLogError) continue;
-    if (serial === log?.end.serial) {
-      survey.batches(bytes, header.nonce, log.end.offset);
-      continue;
+    if (!(header instanceof CorruptLogError) && serial !== log?.end.serial) {
+      survey.last = header.state.last;
+      survey.epoch = Math.max(survey.epoch, header.state.epoch);
+      survey.lastBatch = Math.max(survey.lastBatch, header.lastBatch);
+      survey.found(header.state.hardState);
     }
-    survey.last = header.state.last;
-    survey.epoch = Math.max(survey.epoch, header.state.epoch);
-    survey.lastBatch = Math.max(survey.lastBatch, header.lastBatch);
-    survey.found(header.state.hardState);
-    survey.batches(bytes, header.nonce, SEGMENT_HEADER_BYTES);
+    if (nonce !== null) {
+      survey.batches(batches, nonce, serial === log?.end.serial ? log.end.offset : SEGMENT_HEADER_BYTES);
+    }
+    // It was written behind all that stood there. Where it knows of no more than is kept, it may be that of a repair.
+    if (footer !== null && footer.lastBatch > survey.lastBatch) {
+      survey.lastBatch = footer.lastBatch;
+      survey.last = footer.last;
+    }
   }
   if ((serials.at(-1) ?? 0) < durable.serial || survey.lastBatch < durable.lastBatch) survey.last = null;
   return survey;

@@ -4,17 +4,28 @@
  * `reserve` lies beside the segments: as long as one, written in full ahead of need. Where no other space is left it becomes the next
  * segment, so that term, vote and members can still be written (docs/disks.md).
  *
- * Keeps true: a segment has its name only when its header and its zeros are durable; `reserve` is the name of a file that has all of its
+ * Keeps true: a segment has its name only when its header and its zeros are durable, and the footer of the one before; a segment is closed only
+ * when there is room for the next one; `reserve` is the name of a file that has all of its
  * bytes; what a failed write left behind is removed, never written on.
  *
  * @module
  */
+import { assert } from "../base/assert.ts";
 import type { Random } from "../base/random.ts";
 import type { FileHandle, FileSystem } from "../platform/file_system.ts";
-import type { LogIndex } from "../raft/types.ts";
+import { BLOCK_BYTES } from "./block.ts";
 import { isNoSpace } from "./disk_space.ts";
+import { encodeFooter, FOOTER_BYTES, footerOf, footerPlace, type SegmentFooter } from "./footer.ts";
 import type { LogEnd, RecoveredLog } from "./recovery.ts";
-import { encodeSegmentHeader, RESERVE_NAME, SEGMENT_HEADER_BYTES, segmentName } from "./segment.ts";
+import {
+  ALIGNMENT,
+  BATCH_HEADER_BYTES,
+  encodeSegmentHeader,
+  RESERVE_NAME,
+  SEGMENT_HEADER_BYTES,
+  segmentName,
+} from "./segment.ts";
+import { emptyTally, type Tally } from "./tally.ts";
 
 /** Zeros are written in steps of this size. */
 const PREPARE_STEP_BYTES = 1024 * 1024;
@@ -38,10 +49,13 @@ export interface OpenSegment {
   readonly file: FileHandle;
   readonly serial: number;
   readonly nonce: Uint8Array;
-  readonly bytes: number;
+  /** Up to where batches may stand. */
+  readonly limit: number;
+  /** Where the footer goes; `null` in the first format, which has none. */
+  readonly footerAt: number | null;
   offset: number;
-  /** The highest index that was appended here, or behind which the log began anew here. */
-  highestIndex: LogIndex;
+  /** What is in it. */
+  readonly tally: Tally;
 }
 
 /** A log as it is written on: behind its end, or, where there is none, in a first segment of that serial. */
@@ -50,45 +64,69 @@ export interface WritableLog extends Pick<RecoveredLog, "state" | "segments"> {
   readonly firstSerial: number;
 }
 
-type NewSegment = Omit<Parameters<typeof encodeSegmentHeader>[0], "clusterId" | "serverId" | "nonce">;
+type NewSegment = Omit<
+  Parameters<typeof encodeSegmentHeader>[0],
+  "clusterId" | "serverId" | "nonce" | "bytes"
+>;
 
-/** Makes a segment, out of a prepared file where there is one; where no space is left, out of the reserve. */
+/** The length of a file that takes a batch of so many bytes of records, and is no shorter than others. */
+export function fileBytesFor(
+  { segmentBytes }: Pick<SegmentOptions, "segmentBytes">,
+  recordBytes: number,
+): number {
+  const needed = SEGMENT_HEADER_BYTES + BATCH_HEADER_BYTES + recordBytes + ALIGNMENT + FOOTER_BYTES;
+  return needed <= segmentBytes ? segmentBytes : Math.ceil(needed / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
+/** A file that has all of its bytes, and no name yet that counts. */
+interface Room {
+  readonly file: FileHandle;
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/**
+ * Makes a segment, out of a prepared file where there is one; where no space is left, out of the reserve. The one before is closed when it is
+ * sure that there is room for the next one.
+ */
 export async function makeSegment(
   options: SegmentOptions,
   header: NewSegment,
   fileBytes: number,
   prepared: FileHandle | null,
+  closeBefore: () => Promise<void> = () => Promise.resolve(),
 ): Promise<OpenSegment> {
+  const room = prepared === null
+    ? await makeRoom(options, `${segmentName(header.serial)}.tmp`, fileBytes)
+    : { file: prepared, name: NEXT_NAME, bytes: fileBytes };
+  await closeBefore();
+  const nonce = await writeHeader(options, header, room);
+  return await publish(options, header.serial, nonce, room);
+}
+
+async function makeRoom(options: SegmentOptions, name: string, bytes: number): Promise<Room> {
   const { fileSystem, directory } = options;
-  if (prepared !== null) {
-    const nonce = await writeHeader(options, header, prepared);
-    return await publish(options, header.serial, nonce, fileBytes, prepared, NEXT_NAME);
-  }
-  const temporary = `${segmentName(header.serial)}.tmp`;
   let file: FileHandle | null = null;
-  let nonce: Uint8Array;
   try {
-    file = await fileSystem.create(`${directory}/${temporary}`);
-    await writeZeros(file, fileBytes);
-    nonce = await writeHeader(options, header, file);
+    file = await fileSystem.create(`${directory}/${name}`);
+    await writeZeros(file, bytes);
+    await file.sync();
+    return { file, name, bytes };
   } catch (error) {
     if (!isNoSpace(error)) throw error;
     await file?.close();
-    await removeIfThere(fileSystem, directory, temporary);
-    const segment = await makeOfReserve(options, header, fileBytes);
-    if (segment === null) throw error;
-    return segment;
+    await removeIfThere(fileSystem, directory, name);
+    const reserve = await takeReserve(options, bytes);
+    if (reserve === null) throw error;
+    return reserve;
   }
-  return await publish(options, header.serial, nonce, fileBytes, file, temporary);
 }
 
 /** `null` where there is no reserve, or one that is too short. Its bytes have their place on the disk: they are only written over. */
-async function makeOfReserve(
-  options: SegmentOptions,
-  header: NewSegment,
+async function takeReserve(
+  { fileSystem, directory }: SegmentOptions,
   fileBytes: number,
-): Promise<OpenSegment | null> {
-  const { fileSystem, directory } = options;
+): Promise<Room | null> {
   if (!(await fileSystem.readDirectory(directory)).includes(RESERVE_NAME)) return null;
   const file = await fileSystem.openForWriting(`${directory}/${RESERVE_NAME}`);
   const bytes = await file.size();
@@ -97,18 +135,17 @@ async function makeOfReserve(
     return null;
   }
   await writeZeros(file, bytes);
-  const nonce = await writeHeader(options, header, file);
-  return await publish(options, header.serial, nonce, bytes, file, RESERVE_NAME);
+  return { file, name: RESERVE_NAME, bytes };
 }
 
 /** The header, and a sync that covers the zeros too. Tells the nonce. */
 async function writeHeader(
   { clusterId, serverId, random }: SegmentOptions,
   header: NewSegment,
-  file: FileHandle,
+  { file, bytes }: Room,
 ): Promise<Uint8Array> {
   const nonce = new Uint8Array(8).map(() => random.below(256));
-  await file.writeAt(0, encodeSegmentHeader({ ...header, clusterId, serverId, nonce }));
+  await file.writeAt(0, encodeSegmentHeader({ ...header, clusterId, serverId, nonce, bytes }));
   await file.sync();
   return nonce;
 }
@@ -118,13 +155,30 @@ async function publish(
   { fileSystem, directory }: SegmentOptions,
   serial: number,
   nonce: Uint8Array,
-  bytes: number,
-  file: FileHandle,
-  name: string,
+  { file, name, bytes }: Room,
 ): Promise<OpenSegment> {
   await fileSystem.rename(`${directory}/${name}`, `${directory}/${segmentName(serial)}`);
   await fileSystem.syncDirectory(directory);
-  return { file, serial, nonce, bytes, offset: SEGMENT_HEADER_BYTES, highestIndex: 0 };
+  const footerAt = footerPlace(bytes);
+  assert(footerAt > SEGMENT_HEADER_BYTES, "A segment has room between header and footer");
+  return {
+    file,
+    serial,
+    nonce,
+    limit: footerAt,
+    footerAt,
+    offset: SEGMENT_HEADER_BYTES,
+    tally: emptyTally(),
+  };
+}
+
+/** Where a segment ended: its footer, durable. Nothing is written into it any more. */
+export async function closeSegment(
+  file: FileHandle,
+  footerAt: number | null,
+  footer: SegmentFooter,
+): Promise<void> {
+  if (footerAt !== null) await file.writeSynced(footerAt, encodeFooter(footer));
 }
 
 async function writeZeros(file: FileHandle, bytes: number): Promise<void> {
@@ -229,7 +283,7 @@ export async function publishReserve(
 /** Goes on where the log ended: in the same segment after a clean end, in a new one after a cut. */
 export async function reopen(
   options: SegmentOptions,
-  { end, state, segments, firstSerial }: WritableLog,
+  { end, state, firstSerial }: WritableLog,
 ): Promise<OpenSegment> {
   if (end === null) {
     const header = {
@@ -248,21 +302,27 @@ export async function reopen(
   if (end.lastBatchAt !== null) await file.writeAt(end.lastBatchAt.offset, end.lastBatchAt.bytes);
   await file.sync();
   if (end.clean) {
-    const { serial, nonce, fileBytes: bytes, offset } = end;
-    return { file, serial, nonce, bytes, offset, highestIndex: segments.at(-1)?.highestIndex ?? 0 };
+    const { serial, nonce, limit, footerAt, offset, tally } = end;
+    return { file, serial, nonce, limit, footerAt, offset, tally };
   }
-  await file.close();
-  return await makeSegment(
-    options,
-    {
-      serial: end.serial + 1,
-      previousSerial: end.serial,
-      previousEnd: end.offset,
-      chain: end.chain,
-      lastBatch: end.lastBatch,
-      state,
-    },
-    options.segmentBytes,
-    null,
-  );
+  // Behind the sync of the batches: it says that they are durable.
+  const closeBefore = () => closeSegment(file, end.footerAt, footerOf(options, end, end, state.last));
+  try {
+    return await makeSegment(
+      options,
+      {
+        serial: end.serial + 1,
+        previousSerial: end.serial,
+        previousEnd: end.offset,
+        chain: end.chain,
+        lastBatch: end.lastBatch,
+        state,
+      },
+      options.segmentBytes,
+      null,
+      closeBefore,
+    );
+  } finally {
+    await file.close();
+  }
 }

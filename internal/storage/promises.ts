@@ -175,11 +175,12 @@ interface Copy extends Promises {
 function decodeCopy(block: Uint8Array, owner: Owner): Copy | string {
   const fields = decodeBlock(block, {
     letters: LETTERS,
-    version: FORMAT_VERSION,
+    versions: [FORMAT_VERSION],
     what: "a copy of the promises",
   });
   if (typeof fields === "string") return fields;
   const [
+    ,
     clusterId,
     serverId,
     sequence,

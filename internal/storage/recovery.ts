@@ -1,20 +1,24 @@
 /**
  * What a crash may leave, and what is done about it.
  *
- * One batch is in flight at a time, and a segment gets its name only when its header and its zeros are synced. So after a crash:
+ * One batch is in flight at a time, a segment gets its footer when its last batch is durable, and the next one gets its name only when that
+ * footer and its own header and zeros are synced. So after a crash:
  *  1. Everything before the last batch that was begun is whole. If it is not, that is damage.
  *  2. The last batch may be there, partly there in any mixture of sectors, or not there at all. Nothing that rests on it
  *     was promised to anybody unless its sync had returned.
  *  3. A temporary file of a segment may be left over; it holds nothing.
  *  4. Segments at the beginning may be gone, oldest first: a snapshot covers what they held. Whether it does is the caller's to say.
  *     The first one left may begin behind entries that it replaces: they were never committed, and are gone with their segments.
+ *  5. The last segment may have its footer, or a part of it: then it was closed, and the log goes on in a new one.
  *
  * So a bad batch with nothing valid behind it, in the last segment, is a **torn tail**: it is cut, which is said, and the log
  * goes on in a new segment whose header pins where this one ends. A bad batch with a later valid one behind it, or in a segment that has
- * a successor, or that was certainly durable, is **damage**, and so is a log that ends before a batch that was. What is before
+ * a successor, or a footer, or that was certainly durable, is **damage**, and so is a log that ends before a batch that was, and a last
+ * segment that is shorter than its header says. What is before
  * the damage is given all the same; nothing is changed here, and what becomes of it is the caller's to say (repair.ts). Bytes that the
  * disk cannot read (bad_sectors.ts) are damage wherever they are in the log or may be: they are never taken for its end, and no bad batch
- * before them for a torn tail. Any other error when reading is neither: it stops the server as what it is.
+ * before them for a torn tail. The footer of a segment that has a successor says nothing that the header of that one and the chain of the
+ * batches do not prove: where it is damaged, that is said, and nothing is lost. Any other error when reading is neither: it stops the server as what it is.
  *
  * What cannot be told apart, said plainly: a last batch that was synced and rotted afterwards looks torn, as long as nothing
  * was written behind it and nobody wrote down that it was durable (promises.ts).
@@ -32,6 +36,7 @@ import type { Entry, LogIndex, LogPosition } from "../raft/types.ts";
 import { type Hole, holeBetween, readAround, wordsOf } from "./bad_sectors.ts";
 import { isOfOtherVersion } from "./block.ts";
 import { type Base, Fold } from "./fold.ts";
+import { batchesLimit, footerIn, footerOf, footerPlace, objectionToFooter } from "./footer.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import {
   ALIGNMENT,
@@ -48,6 +53,7 @@ import {
   serialOf,
 } from "./segment.ts";
 import { type Kept, type Replay, Settling } from "./settling.ts";
+import type { Tally } from "./tally.ts";
 
 /** Where the log ended. */
 export interface LogEnd {
@@ -57,8 +63,12 @@ export interface LogEnd {
   readonly offset: number;
   readonly chain: number;
   readonly lastBatch: number;
-  /** The file's length. */
-  readonly fileBytes: number;
+  /** Up to where batches may stand. */
+  readonly limit: number;
+  /** Where the footer goes when the segment closes; `null` in the first format. */
+  readonly footerAt: number | null;
+  /** What is in this segment. */
+  readonly tally: Tally;
   /** Whether only zeros follow, so that the log may go on there. */
   readonly clean: boolean;
   /** The last batch, if this segment has one: it may be in the cache of the operating system only. */
@@ -103,6 +113,7 @@ interface SegmentFile {
   readonly bytes: Uint8Array;
   readonly holes: readonly Hole[];
   readonly header: SegmentHeader;
+  readonly footer: ReturnType<typeof footerIn>;
 }
 
 /** The serials in a log directory, in order. Unknown names are left alone, with a warning. */
@@ -217,7 +228,7 @@ export async function readLog(
         : await limitOf(fileSystem, pathOf(successor), successor, serial, owner);
       const folded = foldSegment(segment, fold, thread, limit, durable, trace);
       end = folded.end;
-      segments.push({ serial, highestIndex: fold.highestIndex });
+      segments.push({ serial, highestIndex: fold.tally.highestIndex });
       damage = folded.damage;
       if (damage !== null) break;
       settling?.settle();
@@ -267,7 +278,12 @@ function segmentOf(
   owner: Owner,
 ): SegmentFile | CorruptLogError {
   const header = headerOf(path, bytes, holes, serial, owner);
-  return header instanceof CorruptLogError ? header : { path, bytes, holes, header };
+  if (header instanceof CorruptLogError) return header;
+  const footer = footerIn(bytes, holes, header);
+  if (typeof footer === "string" && isOfOtherVersion(footer)) {
+    throw new Contradiction(path, footerPlace(header.bytes ?? 0), footer);
+  }
+  return { path, bytes, holes, header, footer };
 }
 
 /** Tells how far a long log is read. */
@@ -357,8 +373,8 @@ function objectionToHeader(
 }
 
 /**
- * Folds the batches of one segment: up to `limit` where a successor pins it, up to the end of the log where there is no successor, and as
- * far as they go where there is one that does not say.
+ * Folds the batches of one segment: up to `limit` where a successor pins it, else up to where its footer says, else up to the end of the log
+ * or, where there is a successor that does not say, as far as they go.
  */
 function foldSegment(
   segment: SegmentFile,
@@ -368,17 +384,20 @@ function foldSegment(
   durable: Durable,
   trace: Trace,
 ): { readonly end: LogEnd; readonly damage: CorruptLogError | null } {
-  const { path, bytes, header } = segment;
+  const { path, header, footer } = segment;
+  const bytes = segment.bytes.subarray(0, batchesLimit(segment.bytes, header));
+  const sealed = typeof footer === "string" ? null : footer;
+  const pinned = typeof limit === "number" ? limit : sealed?.end ?? null;
   let at = SEGMENT_HEADER_BYTES;
   let lastBatchAt: LogEnd["lastBatchAt"] = null;
   let clean = true;
   let damage: CorruptLogError | null = null;
-  while (at !== limit) {
-    if (typeof limit !== "number" && isZero(bytes, at, bytes.length)) break;
+  while (at !== pinned) {
+    if (pinned === null && isZero(bytes, at, bytes.length)) break;
     const batch = batchAt(bytes, at, header.nonce, thread);
     if (typeof batch === "string") {
       clean = false;
-      damage = damageOf(segment, at, batch, limit, thread, durable);
+      damage = damageOf(segment, bytes, at, batch, limit, thread, durable);
       if (damage !== null) break;
       trace.event("info", "torn tail is cut", {
         file: path,
@@ -388,9 +407,10 @@ function foldSegment(
       });
       break;
     }
-    if (typeof limit === "number" && batch.end > limit) {
+    if (pinned !== null && batch.end > pinned) {
       clean = false;
-      damage = new CorruptLogError(path, batch.end, `the next segment says that this one ends at ${limit}`);
+      const who = typeof limit === "number" ? "the next segment" : "the footer";
+      damage = new CorruptLogError(path, batch.end, `${who} says that this one ends at ${pinned}`);
       break;
     }
     foldRecords(path, bytes, at, batch.recordsEnd, fold);
@@ -405,22 +425,41 @@ function foldSegment(
     offset: at,
     chain: thread.chain,
     lastBatch: thread.lastBatch,
-    fileBytes: bytes.length,
-    clean,
+    limit: bytes.length,
+    footerAt: header.bytes === null ? null : footerPlace(header.bytes),
+    tally: fold.tally,
+    clean: clean && footer === null,
     lastBatchAt,
   };
+  if (damage === null && limit === null) damage = cutShort(segment, at);
+  if (damage !== null || end.footerAt === null) return { end, damage };
+  const objection = objectionToFooter(footer, footerOf(header, end, thread, fold.last));
+  if (objection === null || (footer === null && limit === null)) return { end, damage };
+  if (sealed !== null && limit === null) throw new Contradiction(path, end.footerAt, objection);
+  const fields = { file: path, offset: end.footerAt, found: objection };
+  if (limit === null) trace.event("warn", "a footer that is not whole is written anew", fields);
+  else trace.event("error", "the footer of a segment is damaged, and nothing is lost by it", fields);
   return { end, damage };
+}
+
+/** A segment has all of its bytes before it has its name. A byte that is left behind the last batch says that no other one followed. */
+function cutShort({ path, bytes, header }: SegmentFile, at: number): CorruptLogError | null {
+  if (header.bytes === null || bytes.length >= header.bytes || at < bytes.length) return null;
+  const found = `the file has ${bytes.length} bytes, and had ${header.bytes}: it is cut short`;
+  return new CorruptLogError(path, bytes.length, found);
 }
 
 /** Why a bad batch is damage, or `null` where it is a torn tail. */
 function damageOf(
-  { path, bytes, holes, header: { nonce } }: SegmentFile,
+  segment: SegmentFile,
+  bytes: Uint8Array,
   at: number,
   reason: string,
   limit: number | "unknown" | null,
   thread: Thread,
   durable: Durable,
 ): CorruptLogError | null {
+  const { path, holes, footer, header: { nonce } } = segment;
   const header = decodeBatchHeader(bytes, at, nonce);
   const hole = holeBetween(
     holes,
@@ -435,10 +474,13 @@ function damageOf(
   if (later !== null) return damage(`, and batch ${later.number} follows at offset ${later.at}`);
   if (thread.lastBatch < durable.lastBatch) return damage(`, and batch ${durable.lastBatch} was on the disk`);
   if (hole !== null) return damage(", and what is there is not known");
-  const behind = holeBetween(holes, at, bytes.length);
-  return behind === null
-    ? null
-    : new CorruptLogError(path, at, `${found}, and ${wordsOf(behind)}`, { damaged: "unreadable" });
+  const behind = holeBetween(holes, at, segment.bytes.length);
+  if (behind !== null) {
+    return new CorruptLogError(path, at, `${found}, and ${wordsOf(behind)}`, { damaged: "unreadable" });
+  }
+  // Only what is durable is closed.
+  if (typeof footer === "string") return damage(`, and a footer was begun behind it (${footer})`);
+  return footer === null ? null : damage(`, and the footer says that the segment ends at ${footer.end}`);
 }
 
 interface FoundBatch {

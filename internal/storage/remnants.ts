@@ -13,7 +13,8 @@ import { decodeRecord, type LogRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { Entry, LogIndex } from "../raft/types.ts";
-import { isUnreadable, readFileAround } from "./bad_sectors.ts";
+import { isUnreadable, type ReadAround, readFileAround } from "./bad_sectors.ts";
+import { partsOf } from "./footer.ts";
 import { findBatch, headerOf } from "./recovery.ts";
 import {
   ALIGNMENT,
@@ -55,24 +56,25 @@ export async function readRemnants(
       if (bytes >= bytesMax) break;
       const path = `${directory}/${name}`;
       const content = await contentOf(fileSystem, path, trace);
-      bytes += content.length;
-      const header = readableHeader(path, content, serial, owner);
-      if (header === null) log.breakOff();
-      else log.segment(content, header);
+      bytes += content.bytes.length;
+      const header = readableHeader(path, content.bytes, serial, owner);
+      const { nonce, batches } = partsOf(content.bytes, content.holes, header, serial, owner);
+      if (nonce === null) log.breakOff();
+      else log.segment(batches, nonce, header instanceof CorruptLogError ? null : header);
     }
     remnants.push(...log.remnants.filter(({ length }) => length > 0));
   }
   return remnants;
 }
 
-async function contentOf(fileSystem: FileSystem, path: string, trace: Trace): Promise<Uint8Array> {
+async function contentOf(fileSystem: FileSystem, path: string, trace: Trace): Promise<ReadAround> {
   const file = await fileSystem.openForReading(path);
   try {
-    return (await readFileAround(file)).bytes;
+    return await readFileAround(file);
   } catch (error) {
     if (!isUnreadable(error)) throw error;
     trace.event("warn", "what was put aside cannot be read", { reason: describeError(error) });
-    return new Uint8Array(0);
+    return { bytes: new Uint8Array(0), holes: [] };
   } finally {
     await file.close();
   }
@@ -83,13 +85,12 @@ function readableHeader(
   bytes: Uint8Array,
   serial: number,
   owner: { readonly clusterId: string; readonly serverId: string },
-): SegmentHeader | null {
+): SegmentHeader | CorruptLogError {
   try {
-    const header = headerOf(path, bytes, [], serial, owner);
-    return header instanceof CorruptLogError ? null : header;
+    return headerOf(path, bytes, [], serial, owner);
   } catch (error) {
     // Of another version: nobody understands it here.
-    if (error instanceof CorruptLogError) return null;
+    if (error instanceof CorruptLogError) return error;
     throw error;
   }
 }
@@ -107,9 +108,14 @@ class LostLog {
     this.#thread = null;
   }
 
-  segment(bytes: Uint8Array, { nonce, lastBatch, chain }: SegmentHeader): void {
-    if (this.#thread?.number !== lastBatch || this.#thread.checksum !== chain) this.breakOff();
-    this.#thread = { number: lastBatch, checksum: chain };
+  /** Reads the batches of a segment; `null` where its header is lost. */
+  segment(bytes: Uint8Array, nonce: Uint8Array, header: SegmentHeader | null): void {
+    if (header === null) this.breakOff();
+    else {
+      const { lastBatch, chain } = header;
+      if (this.#thread?.number !== lastBatch || this.#thread.checksum !== chain) this.breakOff();
+      this.#thread = { number: lastBatch, checksum: chain };
+    }
     for (let at = SEGMENT_HEADER_BYTES; !isZero(bytes, at, bytes.length);) {
       const header = decodeBatchHeader(bytes, at, nonce);
       const body = typeof header === "string" ? header : checkBatchBody(bytes, at, header);

@@ -15,6 +15,7 @@ import type { FileSystem } from "../platform/file_system.ts";
 import type { ConfigurationValue, LogPosition } from "../raft/types.ts";
 import type { Trace } from "../platform/trace.ts";
 import { readFileAround } from "./bad_sectors.ts";
+import { encodeFooter, footerOf } from "./footer.ts";
 import type { Identity } from "./identity.ts";
 import { type Loss, newerOf, surveyLoss } from "./loss.ts";
 import {
@@ -77,7 +78,7 @@ export async function mend(
   );
   await mark.close();
   await fileSystem.makeDirectory(path);
-  const quarantined = await quarantine(fileSystem, path, read.serials, kept, state.epoch);
+  const quarantined = await quarantine(fileSystem, path, identity, read.serials, kept, state.epoch);
   trace.event("error", "a part of the log is lost, and will be fetched from the other servers", {
     file: damage.file,
     offset: damage.offset,
@@ -138,6 +139,7 @@ function refusalToRepair(damage: CorruptLogError, wholeUpTo: number, why: string
 async function quarantine(
   fileSystem: FileSystem,
   directory: string,
+  owner: Identity,
   serials: readonly number[],
   log: RecoveredLog | null,
   epoch: number,
@@ -151,7 +153,7 @@ async function quarantine(
       await fileSystem.rename(path, `${directory}/${quarantined}`);
       names.push(quarantined);
     } else if (serial === log.end.serial) {
-      if (await copyIfUsed(fileSystem, path, `${directory}/${quarantined}`, log.end.offset)) {
+      if (await copyIfUsed(fileSystem, path, `${directory}/${quarantined}`, owner, log)) {
         names.push(quarantined);
       }
     }
@@ -160,12 +162,23 @@ async function quarantine(
   return names;
 }
 
-/** Copies a file of which something stands behind `end`, around what cannot be read; tells whether it does. */
-async function copyIfUsed(fileSystem: FileSystem, from: string, to: string, end: number): Promise<boolean> {
+/** Copies a file of which something stands behind the log, around what cannot be read; tells whether it does. */
+async function copyIfUsed(
+  fileSystem: FileSystem,
+  from: string,
+  to: string,
+  owner: Identity,
+  { end, state }: RecoveredLog,
+): Promise<boolean> {
   const source = await fileSystem.openForReading(from);
   try {
     const { bytes } = await readFileAround(source);
-    if (isZero(bytes, Math.min(end, bytes.length), bytes.length)) return false;
+    // The footer that it gets is none that is lost.
+    const rest = bytes.slice(end.offset);
+    const footer = encodeFooter(footerOf(owner, end, end, state.last));
+    const at = (end.footerAt ?? Infinity) - end.offset;
+    if (footer.every((byte, i) => byte === rest[at + i])) rest.fill(0, at, at + footer.length);
+    if (isZero(rest, 0, rest.length)) return false;
     const copy = await fileSystem.create(`${to}.tmp`);
     try {
       await copy.writeAt(0, bytes);

@@ -2,12 +2,13 @@
  * Reads closed segments and snapshots again, slowly, so that rot is found before what rotted is needed (docs/disks.md).
  *
  * Keeps true: never more than the budget of a step is read, but for one batch or chunk; what is gone meanwhile is no rot; what the disk cannot
- * read is, where it reads the rest (bad_sectors.ts); nothing is changed; a rotten file is told once in a round.
+ * read is, where it reads the rest (bad_sectors.ts); a footer is compared with what the next segment says; nothing is changed; a rotten file is told once in a round.
  *
  * @module
  */
 import type { FileHandle, FileSystem } from "../platform/file_system.ts";
 import { FileError } from "../platform/file_system.ts";
+import { FOOTER_BYTES, footerFrom, footerOf, footerPlace, objectionToFooter } from "./footer.ts";
 import { type Hole, holeBetween, readAround, wordsOf } from "./bad_sectors.ts";
 import {
   ALIGNMENT,
@@ -29,6 +30,8 @@ export interface Rot {
   readonly file: string;
   readonly offset: number;
   readonly found: string;
+  /** Whether nothing else says what stood there. */
+  readonly isLoss: boolean;
 }
 
 export interface ScrubberOptions {
@@ -119,7 +122,12 @@ export class Scrubber {
   /** Up to where its successor says that it ended. */
   async *#segment(file: FileHandle, serial: number): Reading {
     const { fileSystem, log } = this.#options;
-    const rotten = (offset: number, found: string): Rot => ({ file: file.path, offset, found });
+    const rotten = (offset: number, found: string, isLoss = true): Rot => ({
+      file: file.path,
+      offset,
+      found,
+      isLoss,
+    });
     const head = await readAround(file, 0, SEGMENT_HEADER_BYTES);
     const [unread] = head.holes;
     if (unread !== undefined) return rotten(0, wordsOf(unread));
@@ -163,7 +171,16 @@ export class Scrubber {
       at += body.end;
       yield bytes.length;
     }
-    return null;
+    if (header.bytes === null) return null;
+    const at = footerPlace(header.bytes);
+    const block = await readAround(file, at, FOOTER_BYTES);
+    yield FOOTER_BYTES;
+    const footer = footerFrom(block.bytes, block.holes[0] ?? null, header);
+    const { previousEnd: end, chain, lastBatch, state: { last } } = next;
+    const counts = footer === null || typeof footer === "string" ? { entries: 0, first: null } : footer;
+    const expected = footerOf(header, { ...header, offset: end, tally: counts }, { chain, lastBatch }, last);
+    const objection = objectionToFooter(footer, expected);
+    return objection === null ? null : rotten(at, objection, false);
   }
 
   async *#snapshot(file: FileHandle): Reading {
@@ -175,7 +192,7 @@ export class Scrubber {
       return null;
     } catch (error) {
       if (!(error instanceof SnapshotDamage)) throw error;
-      return { file: file.path, offset: error.offset, found: error.message };
+      return { file: file.path, offset: error.offset, found: error.message, isLoss: true };
     }
   }
 }

@@ -3,7 +3,7 @@
  *
  * What rotted in a closed segment is in the server's state, so it takes a snapshot of that, and lets go of the segment. Where the state lacks some
  * of it yet, and there are others to repair it from, the process ends: the next start finds the same, and does so (docs/repair.md). A
- * rotten snapshot is put aside, and a new one comes in its place.
+ * rotten snapshot is put aside, and a new one comes in its place. A rotten footer is the end of no process: nothing is lost by it.
  *
  * @module
  */
@@ -96,11 +96,14 @@ function replaceSnapshot(
 
 function coverSegment(
   { trace, store, snapshots, takeSnapshot, hasPeers, fail }: ScrubbingOptions,
-  { file, offset, found }: Rot,
+  { file, offset, found, isLoss }: Rot,
   serial: number | null,
 ): void {
   const where = { file, offset, reason: found };
   const uncovered = () => {
+    if (!isLoss) {
+      return trace.event("error", "the footer of a segment is rotten, and nothing is lost by it", where);
+    }
     if (!hasPeers()) {
       return trace.event("error", "a part of the log is rotten: take a backup, and look at the disk", where);
     }

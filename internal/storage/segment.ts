@@ -1,10 +1,13 @@
 /**
- * One file of the log: a header block, then batches of records (DESIGN section 5).
+ * One file of the log: a header block, then batches of records, and a footer block at its end (DESIGN section 5).
  *
- * The header is a block (block.ts) under the letters `raftline`. Its value is an array: format version, cluster id, server id, serial of
+ * The header is a block (block.ts) under the letters `raftline`. Its value is an array: format version (2), cluster id, server id, serial of
  * this segment, nonce (8 bytes), serial of the segment before (0 for none), where that one ended, chain, number of the last batch
  * before this segment; then what the log had come to: current term, voted for, index and term of the last entry, commit index, epoch,
- * index and term of the floor (0 and 0 for none). All numbers outside CBOR are little-endian.
+ * index and term of the floor (0 and 0 for none); then the length of this file. All numbers outside CBOR are little-endian.
+ *
+ * In format 1, which this program reads and goes on with, the header does not say how long the file is, there is no footer, and batches may
+ * stand up to the end of the file. In format 2 they end before the place of the footer (footer.ts), which is written when the segment closes.
  *
  * A batch begins at a multiple of 8:
  *
@@ -20,8 +23,8 @@
  * | 36 | 4 | zero |
  * | 40 | n | records, then zeros to the next multiple of 8 |
  *
- * What follows the last batch is zero: a segment is filled with zeros before it gets its name, so that the sync of a batch
- * moves no metadata and the end of the log can be told from damage.
+ * What follows the last batch is zero, up to the place of the footer, and so is that place until the segment closes: a segment is filled
+ * with zeros before it gets its name, so that the sync of a batch moves no metadata and the end of the log can be told from damage.
  *
  * Keeps true: every byte is under a checksum or checked to be zero. The nonce is known to nobody outside, so no client can
  * write a value that looks like a later batch of this segment.
@@ -33,7 +36,8 @@ import { crc32cAround, crc32cOf, crc32cOnRecord } from "../codec/crc32c.ts";
 import type { HardState, LogIndex, LogPosition } from "../raft/types.ts";
 import { BLOCK_BYTES, decodeBlock, encodeBlock } from "./block.ts";
 
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
+const FORMAT_WITHOUT_FOOTER = 1;
 export const SEGMENT_HEADER_BYTES = BLOCK_BYTES;
 export const BATCH_HEADER_BYTES = 40;
 export const ALIGNMENT = 8;
@@ -52,6 +56,8 @@ export interface SegmentHeader {
   readonly chain: number;
   readonly lastBatch: number;
   readonly state: LogState;
+  /** The length of the file; `null` in the first format, which does not say, and has no footer. */
+  readonly bytes: number | null;
 }
 
 /** What the records up to some place come to, but for the entries themselves. */
@@ -116,7 +122,8 @@ function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
+/** The header in the newest format. */
+export function encodeSegmentHeader(header: SegmentHeader & { readonly bytes: number }): Uint8Array {
   const { clusterId, serverId, serial, nonce, previousSerial, previousEnd, chain, lastBatch, state } = header;
   const { hardState, last, commitIndex, epoch, floor } = state;
   return encodeBlock(LETTERS, [
@@ -137,6 +144,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
     epoch,
     floor?.index ?? 0,
     floor?.term ?? 0,
+    header.bytes,
   ]);
 }
 
@@ -144,11 +152,12 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
 export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
   const fields = decodeBlock(block, {
     letters: LETTERS,
-    version: FORMAT_VERSION,
+    versions: [FORMAT_WITHOUT_FOOTER, FORMAT_VERSION],
     what: "a segment of the log",
   });
   if (typeof fields === "string") return fields;
   const [
+    version,
     clusterId,
     serverId,
     serial,
@@ -168,9 +177,10 @@ export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
     typeof term !== "number" || (votedFor !== null && typeof votedFor !== "string")
   ) return "the header's fields are not what they should be";
   const numbers = position.filter((field) => typeof field === "number");
-  const [lastIndex, lastTerm, commitIndex, epoch, floorIndex, floorTerm] = numbers;
+  const [lastIndex, lastTerm, commitIndex, epoch, floorIndex, floorTerm, bytes = null] = numbers;
   if (
-    position.length !== 6 || lastIndex === undefined || lastTerm === undefined || commitIndex === undefined ||
+    position.length !== (version === FORMAT_VERSION ? 7 : 6) || numbers.length !== position.length ||
+    lastIndex === undefined || lastTerm === undefined || commitIndex === undefined ||
     epoch === undefined || floorIndex === undefined || floorTerm === undefined
   ) return "the header's fields are not what they should be";
   return {
@@ -189,6 +199,7 @@ export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
       epoch,
       floor: floorIndex === 0 ? null : { index: floorIndex, term: floorTerm },
     },
+    bytes,
   };
 }
 

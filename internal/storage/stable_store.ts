@@ -6,7 +6,8 @@
  *     joins the next one. So the load itself decides how many writes share a sync.
  *  2. `onStable` is said after the sync of the batch returned, never before.
  *  3. A failed write or sync is final (fsync-failure is never retried, W1): it is said once, and nothing is stable any more.
- *  4. A segment has its name only when its header and its zeros are durable, so a named segment always begins whole.
+ *  4. A segment has its name only when its header and its zeros are durable, and the footer of the one before it, so a named segment always
+ *     begins whole, and one that has a successor is never written to again.
  *  5. The next segment is made ahead beside the batches, in steps that are synced, so that no batch waits for it, not even under a load
  *     that always has another one ready.
  *
@@ -33,8 +34,11 @@ import type { WriteEffect } from "../raft/effect.ts";
 import type { Entry, HardState, LogIndex, LogPosition, WriteNumber } from "../raft/types.ts";
 import { BEYOND_THE_TERM, type Promises, PromisesFile } from "./promises.ts";
 import { DiskSpace } from "./disk_space.ts";
+import { footerOf } from "./footer.ts";
 import {
+  closeSegment,
   FileAhead,
+  fileBytesFor,
   hasReserve,
   makeSegment,
   NEXT_NAME,
@@ -52,9 +56,9 @@ import {
   encodeBatch,
   type EncodedBatch,
   type LogState,
-  SEGMENT_HEADER_BYTES,
   segmentName,
 } from "./segment.ts";
+import { countEntries, countReset } from "./tally.ts";
 
 export const SEGMENT_BYTES_DEFAULT = 16 * 1024 * 1024;
 export const SEGMENT_BYTES_MIN = 16 * 1024;
@@ -204,7 +208,7 @@ export class StableStore {
 
   /** Whether entries that a leader sends find room; a part of the last segment is kept for term, vote and members. */
   get takesEntries(): boolean {
-    return !this.isFull || this.#prepared.isWhole || this.#segment.offset * 4 < this.#segment.bytes * 3;
+    return !this.isFull || this.#prepared.isWhole || this.#segment.offset * 4 < this.#segment.limit * 3;
   }
 
   /** Looks how much space is left, when there is time. */
@@ -254,7 +258,7 @@ export class StableStore {
         last: position,
         commitIndex: position.index,
       };
-      this.#segment.highestIndex = Math.max(this.#segment.highestIndex, position.index);
+      countReset(this.#segment.tally, position);
       if (hardState !== null) await this.#promise();
     } catch (error) {
       throw refusalOf("write the log", error);
@@ -409,7 +413,7 @@ export class StableStore {
   }
 
   #hasRoomFor(recordBytes: number): boolean {
-    return this.#segment.offset + BATCH_HEADER_BYTES + recordBytes + 8 <= this.#segment.bytes;
+    return this.#segment.offset + BATCH_HEADER_BYTES + recordBytes + 8 <= this.#segment.limit;
   }
 
   /** The next batch of the segment that is written. */
@@ -444,15 +448,15 @@ export class StableStore {
     let { last } = this.#state;
     if (reset !== null) {
       last = reset;
-      this.#segment.highestIndex = Math.max(this.#segment.highestIndex, reset.index);
+      countReset(this.#segment.tally, reset);
     }
     const newest = append.at(-1);
     // A truncation is always followed by what takes the place of what it removed.
     assert(truncateFrom === null || newest !== undefined, "What is removed is replaced");
     if (newest !== undefined) {
       last = { index: newest.index, term: newest.term };
-      this.#segment.highestIndex = Math.max(this.#segment.highestIndex, newest.index);
     }
+    countEntries(this.#segment.tally, append);
     this.#state = {
       ...this.#state,
       hardState: hardState ?? this.#state.hardState,
@@ -491,13 +495,10 @@ export class StableStore {
   /** Goes on with a new segment; not where making it ahead has just failed. */
   async #roll(recordBytes: number): Promise<void> {
     const old = this.#segment;
-    const fileBytes = Math.max(
-      this.#options.segmentBytes,
-      SEGMENT_HEADER_BYTES + BATCH_HEADER_BYTES + recordBytes + 8,
-    );
+    const fileBytes = fileBytesFor(this.#options, recordBytes);
     await this.#preparing;
     if (this.#failed) return;
-    this.#closed.push({ serial: old.serial, highestIndex: old.highestIndex });
+    this.#closed.push({ serial: old.serial, highestIndex: old.tally.highestIndex });
     const prepared = fileBytes === this.#options.segmentBytes ? this.#prepared.take() : null;
     const segment = await makeSegment(
       this.#options,
@@ -511,6 +512,11 @@ export class StableStore {
       },
       fileBytes,
       prepared,
+      () => {
+        const thread = { chain: this.#chain, lastBatch: this.#lastBatch };
+        const footer = footerOf(this.#options, old, thread, this.#state.last);
+        return closeSegment(old.file, old.footerAt, footer);
+      },
     );
     this.#segment = segment;
     if (prepared === null && this.#hasReserve) {
@@ -547,7 +553,7 @@ export class StableStore {
   }
 
   get #isHalfUsed(): boolean {
-    return this.#segment.offset * 2 >= this.#segment.bytes;
+    return this.#segment.offset * 2 >= this.#segment.limit;
   }
 
   #prepareBeside(): void {

@@ -14,13 +14,15 @@ import {
   type SegmentHeader,
   segmentName,
 } from "../storage/segment.ts";
-import { segmentsIn } from "./log_scan.ts";
+import { segmentsIn, type Whence } from "./log_scan.ts";
 
 /** The segments of one server's log, oldest first. */
 export interface Archive {
   readonly serverId: string;
   /** Where the segment of each serial is. */
   readonly segments: ReadonlyMap<number, string>;
+  /** Where the last one is from. */
+  readonly whence: Whence;
   /** The moments that were noted, in the order in which they were. */
   readonly notes: readonly TimeNote[];
 }
@@ -50,8 +52,12 @@ export async function openArchive(
           `the segments in ${place} are of cluster ${header.clusterId}, the backup is of ${clusterId}; nothing was changed`,
         );
       }
-      const archive = archives.get(header.serverId) ?? { segments: new Map<number, string>(), notes: [] };
+      const archive = archives.get(header.serverId) ??
+        { segments: new Map<number, string>(), archived: 0, notes: [] };
       archives.set(header.serverId, archive);
+      if ((await fileSystem.readDirectory(place)).some(isTimesName)) {
+        archive.archived = Math.max(archive.archived, last);
+      }
       for (const serial of serials) {
         if (!archive.segments.has(serial)) archive.segments.set(serial, `${place}/${segmentName(serial)}`);
       }
@@ -69,12 +75,15 @@ export async function openArchive(
     );
   }
   const segments = new Map([...archive.segments].sort(([a], [b]) => a - b));
-  return { serverId: chosen, segments, notes: archive.notes };
+  const whence = archive.archived === lastOf(archive) ? "archive" : "unknown";
+  return { serverId: chosen, segments, whence, notes: archive.notes };
 }
 
 /** What is being put together of one server. */
 interface Found {
   readonly segments: Map<number, string>;
+  /** The last one that is in an archive. */
+  archived: number;
   readonly notes: TimeNote[];
 }
 

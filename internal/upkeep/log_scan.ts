@@ -15,6 +15,15 @@ import { FileError, type FileSystem } from "../platform/file_system.ts";
 import { isTimesName } from "../storage/archiver.ts";
 import { Fold } from "../storage/fold.ts";
 import {
+  batchesLimit,
+  footerAtEnd,
+  footerIn,
+  footerOf,
+  footerPlace,
+  objectionToFooter,
+  type SegmentFooter,
+} from "../storage/footer.ts";
+import {
   ALIGNMENT,
   BATCH_HEADER_BYTES,
   checkBatchBody,
@@ -53,12 +62,22 @@ export interface RecordSight {
 export type Sight =
   | { readonly kind: "segment"; readonly file: string; readonly header: SegmentHeader }
   | RecordSight
-  | { readonly kind: "finding"; readonly finding: Finding }
+  | {
+    readonly kind: "footer";
+    readonly file: string;
+    readonly offset: number;
+    readonly footer: SegmentFooter;
+  }
+  /** `isLoss` where something is damaged that nothing else says. */
+  | { readonly kind: "finding"; readonly finding: Finding; readonly isLoss: boolean }
   /** Behind the last one: what the log has come to, as far as no damage is in the way. */
   | { readonly kind: "end"; readonly segments: number; readonly state: LogState | null };
 
 /** Whose log it should be; `null` where nobody knows. */
 export type Owner = { readonly clusterId: string; readonly serverId: string } | null;
+
+/** Where segments come from: of an archive the last one is closed, of a log it is written. */
+export type Whence = "archive" | "log" | "unknown";
 
 /** A batch that is being written while it is read is read again so often. */
 const READS_AGAIN = 3;
@@ -80,6 +99,7 @@ export async function* scanLog(
   fileSystem: FileSystem,
   directory: string,
   owner: Owner,
+  isAlone = false,
 ): AsyncGenerator<Sight> {
   const { serials, others } = await segmentsIn(fileSystem, directory);
   for (const name of others) {
@@ -93,7 +113,9 @@ export async function* scanLog(
     yield found("note", `${directory}/${name}`, 0, what);
   }
   if (serials.length === 0) yield found("damage", directory, 0, "the log has no segment");
-  yield* scanSegments(fileSystem, serials, (serial) => `${directory}/${segmentName(serial)}`, owner);
+  const pathOf = (serial: number) => `${directory}/${segmentName(serial)}`;
+  const whence = others.some(isTimesName) ? "archive" : isAlone ? "unknown" : "log";
+  yield* scanSegments(fileSystem, serials, pathOf, owner, whence);
 }
 
 /** Reads segments, in order, wherever each of them is. */
@@ -102,8 +124,9 @@ export async function* scanSegments(
   serials: readonly number[],
   pathOf: (serial: number) => string,
   owner: Owner,
+  whence: Whence,
 ): AsyncGenerator<Sight> {
-  const scan = new Scan(fileSystem, pathOf, owner);
+  const scan = new Scan(fileSystem, pathOf, owner, whence);
   for (const [i, serial] of serials.entries()) {
     const before = serials[i - 1];
     if (before !== undefined && serial !== before + 1) {
@@ -119,24 +142,31 @@ export async function* scanSegments(
   yield { kind: "end", segments: serials.length, state: scan.state };
 }
 
-function found(level: Finding["level"], file: string, offset: number, what: string): Sight {
-  return { kind: "finding", finding: { level, file, offset, what } };
+function found(level: Finding["level"], file: string, offset: number, what: string, isLoss = true): Sight {
+  return { kind: "finding", finding: { level, file, offset, what }, isLoss: isLoss && level === "damage" };
 }
 
 class Scan {
   readonly #fileSystem: FileSystem;
   readonly #pathOf: (serial: number) => string;
   readonly #owner: Owner;
+  readonly #whence: Whence;
   /** What the records come to; `null` behind damage, until a segment's header tells it anew. */
   #fold: Fold | null = null;
   /** Where the batches have got to; `null` as above. */
   #thread: { readonly chain: number; readonly lastBatch: number } | null = null;
   #seen = 0;
 
-  constructor(fileSystem: FileSystem, pathOf: (serial: number) => string, owner: Owner) {
+  constructor(
+    fileSystem: FileSystem,
+    pathOf: (serial: number) => string,
+    owner: Owner,
+    whence: Whence,
+  ) {
     this.#fileSystem = fileSystem;
     this.#pathOf = pathOf;
     this.#owner = owner;
+    this.#whence = whence;
   }
 
   get state(): LogState | null {
@@ -162,48 +192,93 @@ class Scan {
     }
     this.#seen++;
     const header = decodeSegmentHeader(bytes);
-    let nonce: Uint8Array;
     if (typeof header === "string") {
       yield found("damage", file, 0, header);
       this.breakOff();
-      // The first batch tells what the header would have.
-      nonce = bytes.slice(SEGMENT_HEADER_BYTES + NONCE_AT, SEGMENT_HEADER_BYTES + NONCE_AT + NONCE_BYTES);
-    } else {
-      yield* this.#begin(file, serial, header);
-      nonce = header.nonce;
-    }
-    const limit = successor === null ? null : await this.#limitFrom(successor);
+    } else yield* this.#begin(file, serial, header);
+    const pinned = successor === null ? null : await this.#limitFrom(successor);
+    let { nonce, batches, footer, limit } = partsOf(bytes, header, pinned);
     let at = SEGMENT_HEADER_BYTES;
     let readsLeft = successor === null ? READS_AGAIN : 0;
-    while (at !== limit && !(limit === null && isZero(bytes, at, bytes.length))) {
-      const batch = batchAt(bytes, at, nonce);
+    const readAgain = async () => {
+      readsLeft--;
+      const again: Uint8Array | string = await this.#read(file);
+      if (typeof again === "string") return;
+      bytes = again;
+      ({ nonce, batches, footer, limit } = partsOf(bytes, header, pinned));
+    };
+    while (at !== limit && !(limit === null && isZero(batches, at, batches.length))) {
+      const batch = batchAt(batches, at, nonce);
       if (typeof batch === "string") {
         if (readsLeft > 0) {
-          readsLeft--;
-          const again: Uint8Array | string = await this.#read(file);
-          if (typeof again !== "string") bytes = again;
+          await readAgain();
           continue;
         }
-        const next = nextBatch(bytes, at + ALIGNMENT, nonce);
-        if (successor === null && next === null) {
+        const next = nextBatch(batches, at + ALIGNMENT, nonce);
+        const isOpen = successor === null && this.#whence !== "archive" && footer === null;
+        if (isOpen && next === null && !isCutShort(bytes, header)) {
           return yield found("note", file, at, `torn tail: ${batch}; it is cut at the next start`);
         }
         const where = next === null
           ? limit === null ? "nothing follows in this segment" : `the log of this segment ends at ${limit}`
           : `it goes on at offset ${next.at} with batch ${next.number}`;
-        yield found("damage", file, damageIn(bytes, at, nonce) ?? at, `${batch}; ${where}`);
+        yield found("damage", file, damageIn(batches, at, nonce) ?? at, `${batch}; ${where}`);
         this.breakOff();
         if (next === null) return;
         at = next.at;
         continue;
       }
-      yield* this.#batch(file, bytes, at, batch);
+      yield* this.#batch(file, batches, at, batch);
       at = batch.end;
       if (limit !== null && at > limit) {
-        yield found("damage", file, at, `the next segment says that this one ends at ${limit}`);
+        const who = pinned === null ? "the footer" : "the next segment";
+        yield found("damage", file, at, `${who} says that this one ends at ${limit}`);
         return this.breakOff();
       }
     }
+    if (typeof header === "string") return;
+    while (typeof footer === "string" && readsLeft > 0) await readAgain();
+    yield* this.#end(file, bytes, header, at, footer, successor === null);
+  }
+
+  /** The end of a segment: whether it is all there, and what its footer says. */
+  *#end(
+    file: string,
+    bytes: Uint8Array,
+    header: SegmentHeader,
+    at: number,
+    footer: ReturnType<typeof footerIn>,
+    isLast: boolean,
+  ): Generator<Sight> {
+    if (header.bytes === null) {
+      if (!isLast || this.#whence === "log") return;
+      const what =
+        "the last segment is of format 1, which has no footer: nobody knows whether it is complete";
+      return yield found("note", file, at, what);
+    }
+    const place = footerPlace(header.bytes);
+    const isClosed = !isLast || this.#whence === "archive";
+    if (isLast && isCutShort(bytes, header) && at >= bytes.length) {
+      const what = `the file has ${bytes.length} bytes, and had ${header.bytes}: it is cut short`;
+      return yield found("damage", file, bytes.length, what);
+    }
+    if (!isClosed && footer === null) {
+      if (this.#whence === "log") return;
+      const what = "the last segment has no footer: it was still written, or its end is missing";
+      return yield found("note", file, at, what);
+    }
+    if (!isClosed && typeof footer === "string") {
+      const what = `the footer is not whole: ${footer}; it is written anew at the next start`;
+      return yield found("note", file, place, what);
+    }
+    const [fold, thread] = [this.#fold, this.#thread];
+    const expected = fold === null || thread === null
+      ? null
+      : footerOf(header, { ...header, offset: at, tally: fold.tally }, thread, fold.last);
+    const objection = objectionToFooter(footer, expected);
+    // Where another segment follows, that one says where this one ended.
+    if (objection !== null) yield found("damage", file, place, objection, isLast);
+    if (footer !== null && typeof footer !== "string") yield { kind: "footer", file, offset: place, footer };
   }
 
   /** The beginning of a segment, compared with the end of the one before. */
@@ -300,6 +375,25 @@ class Scan {
       return error.code === "ENOENT" ? "" : `it cannot be read: ${error.message}`;
     }
   }
+}
+
+/** What there is in the file of a segment, and where its batches end; `null` where nobody says. */
+function partsOf(bytes: Uint8Array, header: SegmentHeader | string, pinned: number | null) {
+  if (typeof header !== "string") {
+    const footer = footerIn(bytes, [], header);
+    const end = typeof footer === "string" ? null : footer?.end ?? null;
+    const batches = bytes.subarray(0, batchesLimit(bytes, header));
+    return { nonce: header.nonce, batches, footer, limit: pinned ?? end };
+  }
+  const { footer, batches } = footerAtEnd(bytes);
+  // The first batch tells what the header would have.
+  const from = SEGMENT_HEADER_BYTES + NONCE_AT;
+  const nonce = footer?.nonce ?? bytes.slice(from, from + NONCE_BYTES);
+  return { nonce, batches, footer, limit: pinned ?? footer?.end ?? null };
+}
+
+function isCutShort(bytes: Uint8Array, header: SegmentHeader | string): boolean {
+  return typeof header !== "string" && bytes.length < (header.bytes ?? 0);
 }
 
 interface FoundBatch {

@@ -9,8 +9,9 @@
 import { decodeCommand, Operation } from "../codec/command.ts";
 import { decodeCommandBatch } from "../codec/command_batch.ts";
 import type { ConfigurationValue } from "../raft/types.ts";
+import { wordsOfFooter } from "../storage/footer.ts";
 import type { SegmentHeader } from "../storage/segment.ts";
-import type { RecordSight } from "./log_scan.ts";
+import type { RecordSight, Sight } from "./log_scan.ts";
 
 /** What a record can be, as `--kind` and JSON name it. */
 export const RECORD_KINDS = [
@@ -22,6 +23,7 @@ export const RECORD_KINDS = [
   "reset",
   "commit",
   "segment",
+  "footer",
 ] as const;
 
 export type RecordKind = (typeof RECORD_KINDS)[number];
@@ -87,6 +89,16 @@ export function lineOfSegment(file: string, { serial, clusterId, serverId, state
     `vote ${
       hardState.votedFor ?? "-"
     }, last entry ${last.index}:${last.term}, commit ${commitIndex}, epoch ${epoch}`;
+}
+
+type FooterSight = Extract<Sight, { readonly kind: "footer" }>;
+
+export function jsonOfFooter({ file, offset, footer: { nonce, ...footer } }: FooterSight): Words {
+  return { file, offset, kind: "footer", ...footer, nonce: hex(nonce) };
+}
+
+export function lineOfFooter({ file, offset, footer }: FooterSight): string {
+  return `${file}:${offset} end of segment ${footer.serial}: ${wordsOfFooter(footer)}`;
 }
 
 export function lineOfRecord(sight: RecordSight): string {

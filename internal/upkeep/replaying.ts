@@ -40,7 +40,7 @@ export async function replay(
   const replaying = new Replaying(backup, toIndex);
   const pathOf = (serial: number) => archive.segments.get(serial) ?? `segment ${serial}`;
   const owner = { clusterId, serverId: archive.serverId };
-  for await (const sight of scanSegments(fileSystem, serials, pathOf, owner)) {
+  for await (const sight of scanSegments(fileSystem, serials, pathOf, owner, archive.whence)) {
     switch (sight.kind) {
       case "segment":
         replaying.committed(sight.header.state.commitIndex);
@@ -50,13 +50,14 @@ export async function replay(
         break;
       case "finding": {
         const { level, file, offset, what } = sight.finding;
-        if (level === "note") break;
+        if (level === "note" || !sight.isLoss) break;
         throw new Refusal(
           ExitCode.damagedData,
           `${file} is damaged at offset ${offset}: ${what}; nothing was changed; ` +
             `the log is whole up to index ${replaying.position.index} (--to-index)`,
         );
       }
+      case "footer":
       case "end":
         break;
     }

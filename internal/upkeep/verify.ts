@@ -36,7 +36,7 @@ export async function verify(fileSystem: FileSystem, directory: string): Promise
   const names = await fileSystem.readDirectory(directory);
   const isAlone = !names.includes(LOG) && (await segmentsIn(fileSystem, directory)).serials.length > 0;
   const check = new Check(fileSystem);
-  if (isAlone) await check.log(directory, null);
+  if (isAlone) await check.log(directory, null, true);
   else await check.whole(directory, names);
   return check;
 }
@@ -77,8 +77,8 @@ class Check implements Soundness {
     this.#compare(directory);
   }
 
-  async log(directory: string, owner: Owner): Promise<void> {
-    for await (const sight of scanLog(this.#fileSystem, directory, owner)) {
+  async log(directory: string, owner: Owner, isAlone = false): Promise<void> {
+    for await (const sight of scanLog(this.#fileSystem, directory, owner, isAlone)) {
       switch (sight.kind) {
         case "segment":
           this.base ??= sight.header.state.last;
@@ -93,6 +93,8 @@ class Check implements Soundness {
           this.#terms.set(record.entry.index, record.entry.term);
           break;
         }
+        case "footer":
+          break;
         case "finding":
           this.findings.push(sight.finding);
           break;

@@ -19,8 +19,17 @@ import { recordOf } from "../../internal/codec/record.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import { Applier } from "../../internal/node/applier.ts";
 import type { DataDirectory } from "../../internal/storage/data_directory.ts";
+import { decodeSegmentHeader } from "../../internal/storage/segment.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
-import { contentOf, files, inTemporary, openDirectory, segmentsOf, setEntry } from "../upkeep/workshop.ts";
+import {
+  contentOf,
+  files,
+  inTemporary,
+  openDirectory,
+  SEGMENT_BYTES,
+  segmentsOf,
+  setEntry,
+} from "../upkeep/workshop.ts";
 
 await loadCrc32c();
 
@@ -160,6 +169,51 @@ for (const version of versions) {
       assertEquals((await verify(files, directory)).findings, []);
       await opened(directory, "n1", ({ recovered }) => {
         assertEquals(recovered.hardState.currentTerm, 4);
+        assertEquals(recovered.entries.at(-1)?.index, index);
+      });
+    }));
+
+  Deno.test(`${version}: a server goes on into further segments, which are of the newest format, and finds all of it`, () =>
+    onCopy(version, "voter", async (directory) => {
+      const { entries } = contentIn(version, "voter");
+      const before = segmentsOf(directory);
+      const closed = before.slice(0, -1).map((path) => [path, String(readFileSync(path))]);
+      let index = entries.length;
+      await opened(directory, "n1", async ({ store }) => {
+        let resolve = () => {};
+        store.listen({
+          onStable: () => resolve(),
+          onFailure: (refusal) => {
+            throw refusal;
+          },
+        });
+        while (segmentsOf(directory).length < before.length + 2) {
+          index++;
+          const durable = new Promise<void>((done) => resolve = done);
+          store.write({
+            kind: "write",
+            number: index,
+            hardState: null,
+            reset: null,
+            truncateFrom: null,
+            append: [setEntry(index, 3)],
+            commitIndex: 0,
+          });
+          await durable;
+        }
+      });
+      for (const [path, content] of closed) {
+        assertEquals(String(readFileSync(must(path, "It has a path"))), content, "closed is closed");
+      }
+      const bytesOf = (path: string) => {
+        const header = decodeSegmentHeader(readFileSync(path));
+        return typeof header === "string" ? header : header.bytes;
+      };
+      const later = segmentsOf(directory).slice(before.length);
+      assertEquals(later.map(bytesOf), later.map(() => SEGMENT_BYTES));
+      assertEquals(bytesOf(must(before[0], "There is one")), version === "v1" ? null : 16 * 1024);
+      assertEquals((await verify(files, directory)).findings, []);
+      await opened(directory, "n1", ({ recovered }) => {
         assertEquals(recovered.entries.at(-1)?.index, index);
       });
     }));

@@ -7,6 +7,7 @@
  * @module
  */
 import type { Random } from "../../internal/base/random.ts";
+import { decodeFooter, footerPlace } from "../../internal/storage/footer.ts";
 import {
   ALIGNMENT,
   BATCH_HEADER_BYTES,
@@ -28,6 +29,8 @@ export interface Segment {
   readonly batches: readonly number[];
   /** The number of each. */
   readonly numbers: readonly number[];
+  /** Where its footer stands; `null` where it has none. */
+  readonly footerAt: number | null;
   /** Whether another one follows it. */
   readonly isClosed: boolean;
 }
@@ -124,8 +127,14 @@ export function segmentsOf(disk: SimDisk): readonly Segment[] {
   return paths.map((path, i) => {
     const bytes = disk.durableBytes(path) ?? new Uint8Array(0);
     const next = paths[i + 1];
-    return { path, bytes, ...batchesOf(bytes, endOf(disk, next)), isClosed: next !== undefined };
+    const content = batchesOf(bytes, endOf(disk, next));
+    return { path, bytes, ...content, footerAt: footerPlaceIn(bytes), isClosed: next !== undefined };
   });
+}
+
+function footerPlaceIn(bytes: Uint8Array): number | null {
+  const at = Math.max(0, footerPlace(bytes.length));
+  return typeof decodeFooter(bytes.subarray(at)) === "string" ? null : at;
 }
 
 /** Where a segment ends by the word of the next one; what is behind it was torn once, and is nobody's any more. */

@@ -24,9 +24,9 @@ export function promisesOn(disk: Pick<SimDisk, "durableBytes">): DurablePromises
 }
 
 function copyIn(block: Uint8Array): DurablePromises | null {
-  const fields = decodeBlock(block, { letters: "raftpact", version: 1, what: "a copy of the promises" });
+  const fields = decodeBlock(block, { letters: "raftpact", versions: [1], what: "a copy of the promises" });
   if (typeof fields === "string") return null;
-  const [, , sequence, currentTerm, , epoch, index, term, lastBatch] = fields.map(Number);
+  const [, , , sequence, currentTerm, , epoch, index, term, lastBatch] = fields.map(Number);
   if (
     sequence === undefined || currentTerm === undefined || epoch === undefined || index === undefined ||
     term === undefined ||

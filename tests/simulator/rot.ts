@@ -16,6 +16,8 @@ import type { SimDisk } from "./sim_file_system.ts";
 export type RottenThing = "log" | "snapshot" | "promises" | "sector";
 
 const SECTOR = 512;
+/** In so many bytes of a footer there is more than zeros. */
+const FOOTER_SAID_BYTES = 100;
 const PROMISES = "data/promises";
 
 /** Damages what is durable; tells which file, or `null` where there was no place for it. */
@@ -38,7 +40,10 @@ export function rotUnderneath(disk: SimDisk, thing: "log" | "snapshot", random: 
   const segment = anyOf(segmentsOf(disk).filter(({ isClosed }) => isClosed), random);
   const end = segment?.batches.at(-1);
   if (segment === null || end === undefined) return null;
-  disk.decay(segment.path, spoilt(segment.bytes, random.below(end), random));
+  const { footerAt } = segment;
+  const isOfFooter = footerAt !== null && random.chance(1, 6);
+  const at = isOfFooter ? footerAt + random.below(FOOTER_SAID_BYTES) : random.below(end);
+  disk.decay(segment.path, spoilt(segment.bytes, at, random));
   return segment.path;
 }
 
@@ -47,7 +52,12 @@ function rotInLog(disk: SimDisk, random: Random): string | null {
   const segment = anyOf(segments, random);
   if (segment === null) return null;
   const { path, bytes, isClosed } = segment;
-  switch (random.below(6)) {
+  switch (random.below(7)) {
+    case 6:
+      // Whoever starts on it lost nothing, and says so.
+      if (!isClosed || segment.footerAt === null) return null;
+      disk.replace(path, spoilt(bytes, segment.footerAt + random.below(FOOTER_SAID_BYTES), random));
+      return path;
     case 0:
       // A last segment with a batch in it is known to be there.
       if (!isClosed && segment.batches.length === 0) return null;

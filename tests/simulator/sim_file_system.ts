@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { isZero } from "../../internal/base/bytes.ts";
 import type { Random } from "../../internal/base/random.ts";
 import {
   type DirectoryLock,
@@ -261,7 +262,7 @@ export class SimDisk {
     const writes = [...this.#files()].flatMap(({ pending }) => pending);
     return {
       names: this.#changes.length,
-      sectors: writes.map(({ offset, data }) => sectorsOf(offset, data.length)),
+      sectors: writes.map(({ offset, data }) => sectorsOf(offset, data).length),
     };
   }
 
@@ -281,8 +282,7 @@ export class SimDisk {
       for (const { offset, data } of file.pending) {
         const keeps = sectors[number++] ?? [];
         let at = 0;
-        for (let sector = 0; at < data.length; sector++) {
-          const end = Math.min(data.length, at + SECTOR - (offset + at) % SECTOR);
+        for (const [sector, end] of sectorsOf(offset, data).entries()) {
           if (keeps[sector] === true) content.write(offset + at, data.subarray(at, end));
           at = end;
         }
@@ -480,8 +480,19 @@ export class SimDisk {
   }
 }
 
-function sectorsOf(offset: number, length: number): number {
-  return length === 0 ? 0 : Math.floor((offset + length - 1) / SECTOR) - Math.floor(offset / SECTOR) + 1;
+/** Where the sectors of a write end. Zeros in a row count as one: whichever of them is there, zeros are read. */
+function sectorsOf(offset: number, data: Uint8Array): readonly number[] {
+  const ends: number[] = [];
+  let wasZero = false;
+  for (let at = 0; at < data.length;) {
+    const end = Math.min(data.length, at + SECTOR - (offset + at) % SECTOR);
+    const isAllZero = isZero(data, at, end);
+    if (isAllZero && wasZero) ends.pop();
+    ends.push(end);
+    wasZero = isAllZero;
+    at = end;
+  }
+  return ends;
 }
 
 function applyChange({ removed, made, file }: NameChange, names: Map<string, SimFile>): void {

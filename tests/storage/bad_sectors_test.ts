@@ -24,7 +24,9 @@ import { EMPTY, lineOf, Machine, OWNER, pathOf, type State, Writer } from "./lab
 
 const HEADER_BYTES = 4096;
 const PIECE_BYTES = 4096;
-const SEGMENT_BYTES = 4 * PIECE_BYTES;
+const SEGMENT_BYTES = 5 * PIECE_BYTES;
+const FOOTER_DAMAGED = "the footer of a segment is damaged, and nothing is lost by it";
+const FOOTER_AGAIN = "a footer that is not whole is written anew";
 const LOST = "a part of the log is lost, and will be fetched from the other servers";
 
 interface Home {
@@ -67,23 +69,34 @@ function copyOf({ machine }: Home, seed: string): Machine {
   return copy;
 }
 
-/** The first byte behind the last one that is not zero. */
+/** The first byte behind the last one that is not zero, but for the footer. */
 function endOf(machine: Machine, path: string): number {
-  return must(machine.disk.durableBytes(path), "It is there").findLastIndex((byte) => byte !== 0) + 1;
+  const bytes = must(machine.disk.durableBytes(path), "It is there");
+  return bytes.subarray(0, SEGMENT_BYTES - PIECE_BYTES).findLastIndex((byte) => byte !== 0) + 1;
 }
 
 function isOlder(a: LogPosition, b: LogPosition): boolean {
   return a.term !== b.term ? a.term < b.term : a.index < b.index;
 }
 
-/** Every piece of every segment, whether something of the log is in it, and whether it is in the last segment. */
-function* pieces(
-  machine: Machine,
-): Generator<{ path: string; at: number; isUsed: boolean; isLast: boolean }> {
+interface Piece {
+  readonly path: string;
+  readonly at: number;
+  /** Whether something of the log is in it. */
+  readonly isUsed: boolean;
+  /** Whether it is in the last segment. */
+  readonly isLast: boolean;
+  /** Whether it is the place of a footer. */
+  readonly isFooter: boolean;
+}
+
+/** Every piece of every segment. */
+function* pieces(machine: Machine): Generator<Piece> {
   const paths = machine.disk.durablePaths().filter((path) => path.endsWith(".seg"));
   for (const path of paths) {
     for (let at = 0; at < SEGMENT_BYTES; at += PIECE_BYTES) {
-      yield { path, at, isUsed: at < endOf(machine, path), isLast: path === paths.at(-1) };
+      const isFooter = at === SEGMENT_BYTES - PIECE_BYTES;
+      yield { path, at, isUsed: at < endOf(machine, path), isLast: path === paths.at(-1), isFooter };
     }
   }
 }
@@ -92,13 +105,23 @@ Deno.test("a bad sector anywhere in the log of one of three: it keeps what is wh
   const home = await inhabited(3, "close");
   const truth = must(home.states.at(-1), "There are some");
   const newest = must(truth.entries.at(-1), "There are some");
-  const seen = { mended: 0, unused: 0, beyond: 0 };
-  for (const { path, at, isUsed, isLast } of pieces(home.machine)) {
+  const seen = { mended: 0, unused: 0, beyond: 0, footers: 0 };
+  for (const { path, at, isUsed, isLast, isFooter } of pieces(home.machine)) {
     const where = `${path} at ${at}`;
     const machine = copyOf(home, where);
     machine.disk.spoil(path, at + 100, at + 101);
     await machine.run(async () => {
       const { recovered, store, until, close } = await machine.open();
+      if (isFooter) {
+        assertEquals([lineOf(recovered), recovered.epoch], [lineOf(truth), 0], where);
+        assertEquals(machine.log.all(isLast ? FOOTER_AGAIN : FOOTER_DAMAGED).length, 1, where);
+        seen.footers++;
+        await close();
+        machine.restart("crash");
+        const next = await machine.open();
+        assertEquals([lineOf(next.recovered), next.recovered.epoch], [lineOf(truth), 0], where);
+        return await next.close();
+      }
       if (!isUsed && !isLast) {
         // Its successor says that nothing is there.
         assertEquals([lineOf(recovered), recovered.epoch], [lineOf(truth), 0], where);
@@ -135,6 +158,7 @@ Deno.test("a bad sector anywhere in the log of one of three: it keeps what is wh
   assertGreaterOrEqual(seen.mended, 9);
   assertGreaterOrEqual(seen.unused, 1);
   assertGreaterOrEqual(seen.beyond, 2);
+  assertGreaterOrEqual(seen.footers, 3);
 });
 
 Deno.test("after a kill, a last batch that cannot be read is damage: it may be all that there was of what was acknowledged", async () => {
@@ -159,13 +183,13 @@ Deno.test("after a kill, a last batch that cannot be read is damage: it may be a
 Deno.test("a server that is alone stops with 74, names file and offset, and changes nothing", async () => {
   const home = await inhabited(1, "close");
   let stops = 0;
-  for (const { path, at, isUsed, isLast } of pieces(home.machine)) {
+  for (const { path, at, isUsed, isLast, isFooter } of pieces(home.machine)) {
     const where = `${path} at ${at}`;
     const machine = copyOf(home, where);
     machine.disk.spoil(path, at, at + PIECE_BYTES);
     const before = [...machine.durable()];
     await machine.run(async () => {
-      if (!isUsed && !isLast) return await (await machine.open()).close();
+      if (isFooter || (!isUsed && !isLast)) return await (await machine.open()).close();
       const error = await assertRejects(() => machine.open(), CorruptLogError);
       assertEquals([error.exitCode, error.file], [ExitCode.diskIo, path], where);
       assert(error.offset <= at + PIECE_BYTES, `${where}: ${error.offset}`);

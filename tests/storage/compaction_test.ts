@@ -11,7 +11,10 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { ExitCode, Refusal } from "../../internal/base/errors.ts";
-import { entryOf, Machine, type Opened, OWNER, pathOf, SEGMENT_BYTES, Writer } from "./lab.ts";
+import { entryOf, Machine, type Opened, OWNER, pathOf, Writer } from "./lab.ts";
+
+/** Eight of them fill a segment. */
+const ENTRY_BYTES = 16 * 1024 / 12;
 
 const SNAPSHOTS = "data/snapshots/";
 
@@ -25,7 +28,7 @@ async function snapshot({ snapshots, recovered: { configuration } }: Opened, ind
 async function begunBehindReplaced(machine: Machine): Promise<void> {
   const opened = await machine.open();
   const writer = new Writer(new SeededRandom("replaced"));
-  for (let i = 1; i <= 8; i++) opened.store.write(writer.entry(SEGMENT_BYTES / 12));
+  for (let i = 1; i <= 8; i++) opened.store.write(writer.entry(ENTRY_BYTES));
   await opened.until(8);
   opened.store.write({
     kind: "write",
@@ -33,7 +36,7 @@ async function begunBehindReplaced(machine: Machine): Promise<void> {
     hardState: { currentTerm: 2, votedFor: null },
     reset: null,
     truncateFrom: 7,
-    append: [7, 8, 9, 10, 11, 12].map((index) => entryOf(index, 2, new Uint8Array(SEGMENT_BYTES / 12))),
+    append: [7, 8, 9, 10, 11, 12].map((index) => entryOf(index, 2, new Uint8Array(ENTRY_BYTES))),
     commitIndex: 12,
   });
   await opened.until(9);
@@ -84,7 +87,7 @@ Deno.test("segments up to one that rotted go once a snapshot covers what was app
     const opened = await machine.open({ members: OWNER.members.slice(0, 1) });
     const writer = new Writer(new SeededRandom("covered"));
     for (let i = 1; i <= 40; i++) {
-      opened.store.write(writer.entry(SEGMENT_BYTES / 12));
+      opened.store.write(writer.entry(ENTRY_BYTES));
       await opened.until(i);
     }
     const segments = () => machine.disk.paths().filter((path) => path.endsWith(".seg"));

@@ -10,6 +10,7 @@
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { verify } from "../../internal/upkeep/verify.ts";
 import { advance, letPromisesRun } from "../platform/drive.ts";
 import { EMPTY, lineOf, Machine, type Opened, type State, Writer } from "./lab.ts";
 
@@ -61,7 +62,7 @@ async function run(random: Random): Promise<void> {
   const machine = new Machine(`machine/${random.uint32()}`);
   const { time } = machine;
   const legal = new Legal();
-  machine.segmentBytes = random.chance(1, 2) ? 64 * 1024 : 6000;
+  machine.segmentBytes = random.chance(1, 2) ? 64 * 1024 : 10 * 1024;
   if (random.chance(2, 3)) machine.disk.timing = { writeMs: [0.02, 0.1], syncMs: [2, 10] };
   const isEager = random.chance(1, 2);
   const mayKill = random.chance(1, 2);
@@ -110,6 +111,10 @@ async function run(random: Random): Promise<void> {
   assert(opened !== null);
   legal.found(lineOf(opened.recovered));
   assertEquals(legal.unpromised, 0);
+  // Whatever was between, every segment that has a successor was closed in order.
+  assertEquals(machine.log.said.filter(({ event }) => event.includes("footer")), []);
+  const { findings } = await machine.run(() => verify(machine.files, "data"));
+  assertEquals(findings.filter(({ level }) => level === "damage"), []);
   total.torn += machine.log.all("torn tail is cut").length;
   total.rolls += machine.disk.durablePaths().filter((path) => path.endsWith(".seg")).length - 1;
 }

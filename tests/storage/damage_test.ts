@@ -26,7 +26,7 @@ import {
   encodeSegmentHeader,
   type SegmentHeader,
 } from "../../internal/storage/segment.ts";
-import { EMPTY, lineOf, Log, Machine, OWNER, pathOf, type State, Writer } from "./lab.ts";
+import { EMPTY, inFirstFormat, lineOf, Log, Machine, OWNER, pathOf, type State, Writer } from "./lab.ts";
 
 /** A batch of the log: where it stands, and the state after it. */
 interface Batch {
@@ -46,7 +46,11 @@ interface SmallLog {
 }
 
 const HEADER_BYTES = 4096;
-const SMALL_SEGMENT_BYTES = HEADER_BYTES + 1000;
+const FOOTER_BYTES = 4096;
+const FOOTER_AT = HEADER_BYTES + 1024;
+const SMALL_SEGMENT_BYTES = FOOTER_AT + FOOTER_BYTES;
+const FOOTER_DAMAGED = "the footer of a segment is damaged, and nothing is lost by it";
+const FOOTER_AGAIN = "a footer that is not whole is written anew";
 
 /** A log of two segments, the first closed, with a few batches in each. */
 async function smallLog(members: readonly BirthMember[] = OWNER.members): Promise<SmallLog> {
@@ -125,6 +129,8 @@ function refuse(): Promise<never> {
 interface Outcome {
   /** The state that was recovered, or the damage that was found. */
   readonly found: State | CorruptLogError;
+  /** What was said of footers. */
+  readonly footers: readonly (readonly [event: string, file: unknown, offset: unknown])[];
   readonly torn: readonly { readonly file: unknown; readonly offset: unknown }[];
 }
 
@@ -143,7 +149,9 @@ async function recover(files: ReadonlyMap<string, Uint8Array>): Promise<Outcome>
     file: fields["file"],
     offset: fields["offset"],
   }));
-  return { found, torn };
+  const footers = log.said.filter(({ event }) => event.includes("footer"))
+    .map(({ event, fields }) => [event, fields["file"], fields["offset"]] as const);
+  return { found, torn, footers };
 }
 
 function segmentsOf(machine: Machine): Map<string, Uint8Array> {
@@ -169,15 +177,16 @@ Deno.test("every single bit of a closed and of a last segment: damage, a torn ta
   const untouched = await recover(files);
   assertEquals(untouched.found instanceof CorruptLogError ? "damage" : lineOf(untouched.found), whole);
   const lastBatch = must(batches.at(-1), "There are some");
-  const counts = { damage: 0, torn: 0, nothing: 0 };
+  const counts = { damage: 0, torn: 0, nothing: 0, footer: 0 };
   for (const [path, bytes] of files) {
     for (let offset = 0; offset < bytes.length; offset++) {
       const part = partOf(batches, path, offset);
       for (let bit = 0; bit < 8; bit++) {
         // The zeros of a header block are covered by one checksum: a bit of each byte is enough.
-        if (part === 0 && offset >= 256 && bit !== offset % 8) continue;
+        const inFooter = offset - FOOTER_AT;
+        if ((part === 0 || inFooter >= 0) && offset % HEADER_BYTES >= 256 && bit !== offset % 8) continue;
         bytes[offset] = (bytes[offset] ?? 0) ^ (1 << bit);
-        const { found, torn } = await recover(files);
+        const { found, torn, footers } = await recover(files);
         bytes[offset] = (bytes[offset] ?? 0) ^ (1 << bit);
         const where = `bit ${bit} of byte ${offset} of ${path}`;
         if (path === last && part === lastBatch.from) {
@@ -190,6 +199,13 @@ Deno.test("every single bit of a closed and of a last segment: damage, a torn ta
           assertEquals([found.file, found.offset, found.exitCode], [path, part, ExitCode.damagedData], where);
           assertEquals(torn, [], where);
           counts.damage++;
+        } else if (inFooter >= 0) {
+          // Whatever is wrong with a footer, what it says is said by others too.
+          assert(!(found instanceof CorruptLogError), where);
+          assertEquals(lineOf(found), whole, where);
+          const what = path === last ? FOOTER_AGAIN : FOOTER_DAMAGED;
+          assertEquals([torn, footers], [[], [[what, path, FOOTER_AT]]], where);
+          counts.footer++;
         } else {
           // Behind the last batch: nothing rests on it. In the last segment it is said all the same.
           assert(!(found instanceof CorruptLogError), where);
@@ -203,11 +219,33 @@ Deno.test("every single bit of a closed and of a last segment: damage, a torn ta
   assertGreaterOrEqual(counts.damage, 10_000);
   assertGreaterOrEqual(counts.torn, 8 * 40);
   assertGreaterOrEqual(counts.nothing, 8);
+  assertGreaterOrEqual(counts.footer, 2 * FOOTER_BYTES);
 });
 
-Deno.test("every length of the last segment: refused, or whole batches with the rest cut and said", async () => {
+Deno.test("every length of the last segment is damage where a batch may be gone: the file was longer when it got its name", async () => {
   const { machine, batches, last } = await smallLog();
   const files = segmentsOf(machine);
+  const bytes = must(files.get(last), "It is there");
+  for (let length = 0; length < bytes.length; length++) {
+    const { found, footers } = await recover(new Map([...files, [last, bytes.subarray(0, length)]]));
+    const end = batches.findLast(({ path, to }) => path === last && to <= length)?.to ?? HEADER_BYTES;
+    const isCut = !bytes.subarray(end, length).every((byte) => byte === 0);
+    const where = `${length} bytes of ${bytes.length}`;
+    if (length > end && !isCut) {
+      // No batch begins with a zero.
+      assert(!(found instanceof CorruptLogError), where);
+      assertEquals(lineOf(found), after(batches, batches.length), where);
+      assertEquals(footers, [[FOOTER_AGAIN, last, FOOTER_AT]], where);
+      continue;
+    }
+    assert(found instanceof CorruptLogError, where);
+    assertEquals([found.file, found.offset], [last, length < HEADER_BYTES ? 0 : end], where);
+  }
+});
+
+Deno.test("every length of the last segment in format 1: refused, or whole batches with the rest cut and said", async () => {
+  const { machine, batches, last } = await smallLog();
+  const files = new Map([...segmentsOf(machine)].map(([path, bytes]) => [path, inFirstFormat(bytes)]));
   const bytes = must(files.get(last), "It is there");
   const inFirst = batches.filter(({ path }) => path !== last).length;
   for (let length = 0; length < bytes.length; length++) {
@@ -249,10 +287,12 @@ Deno.test("every length of a closed segment is damage, up to where the next one 
 Deno.test("after every cut of the last segment the server starts, goes on, and says the cut once", async () => {
   const { machine, batches, last } = await smallLog();
   const lastBatch = must(batches.at(-1), "There are some");
-  for (let length = lastBatch.from + 1; length < lastBatch.to; length += 3) {
+  const content = must(machine.disk.durableBytes(last), "It is there").subarray(0, lastBatch.to);
+  const end = content.findLastIndex((byte) => byte !== 0);
+  for (let length = lastBatch.from + 1; length <= end; length += 3) {
     const copy = machine.copy(`cut/${length}`);
     copy.segmentBytes = machine.segmentBytes;
-    copy.damage(last, (bytes) => bytes.slice(0, length));
+    copy.damage(last, (bytes) => bytes.fill(0, length));
     // Nobody wrote down that the last batch was durable.
     copy.damage("data/promises", () => null);
     await copy.run(async () => {
@@ -365,7 +405,7 @@ function reheader(machine: Machine, change: Reheading): void {
   machine.damage(pathOf(2), (bytes) => {
     const header = decodeSegmentHeader(bytes);
     assert(typeof header !== "string");
-    bytes.set(encodeSegmentHeader(change(header)));
+    bytes.set(encodeSegmentHeader({ ...change(header), bytes: bytes.length }));
     return bytes;
   });
 }

@@ -44,7 +44,7 @@ async function live(
   code: FileErrorCode,
   machine = new Machine("faults"),
 ): Promise<Life> {
-  machine.segmentBytes = 9000;
+  machine.segmentBytes = 13 * 1024;
   const writer = new Writer(new SeededRandom("fault writes"));
   const asked: { operation: Operation; path: string; isLate: boolean }[] = [];
   const states: State[] = [EMPTY];
@@ -251,7 +251,7 @@ Deno.test("a fault at any operation of a recovery is a refusal of the disk, neve
   });
   let operations = 0;
   const first = machine.copy();
-  first.segmentBytes = 9000;
+  first.segmentBytes = 13 * 1024;
   await first.run(async () => {
     first.disk.fault = () => {
       operations++;

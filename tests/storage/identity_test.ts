@@ -51,7 +51,7 @@ function changeIdentity(machine: Machine, change: Readonly<Record<string, unknow
 
 /** The first segment of a log, as of a program that writes another format. */
 function ofFormat(bytes: Uint8Array, version: number): Uint8Array {
-  assertEquals(bytes[17], 1, "the version is the first field of the CBOR array");
+  assertEquals(bytes[17], 2, "the version is the first field of the CBOR array");
   bytes[17] = version;
   writeUint32(bytes, 8, crc32c(bytes.subarray(12, 4096)));
   return bytes;
@@ -99,9 +99,9 @@ const CASES: readonly Case[] = [
   {
     what: "a log of a format to come",
     exitCode: ExitCode.damagedData,
-    message: /the format version is 2, this program reads 1/,
+    message: /the format version is 3, this program reads 1 and 2/,
     at: [pathOf(1), 0],
-    do: (machine) => machine.damage(pathOf(1), (bytes) => ofFormat(bytes, 2)),
+    do: (machine) => machine.damage(pathOf(1), (bytes) => ofFormat(bytes, 3)),
   },
   {
     what: "a log without an identity",

@@ -3,13 +3,16 @@
  *
  * @module
  */
-import { must } from "../../internal/base/assert.ts";
+import { assert, must } from "../../internal/base/assert.ts";
+import { readUint32 } from "../../internal/base/bytes.ts";
 import type { Refusal } from "../../internal/base/errors.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
+import { decodeCbor } from "../../internal/codec/cbor.ts";
 import type { FileSystem } from "../../internal/platform/file_system.ts";
 import type { Trace, TraceLevel, TraceValue } from "../../internal/platform/trace.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
 import type { Entry, HardState, Recovered } from "../../internal/raft/types.ts";
+import { BLOCK_BYTES, encodeBlock } from "../../internal/storage/block.ts";
 import {
   type DataDirectory,
   type DataDirectoryOptions,
@@ -28,7 +31,8 @@ export const OWNER = {
 
 /** Restores nothing: these tests have no state machine. */
 export const NO_MACHINE = () => ({ take: () => null, finish: () => null });
-export const SEGMENT_BYTES = 16 * 1024;
+/** Of these 12 KiB are for batches. */
+export const SEGMENT_BYTES = 20 * 1024;
 
 /* ---- what was said to the operator ---- */
 
@@ -286,4 +290,13 @@ export class Machine {
 
 export function pathOf(serial: number): string {
   return `data/log/log-${String(serial).padStart(10, "0")}.seg`;
+}
+
+/** The same segment as a program wrote it that knew no footers. */
+export function inFirstFormat(segment: Uint8Array): Uint8Array {
+  const header = decodeCbor(segment.subarray(16, 16 + readUint32(segment, 12)));
+  assert("value" in header && Array.isArray(header.value), "It is the header of a segment");
+  const bytes = segment.slice();
+  bytes.set(encodeBlock("raftline", [1, ...header.value.slice(1, -1)]));
+  return bytes.fill(0, bytes.length - BLOCK_BYTES);
 }

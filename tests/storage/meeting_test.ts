@@ -116,7 +116,7 @@ for (
 ) {
   Deno.test(`S15: a log whose beginning is missing, with ${what}, is damage where the promises are gone too, and nothing is changed`, async () => {
     const machine = new Machine("gap");
-    machine.segmentBytes = 8192;
+    machine.segmentBytes = 12 * 1024;
     await machine.run(async () => {
       const opened = await machine.open();
       await fill(opened, 9, 9, 1500);

@@ -2,7 +2,7 @@
  * Kind: property (rot put at many places under a store that is open).
  *
  * Invariant: a scrub of a sound log finds nothing, whatever is written meanwhile, and reads no more at a time than it may; a flipped bit
- * anywhere in the batches of a closed segment is found; a segment that goes while it is read is no rot.
+ * anywhere in the batches or the footer of a closed segment is found; a segment that goes while it is read is no rot.
  *
  * Learnt: how far a closed segment goes only its successor says; what is behind that is of nobody.
  */
@@ -10,6 +10,7 @@ import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
+import { footerPlace } from "../../internal/storage/footer.ts";
 import { type Rot, Scrubber } from "../../internal/storage/scrubber.ts";
 import { Machine, type Opened, pathOf, Writer } from "./lab.ts";
 
@@ -64,7 +65,7 @@ Deno.test("a sound log is read in small steps, again and again, while it is writ
 Deno.test("every flipped bit in a closed segment is found, in its file and not behind its place", async () => {
   const { machine } = await written(60);
   const bytes = machine.disk.durableBytes(pathOf(1))?.slice() ?? new Uint8Array(0);
-  const end = bytes.findLastIndex((byte) => byte !== 0);
+  const end = bytes.subarray(0, footerPlace(bytes.length)).findLastIndex((byte) => byte !== 0);
   let tried = 0;
   for (let at = HEADER_BYTES; at < end - 700; at += 97) {
     machine.damage(pathOf(1), () => {
@@ -74,10 +75,41 @@ Deno.test("every flipped bit in a closed segment is found, in its file and not b
     });
     const found = await machine.run(() => scrub(machine));
     assert(found !== "done", `at ${at}`);
-    assertEquals([found.file, found.offset <= at], [pathOf(1), true], `at ${at}`);
+    assertEquals([found.file, found.offset <= at, found.isLoss], [pathOf(1), true, true], `at ${at}`);
     tried++;
   }
   assertGreaterOrEqual(tried, 50);
+});
+
+Deno.test("a footer that rots is found, in its place, and is no loss; and one that is gone", async () => {
+  const { machine } = await written(60);
+  const bytes = machine.disk.durableBytes(pathOf(1))?.slice() ?? new Uint8Array(0);
+  const at = footerPlace(bytes.length);
+  for (let place = at; place < bytes.length; place += place < at + 200 ? 1 : 97) {
+    machine.damage(pathOf(1), () => {
+      const rotten = bytes.slice();
+      rotten[place] = (rotten[place] ?? 0) ^ (1 << place % 8);
+      return rotten;
+    });
+    const found = await machine.run(() => scrub(machine));
+    assert(found !== "done", `at ${place}`);
+    assertEquals([found.file, found.offset, found.isLoss], [pathOf(1), at, false], `at ${place}`);
+  }
+  for (
+    const [change, what] of [
+      [() => bytes.slice(0, at + 9), "the footer is not whole: its file is cut short"],
+      [() => bytes.slice().fill(0, at), "the segment is closed and has no footer"],
+    ] as const
+  ) {
+    machine.damage(pathOf(1), change);
+    const found = await machine.run(() => scrub(machine));
+    assertEquals(found, { file: pathOf(1), offset: at, found: what, isLoss: false });
+  }
+  machine.damage(pathOf(1), () => bytes);
+  machine.disk.spoil(pathOf(1), at + 9, at + 10);
+  const found = await machine.run(() => scrub(machine));
+  assert(found !== "done");
+  assertEquals([found.offset, found.isLoss], [at, false]);
 });
 
 Deno.test("a segment that is let go of while it is read is no rot", async () => {

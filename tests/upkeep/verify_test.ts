@@ -14,6 +14,7 @@ import { must } from "../../internal/base/assert.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type { Finding } from "../../internal/upkeep/log_scan.ts";
+import { footerPlace } from "../../internal/storage/footer.ts";
 import { readIdentity } from "../../internal/storage/identity.ts";
 import { PromisesFile, readPromises } from "../../internal/storage/promises.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
@@ -74,7 +75,10 @@ Deno.test("it is sound while a server has it open, and the claim is left alone",
 Deno.test("segments alone, as in an archive, are read by themselves", () =>
   withDirectory(async (directory) => {
     const { findings, state } = await verify(files, join(directory, "log"));
-    assertEquals(shown(findings), []);
+    assertEquals(damagesOf(findings), []);
+    assertEquals(findings.map(({ what }) => what), [
+      "the last segment has no footer: it was still written, or its end is missing",
+    ]);
     assertEquals(state?.last.index, 140);
   }));
 
@@ -93,6 +97,10 @@ Deno.test("every changed byte that counts is found, in the file and not behind i
       const step = isSegment ? 397 : path === "identity" ? 23 : 1571;
       for (let offset = 0; offset < counted; offset += step) {
         if (isSegment && offset > 600 && offset < HEADER_BYTES - step) continue;
+        // What is between the batches and the footer is nobody's.
+        if (isSegment && bytes.subarray(offset, footerPlace(bytes.length)).every((byte) => byte === 0)) {
+          if (offset < footerPlace(bytes.length)) continue;
+        }
         flip(original, offset);
         const damages = damagesOf((await verify(files, directory)).findings);
         flip(original, offset);

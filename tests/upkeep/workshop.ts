@@ -68,7 +68,7 @@ export interface Plan {
   readonly segmentBytes?: number;
 }
 
-const SEGMENT_BYTES = 16 * 1024;
+export const SEGMENT_BYTES = 20 * 1024;
 
 /** A server's disk in the hands of a test. */
 export class Hand {

@@ -13,6 +13,7 @@ import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import process from "node:process";
 import { SeededRandom } from "../../../internal/base/random.ts";
 import { crc32c, loadCrc32c } from "../../../internal/codec/crc32c.ts";
+import { decodeFooter, footerPlace } from "../../../internal/storage/footer.ts";
 import { type DiskImage, SimDisk } from "../../simulator/sim_file_system.ts";
 import { entryOf, Log } from "../lab.ts";
 import { choicesOf, spread } from "./choices.ts";
@@ -22,7 +23,7 @@ import { RestingDisk } from "./resting_disk.ts";
 
 await loadCrc32c();
 
-const STATES = Number(process.env["RAFTLINE_CRASH_STATES"] ?? 1500);
+const STATES = Number(process.env["RAFTLINE_CRASH_STATES"] ?? 2500);
 const IS_SAMPLE = STATES < 50_000;
 /** Of so many states one is also written on. */
 const WRITTEN_ON = 8;
@@ -44,6 +45,7 @@ const count = {
   withAllWrites: 0,
   withFewer: 0,
   torn: 0,
+  closed: 0,
   behindSnapshot: 0,
   begunAnew: 0,
   writtenOn: 0,
@@ -136,11 +138,20 @@ async function checkState(image: DiskImage, window: Window, scale: number): Prom
   if (writes === window.asked) count.withAllWrites++;
   else count.withFewer++;
   if (log.all("torn tail is cut").length > 0) count.torn++;
+  if (isClosed(image)) count.closed++;
   const { snapshotIndex } = started.recovered;
   if (snapshotIndex > 0) count.behindSnapshot++;
   const state = window.states[writes];
   if (state !== undefined && endOf(state).index < snapshotIndex) count.begunAnew++;
   if (count.states % WRITTEN_ON === 0) await writeOn(disk, started);
+}
+
+/** Whether the last segment has its footer, and the next one is not there. */
+function isClosed(image: DiskImage): boolean {
+  const last = [...image.keys()].filter((path) => path.startsWith(`${DATA}/log/`) && path.endsWith(".seg"))
+    .sort().at(-1);
+  const bytes = last === undefined ? undefined : image.get(last);
+  return bytes !== undefined && typeof decodeFooter(bytes.subarray(footerPlace(bytes.length))) !== "string";
 }
 
 /** The log goes on, and the next start has that too. */

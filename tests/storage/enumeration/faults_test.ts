@@ -94,7 +94,7 @@ function documented(steps: readonly Step[], at: number, wrong: Wrong): string {
   if (isCutOff(at)) return "goes on";
   const isOfSpace = wrong === "ENOSPC" && ["create", "write", "sync"].includes(operation);
   if (isOfSpace && isMadeAhead(steps, at)) return "goes on, disk full";
-  if (isOfSpace && life > 1 && path.endsWith(".seg.tmp") && actor === "start") {
+  if (isOfSpace && life > 1 && actor === "start" && isNewSegment(steps, at)) {
     return "goes on, by the reserve";
   }
   if (wrong === "EIO" && operation === "read" && isReadAgain(steps, at)) return "reads again";
@@ -129,6 +129,13 @@ function isMadeAhead(steps: readonly Step[], at: number): boolean {
   const before = steps.slice(0, at).filter((step) => step.path === path);
   const made = before.slice(before.findLastIndex(({ operation }) => operation === "create"));
   return /\/(?:next|reserve)\.tmp$/.test(path) && !made.some(({ operation }) => operation === "sync");
+}
+
+/** Whether it makes room for a segment that was not made ahead: where its zeros are durable, its header needs none. */
+function isNewSegment(steps: readonly Step[], at: number): boolean {
+  const { path } = must(steps[at], "It is a step of the life");
+  const isSynced = steps.slice(0, at).some((step) => step.path === path && step.operation === "sync");
+  return path.endsWith(".seg.tmp") && !isSynced;
 }
 
 /** Whether batches go on meanwhile, as long as they find room: the next segment is made beside them. */

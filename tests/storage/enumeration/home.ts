@@ -8,6 +8,7 @@
  */
 import { assert, must } from "../../../internal/base/assert.ts";
 import type { ConfigurationValue } from "../../../internal/raft/types.ts";
+import { FOOTER_BYTES, footerPlace } from "../../../internal/storage/footer.ts";
 import { birthOf } from "../../../internal/storage/reconcile.ts";
 import type { DiskImage } from "../../simulator/sim_file_system.ts";
 import { Log, OWNER } from "../lab.ts";
@@ -99,7 +100,7 @@ export async function rest(): Promise<void> {
 /** A server of so many, ended in that way. Entries are so many times as long. */
 export async function inhabited(count: 1 | 3, end: "close" | "kill", scale = 1): Promise<Home> {
   const members = OWNER.members.slice(0, count);
-  const segmentBytes = HEADER_BYTES + 560 * scale;
+  const segmentBytes = HEADER_BYTES + Math.ceil(560 * scale / 512) * 512 + FOOTER_BYTES;
   const disk = new RestingDisk(new Map());
   const oracle = new Oracle();
   const older = new Map<string, Uint8Array[]>();
@@ -249,7 +250,9 @@ export function partOf({ image }: Home, path: string, offset: number): string {
       : "closed segment";
     if (offset < HEADER_BYTES) return `${which}, header`;
     const bytes = must(image.get(path), "It is there");
-    return offset <= lastOf(bytes) ? `${which}, batches` : `${which}, behind them`;
+    const footer = footerPlace(bytes.length);
+    if (offset >= footer && offset < footer + FOOTER_BYTES) return `${which}, footer`;
+    return offset <= lastOf(bytes.subarray(0, footer)) ? `${which}, batches` : `${which}, behind them`;
   }
   if (name.endsWith(".snap")) {
     const snapshots = [...image.keys()].filter((path) => path.endsWith(".snap")).sort();

@@ -32,6 +32,7 @@ const ARCHIVE = "archive";
 export const ARCHIVED = `${ARCHIVE}/${OWNER.clusterId}/${OWNER.serverId}`;
 const HEADER_BYTES = 4096;
 const BATCHES_BYTES = 2048;
+const FOOTER_BYTES = 4096;
 const WRITE_MS = 0.05;
 const SYNC_MS = 1;
 /** Longer than everything takes that goes on behind a write. */
@@ -64,9 +65,9 @@ export interface Started extends DataDirectory {
   readonly restored: Known | null;
 }
 
-/** A header, and four sectors of batches. */
+/** A header, four sectors of batches, and a footer. */
 export function segmentBytesOf(scale: number): number {
-  return HEADER_BYTES + scale * BATCHES_BYTES;
+  return HEADER_BYTES + scale * BATCHES_BYTES + FOOTER_BYTES;
 }
 
 /** Starts on a data directory. */
