@@ -15,8 +15,9 @@ import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
 import type { Entry } from "../../internal/raft/types.ts";
+import { PromisesFile, readPromises } from "../../internal/storage/promises.ts";
 import { readRemnants, type Remnant } from "../../internal/storage/remnants.ts";
-import { EMPTY, entryOf, lineOf, Machine, type Opened, OWNER, type State, Writer } from "./lab.ts";
+import { EMPTY, entryOf, lineOf, Machine, type Opened, OWNER, pathOf, type State, Writer } from "./lab.ts";
 
 const HEADER_BYTES = 4096;
 const FOOTER_BYTES = 4096;
@@ -207,6 +208,48 @@ Deno.test("where a snapshot reaches over the damage, what is left has its last e
       1,
       60,
     ]);
+  });
+});
+
+Deno.test("a segment whose header is lost is read all the same where its footer is whole: it says whose batches they are", async () => {
+  for (const isWhole of [true, false]) {
+    const { machine } = await inhabited("header", 60, false);
+    machine.segmentBytes = SEGMENT_BYTES;
+    const inThird = batchesOf(machine).findIndex(({ path }) => path === pathOf(3));
+    const inFourth = batchesOf(machine).findIndex(({ path }) => path === pathOf(4));
+    machine.damage(pathOf(3), (bytes) => {
+      if (!isWhole) bytes.fill(9, SEGMENT_BYTES - FOOTER_BYTES, SEGMENT_BYTES - FOOTER_BYTES + 1);
+      return bytes.fill(9, 20, 21);
+    });
+    await machine.run(async () => {
+      const { recovered, remnants } = await machine.open();
+      assertEquals(recovered.entries.length, inThird);
+      assertEquals(recovered.floor, { index: 60, term: 1 });
+      assertEquals(remnants.map((remnant) => [remnant[0]?.index, remnant.at(-1)?.index]), [
+        [isWhole ? inThird + 1 : inFourth + 1, 60],
+      ]);
+    });
+  }
+});
+
+Deno.test("where the last segment has a footer and no header, its end is known, and nothing of it is lost", async () => {
+  const { machine } = await inhabited("closed", 60, false);
+  machine.segmentBytes = SEGMENT_BYTES;
+  const paths = machine.disk.durablePaths().filter((path) => path.endsWith(".seg"));
+  const [before, last] = paths.slice(-2);
+  const first = batchesOf(machine).findIndex(({ path }) => path === before);
+  const count = batchesOf(machine).filter(({ path }) => path !== last).length;
+  // As if power had failed when the last but one was closed; the promises know of no more than it began with.
+  machine.damage(must(last, "There are some"), () => null);
+  machine.damage(must(before, "There are some"), (bytes) => bytes.fill(9, 20, 21));
+  const { promises, sequence } = await machine.run(() => readPromises(machine.files, "data", OWNER));
+  const known = { ...must(promises, "They are there"), lastBatch: first, serial: paths.length - 1 };
+  await machine.run(async () => {
+    await (await PromisesFile.open(machine.files, "data", OWNER, known, sequence)).close();
+    machine.restart("crash");
+    const { recovered, remnants } = await machine.open();
+    assertEquals([recovered.entries.length, recovered.floor], [first, { index: count, term: 1 }]);
+    assertEquals(remnants.map((remnant) => [remnant[0]?.index, remnant.at(-1)?.index]), [[first + 1, count]]);
   });
 });
 

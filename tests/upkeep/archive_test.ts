@@ -7,21 +7,30 @@
  *
  * Learnt: what is written last is not known to be committed by the log until a later write says so.
  */
-import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { must } from "../../internal/base/assert.ts";
+import { readUint32 } from "../../internal/base/bytes.ts";
 import { Refusal } from "../../internal/base/errors.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import { DiskFileSystem } from "../../internal/host/disk_file_system.ts";
 import type { FileHandle, FileSystem } from "../../internal/platform/file_system.ts";
 import { archiveDirectory, Archiver, decodeNote } from "../../internal/storage/archiver.ts";
+import { footerPlace } from "../../internal/storage/footer.ts";
 import { type Archive, indexAt, openArchive } from "../../internal/upkeep/archives.ts";
 import { replay } from "../../internal/upkeep/replaying.ts";
 import { loadSnapshot } from "../../internal/upkeep/snapshot_look.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
-import { Log } from "../storage/lab.ts";
+import { inFirstFormat, Log } from "../storage/lab.ts";
 import { FailingFiles } from "./failing_files.ts";
 import {
   checkEntry,
@@ -100,6 +109,16 @@ async function withDirectory(body: (root: string) => Promise<void>, plan = PLAN)
 /** The segments in a directory, by name. */
 function segmentsAt(directory: string): Map<string, Uint8Array> {
   return new Map([...contentOf(directory)].filter(([name]) => name.endsWith(".seg")));
+}
+
+/** Where the batches of a segment begin. */
+function batchesOf(bytes: Uint8Array): readonly number[] {
+  const batches: number[] = [];
+  for (let at = 4096; readUint32(bytes, at) === 0x31424c52;) {
+    batches.push(at);
+    at += Math.ceil((40 + readUint32(bytes, at + 24)) / 8) * 8;
+  }
+  return batches;
 }
 
 /* ---- archiving ---- */
@@ -326,6 +345,107 @@ Deno.test("damage and gaps are refused where they are in the way, and only there
     const backup = await loadSnapshot(files, join(root, "data", "snapshots", "snap-0000000000000035-1.snap"));
     const gap = await assertRejects(() => replay(files, backup, others, null), Refusal);
     assertMatch(gap.message, /the segment is missing/);
+  }));
+
+interface Incomplete {
+  readonly what: string;
+  readonly found: RegExp;
+  do(path: string, bytes: Uint8Array, batches: readonly number[]): void;
+}
+
+/** What makes the last archived segment one of which nobody knows that it is complete. */
+const INCOMPLETE: readonly Incomplete[] = [
+  {
+    what: "has no footer",
+    found: /the segment is closed and has no footer$/,
+    do: (path, bytes) => writeFileSync(path, bytes.fill(0, footerPlace(bytes.length))),
+  },
+  {
+    what: "has a footer that rotted",
+    found: /the footer is not whole: the block's checksum is \d+, its bytes have \d+$/,
+    do: (path, bytes) => {
+      const at = footerPlace(bytes.length) + 20;
+      writeFileSync(path, bytes.fill(7, at, at + 1));
+    },
+  },
+  {
+    what: "was copied while it was written: it lacks a batch, and the footer",
+    found: /the segment is closed and has no footer$/,
+    do: (path, bytes, batches) => writeFileSync(path, bytes.fill(0, batches.at(-1))),
+  },
+  {
+    what: "lacks its last batch",
+    found: /no batch begins here; the log of this segment ends at \d+$/,
+    do: (path, bytes, batches) =>
+      writeFileSync(path, bytes.fill(0, batches.at(-1), footerPlace(bytes.length))),
+  },
+  {
+    what: "is cut short at a batch",
+    found: /it is cut short$/,
+    do: (path, bytes, batches) => writeFileSync(path, bytes.subarray(0, batches.at(-1))),
+  },
+];
+
+for (const { what, found, do: change } of INCOMPLETE) {
+  Deno.test(`a last archived segment that ${what} is found, with file and offset, and restores stop before it`, () =>
+    inTemporary(async (root) => {
+      await makeDirectory(join(root, "data"), PLAN);
+      const stage = new Stage(root);
+      await stage.archiver.tick();
+      await stage.archiver.close();
+      const archive = await openArchive(files, [stage.archive], "workshop", null);
+      const last = must([...archive.segments.values()].at(-1), "There is one");
+      const name = "snap-0000000000000035-1.snap";
+      const to = async (index: number | null) => {
+        const backup = await loadSnapshot(files, join(root, "data", "snapshots", name));
+        return (await replay(files, backup, archive, index)).index;
+      };
+      const { findings } = await verify(files, stage.directory);
+      assertEquals(findings, [], "as it was archived it is sound, and complete");
+      const whole = await to(null);
+      const bytes = new Uint8Array(readFileSync(last));
+      change(last, bytes.slice(), batchesOf(bytes));
+      const damaged = (await verify(files, stage.directory)).findings;
+      assertEquals(damaged.map(({ level, file }) => [level, file]), [["damage", last]]);
+      assertMatch(damaged[0]?.what ?? "", found);
+      const refusal = await assertRejects(() => to(null), Refusal);
+      assertEquals(refusal.exitCode, 65);
+      assertStringIncludes(
+        refusal.message,
+        `${last} is damaged at offset ${damaged[0]?.offset}: ${damaged[0]?.what}`,
+      );
+      const known = Number(/whole up to index (\d+)/.exec(refusal.message)?.[1]);
+      assert(known > 50 && known <= whole, refusal.message);
+      assertEquals(await to(known), known);
+    }));
+}
+
+Deno.test("a footer that rotted in an archive, with the next segment there, is told, and keeps no restore from anything", () =>
+  withArchive(async ({ root, archive, to }) => {
+    const [, second] = [...archive.segments.values()];
+    assert(second !== undefined);
+    const whole = await to(null);
+    flip(second, footerPlace(readFileSync(second).length) + 20);
+    const { findings } = await verify(files, join(root, "archive", "workshop", "n1"));
+    assertEquals(findings.map(({ level, file }) => [level, file]), [["damage", second]]);
+    assertEquals(await to(null), whole);
+  }));
+
+Deno.test("of one segment alone it is known whether it is complete", () =>
+  withArchive(async ({ root, archive }) => {
+    const third = must([...archive.segments.values()][2], "There is one");
+    const alone = join(root, "alone");
+    mkdirSync(alone);
+    const copy = join(alone, basename(third));
+    const bytes = new Uint8Array(readFileSync(third));
+    writeFileSync(copy, bytes);
+    assertEquals((await verify(files, alone)).findings, []);
+    writeFileSync(copy, bytes.slice().fill(0, must(batchesOf(bytes).at(-1), "It has some")));
+    const [finding, ...others] = (await verify(files, alone)).findings;
+    assertEquals([finding?.level, others], ["note", []]);
+    assertMatch(finding?.what ?? "", /has no footer: it was still written, or its end is missing/);
+    writeFileSync(copy, inFirstFormat(bytes));
+    assertMatch((await verify(files, alone)).findings[0]?.what ?? "", /format 1.*nobody knows/);
   }));
 
 Deno.test("an archive that begins behind the backup is refused", () =>

@@ -114,6 +114,22 @@ Deno.test("every changed byte that counts is found, in the file and not behind i
     assertGreaterOrEqual(tried, 150);
   }));
 
+Deno.test("behind a header that is damaged everything else is read, by what the footer says", () =>
+  withDirectory(async (directory) => {
+    const [, second] = segmentsOf(directory);
+    assert(second !== undefined);
+    flip(second, 20);
+    const before = (await verify(files, directory)).findings;
+    assertEquals(damagesOf(before).map(({ file, offset }) => [file, offset]), [[second, 0]]);
+    // Not the first batch says whose batches they are, which may be damaged too.
+    flip(second, HEADER_BYTES + 10);
+    const { findings } = await verify(files, directory);
+    assertEquals(damagesOf(findings).map(({ file, offset }) => [file, offset]), [
+      [second, 0],
+      [second, HEADER_BYTES],
+    ]);
+  }));
+
 Deno.test("damage at several places has a finding for each, and is not told twice", () =>
   withDirectory(async (directory) => {
     const segments = segmentsOf(directory);
