@@ -87,7 +87,9 @@ export class CommandPacker {
     const needed = LENGTH_BYTES + length;
     if (this.#end + needed > this.#bytes.length) {
       const batch = this.#bytes.subarray(this.#start, this.#end);
-      this.#bytes = new Uint8Array(Math.max(PIECE_BYTES, 2 * (batch.length + needed)));
+      // What is long fills a piece of its own; a batch that grows does so in few steps.
+      const length = batch.length === 0 ? needed : 2 * (batch.length + needed);
+      this.#bytes = new Uint8Array(Math.max(PIECE_BYTES, length));
       this.#bytes.set(batch);
       this.#start = 0;
       this.#end = batch.length;

@@ -31,6 +31,8 @@ import { emptyTally, type Tally } from "./tally.ts";
 const PREPARE_STEP_BYTES = 1024 * 1024;
 /** After so many zeros they are synced, so that the last sync has little to do while batches are written beside it. */
 const PREPARE_SYNC_BYTES = 4 * 1024 * 1024;
+/** Shared, so that not each step takes new memory; nobody writes to it. */
+const ZEROS = new Uint8Array(PREPARE_STEP_BYTES);
 export const NEXT_NAME = "next.tmp";
 export const RESERVE_TEMPORARY = `${RESERVE_NAME}.tmp`;
 
@@ -181,9 +183,13 @@ export async function closeSegment(
   if (footerAt !== null) await file.writeSynced(footerAt, encodeFooter(footer));
 }
 
+function zeros(length: number): Uint8Array {
+  return length === ZEROS.length ? ZEROS : new Uint8Array(length);
+}
+
 async function writeZeros(file: FileHandle, bytes: number): Promise<void> {
   for (let at = 0; at < bytes; at += PREPARE_STEP_BYTES) {
-    await file.writeAt(at, new Uint8Array(Math.min(PREPARE_STEP_BYTES, bytes - at)));
+    await file.writeAt(at, zeros(Math.min(PREPARE_STEP_BYTES, bytes - at)));
   }
 }
 
@@ -234,7 +240,7 @@ export class FileAhead {
       const file = this.#file ?? await fileSystem.create(`${directory}/${this.#name}`);
       this.#file = file;
       const step = Math.min(PREPARE_STEP_BYTES, segmentBytes - this.#zeroed);
-      await file.writeAt(this.#zeroed, new Uint8Array(step));
+      await file.writeAt(this.#zeroed, zeros(step));
       this.#zeroed += step;
       const isWhole = this.#zeroed === segmentBytes;
       if (!isWhole && this.#zeroed % PREPARE_SYNC_BYTES !== 0) return true;

@@ -34,6 +34,7 @@
 import { isZero, readUint32, readUint53, writeUint32, writeUint53 } from "../base/bytes.ts";
 import { crc32cAround, crc32cOf, crc32cOnRecord } from "../codec/crc32c.ts";
 import type { HardState, LogIndex, LogPosition } from "../raft/types.ts";
+import type { BatchMemory } from "./batch_memory.ts";
 import { BLOCK_BYTES, decodeBlock, encodeBlock } from "./block.ts";
 
 const FORMAT_VERSION = 2;
@@ -203,19 +204,20 @@ export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
   };
 }
 
-/** A batch as it is written, and the checksum of its header, with which the next one is chained to it. */
+/** A batch as it is written (in memory that the next one takes), and the checksum of its header, with which the next one is chained to it. */
 export interface EncodedBatch {
   readonly bytes: Uint8Array;
   readonly checksum: number;
 }
 
-/** Puts records together into a batch, padding and all. */
+/** Puts records together into a batch, padding and all; in memory whose bytes are any. */
 export function encodeBatch(
   records: readonly Uint8Array[],
   { number, nonce, chain }: { readonly number: number; readonly nonce: Uint8Array; readonly chain: number },
+  memory: BatchMemory,
 ): EncodedBatch {
   const recordBytes = records.reduce((sum, record) => sum + record.length, 0);
-  const bytes = new Uint8Array(align(BATCH_HEADER_BYTES + recordBytes));
+  const bytes = memory.take(align(BATCH_HEADER_BYTES + recordBytes));
   let at = BATCH_HEADER_BYTES;
   // Summed up from what the records say of themselves: a byte that is changed on its way here will be noticed.
   let recordChecksum = 0;
@@ -230,6 +232,8 @@ export function encodeBatch(
   writeUint32(bytes, 24, recordBytes);
   writeUint32(bytes, 28, recordChecksum);
   writeUint32(bytes, 32, chain);
+  bytes.fill(0, 36, BATCH_HEADER_BYTES);
+  bytes.fill(0, at);
   const checksum = headerChecksum(bytes, 0);
   writeUint32(bytes, 4, checksum);
   return { bytes, checksum };

@@ -32,6 +32,7 @@ import { FileError } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { WriteEffect } from "../raft/effect.ts";
 import type { Entry, HardState, LogIndex, LogPosition, WriteNumber } from "../raft/types.ts";
+import { BatchMemory } from "./batch_memory.ts";
 import { BEYOND_THE_TERM, type Promises, PromisesFile } from "./promises.ts";
 import { DiskSpace } from "./disk_space.ts";
 import { footerOf } from "./footer.ts";
@@ -92,6 +93,7 @@ export class StableStore {
   readonly #reserve: FileAhead;
   #hasReserve = false;
   #mustLook = false;
+  readonly #memory = new BatchMemory();
   #chain: number;
   #lastBatch: number;
   /** What the log has come to with everything that is durable. */
@@ -418,11 +420,8 @@ export class StableStore {
 
   /** The next batch of the segment that is written. */
   #batchOf(records: readonly Uint8Array[]): EncodedBatch {
-    return encodeBatch(records, {
-      number: this.#lastBatch + 1,
-      nonce: this.#segment.nonce,
-      chain: this.#chain,
-    });
+    const head = { number: this.#lastBatch + 1, nonce: this.#segment.nonce, chain: this.#chain };
+    return encodeBatch(records, head, this.#memory);
   }
 
   #put({ bytes }: EncodedBatch): Promise<void> {

@@ -16,6 +16,7 @@ import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { FileError, type FileHandle, type FileSystem } from "../../internal/platform/file_system.ts";
 import type { HardState } from "../../internal/raft/types.ts";
+import { BatchMemory } from "../../internal/storage/batch_memory.ts";
 import type { BirthMember } from "../../internal/storage/identity.ts";
 import { recoverLog } from "../../internal/storage/recovery.ts";
 import {
@@ -333,7 +334,8 @@ for (
       assert(typeof header !== "string");
       const records = bytes.slice(from + BATCH_HEADER_BYTES, from + BATCH_HEADER_BYTES + header.recordBytes);
       const { number, chain } = header;
-      const again = encodeBatch([records], change({ number, chain, nonce: segment.nonce })).bytes;
+      const again =
+        encodeBatch([records], change({ number, chain, nonce: segment.nonce }), new BatchMemory()).bytes;
       assertEquals(again.length, to - from);
       bytes.set(again, from);
       return bytes;
