@@ -266,6 +266,7 @@ export class Node implements Backend {
       trace,
       patienceMs: options.settings.electionTimeoutMaxMs,
       deliver,
+      needSnapshot: (index) => this.#keeper.need(null, index),
     });
     this.#backups = new Backups({
       room: options.snapshots,

@@ -1,6 +1,7 @@
 /**
  * Making a lost log whole again while nobody leads (docs/repair.md): what could be read behind the damage goes back to where it was, and
- * what is missing before it comes from any server whose log has both ends of the hole, or all of the hole and the same term at its end.
+ * what is missing before it comes from any server whose log has both ends of the hole, or all of the hole and the same term at its end. Where
+ * every log that could tell begins behind our last entry, what is committed beyond it comes as a snapshot.
  *
  * Without this, servers that lost different parts wait for a leader that none of them may become. Where somebody leads, there is no hurry:
  * the leader sends what is missing.
@@ -9,7 +10,7 @@
  * where it has our last entry, or begins right behind it in the same term: the leader of that term had both. Of what another server sends,
  * where its log has our last entry and the one behind the hole, or the last one of the hole and that of the same term, for then it has
  * all that ours had between them (log matching); and where ours still ends as it did when it was asked. One question is under way at a time,
- * and nobody is asked when nothing is missing.
+ * and nobody is asked when nothing is missing. A snapshot is asked for only after everybody who is there was asked for entries.
  *
  * @module
  */
@@ -18,7 +19,14 @@ import type { Alarm, Clock, Millis } from "../platform/clock.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { Input } from "../raft/input.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { Entry, LogPosition, ServerId } from "../raft/types.ts";
+import { isOlder } from "../raft/repair.ts";
+import {
+  BEYOND_THE_TERM,
+  type Entry,
+  type LogIndex,
+  type LogPosition,
+  type ServerId,
+} from "../raft/types.ts";
 import type { BulkLine, PeerRoom } from "./ports.ts";
 
 /** So many bytes of entries go into a message and into a write; may be passed by one entry. */
@@ -35,6 +43,8 @@ export interface RemainsOptions {
   /** How long an answer may take, and how long it is waited before somebody is asked again. */
   readonly patienceMs: Millis;
   readonly deliver: (input: Input) => void;
+  /** Gets a snapshot that reaches at least so far, from anybody; nothing where one is on its way. */
+  readonly needSnapshot: (index: LogIndex) => void;
 }
 
 /** A question that is under way. */
@@ -50,7 +60,7 @@ export class Remains {
   readonly #options: RemainsOptions;
   #alarm: Alarm | null = null;
   #question: Question | null = null;
-  /** Counts the questions, so that each goes to another server, or is for another remnant, than the one before. */
+  /** Counts the questions, so that each goes to another server, or is for another hole, than the one before. */
   #asked = 0;
   #isStopped = false;
 
@@ -92,7 +102,8 @@ export class Remains {
 
   get #isWanted(): boolean {
     const { raft, remnants } = this.#options;
-    return !this.#isStopped && remnants.length > 0 && raft.view().floor !== null;
+    const { floor } = raft.view();
+    return !this.#isStopped && floor !== null && (remnants.length > 0 || floor.index < BEYOND_THE_TERM);
   }
 
   get #last(): LogPosition {
@@ -170,18 +181,40 @@ export class Remains {
 
   /* ---- what others have ---- */
 
-  #ask(): void {
-    const { id, raft, peers, remnants } = this.#options;
-    const { index } = this.#last;
-    const holes = remnants.flatMap((remnant) => {
-      const first = remnant[0];
-      return first !== undefined && first.index > index ? [{ index: first.index, term: first.term }] : [];
-    }).sort((a, b) => a.index - b.index);
-    const others = raft.view().configuration.members.map((member) => member.id)
+  /** Where the log ended that was lost, if that is known, and ours has not come so far. */
+  get #lostEnd(): LogPosition | null {
+    const { floor } = this.#options.raft.view();
+    return floor !== null && floor.index < BEYOND_THE_TERM && isOlder(this.#last, floor) ? floor : null;
+  }
+
+  /** What stands right behind each hole, the next one first; where nothing is left behind any, where the lost log ended. */
+  get #holes(): readonly LogPosition[] {
+    const { index, term } = this.#last;
+    const follows = (place: LogPosition) => place.index > index && place.term >= term;
+    const firsts = this.#options.remnants.flatMap(([first]) => first ?? []).filter(follows)
+      .map((first) => ({ index: first.index, term: first.term }));
+    if (firsts.length === 0 && this.#lostEnd !== null) firsts.push(this.#lostEnd);
+    return firsts.filter(follows).sort((a, b) => a.index - b.index);
+  }
+
+  get #others(): readonly ServerId[] {
+    const { id, raft, peers } = this.#options;
+    return raft.view().configuration.members.map((member) => member.id)
       .filter((other) => other !== id && peers.isConnected(other));
+  }
+
+  /** Asks everybody in turn for a hole, then for a snapshot, then for the next hole. */
+  #ask(): void {
+    const { peers } = this.#options;
+    const others = this.#others;
+    if (others.length === 0) return;
+    const holes = this.#holes;
     const turn = this.#asked++;
-    const from = others[turn % Math.max(1, others.length)];
-    const to = holes[Math.floor(turn / Math.max(1, others.length)) % Math.max(1, holes.length)];
+    const from = others[turn % (others.length + 1)];
+    const to = holes[Math.floor(turn / (others.length + 1)) % Math.max(1, holes.length)];
+    if (from === undefined && (to !== undefined || this.#lostEnd !== null)) {
+      return this.#options.needSnapshot(this.#last.index + 1);
+    }
     if (from === undefined || to === undefined) return;
     const question: Question = { from, after: this.#last, to, line: null };
     this.#question = question;
@@ -209,7 +242,11 @@ export class Remains {
     if (message.kind !== "entriesPiece" || !this.#isWanted || raft.view().leaderId !== null) {
       const reason = message.kind === "entriesRefusal" ? message.reason : message.kind;
       trace.event("debug", "a server does not fill the hole in the log", { server: from, reason });
-      return this.#end();
+      this.#end();
+      // Whoever refuses costs no time, until everybody was asked.
+      const isRefused = message.kind === "entriesRefusal" && this.#isWanted && raft.view().leaderId === null;
+      if (isRefused && this.#asked % (this.#others.length + 1) !== 0) this.#ask();
+      return;
     }
     const { index, term } = this.#last;
     // A leader may have come and gone meanwhile, and left another last entry.

@@ -56,7 +56,8 @@ interface Waiting {
 interface Fetch {
   /** How far it has to reach. */
   readonly index: LogIndex;
-  readonly leaderId: ServerId;
+  /** Who leads, and is asked last; `null` where nobody does. */
+  readonly leaderId: ServerId | null;
   /** Whom we asked already, in vain. */
   readonly tried: Set<ServerId>;
   source: ServerId | null;
@@ -262,8 +263,8 @@ export class SnapshotKeeper {
 
   /* ---- getting ---- */
 
-  /** The leader says that we need a snapshot that reaches so far. */
-  need(leaderId: ServerId, index: LogIndex): void {
+  /** The leader says that we need a snapshot that reaches so far; or we lost what is before it, and nobody leads. */
+  need(leaderId: ServerId | null, index: LogIndex): void {
     if (this.#isStopped || this.#fetch !== null) return;
     this.#fetch = {
       index,
@@ -280,7 +281,10 @@ export class SnapshotKeeper {
       pieces: [],
       isWriting: false,
     };
-    this.#options.trace.event("info", "needs a snapshot", { index, leader: leaderId });
+    this.#options.trace.event(leaderId === null ? "debug" : "info", "needs a snapshot", {
+      index,
+      leader: leaderId,
+    });
     this.#askSomebody(this.#fetch);
   }
 
@@ -303,9 +307,11 @@ export class SnapshotKeeper {
     const others = raft.view().configuration.members.map(({ id }) => id)
       .filter((id) => peers.isConnected(id) && !receipt.tried.has(id));
     const source = others.find((id) => id !== receipt.leaderId) ?? others[0] ?? receipt.leaderId;
-    if (receipt.tried.has(source)) {
-      // Everybody was asked. The leader will say again that we need one.
-      trace.event("warn", "nobody gave a snapshot", { index: receipt.index });
+    if (source === null || receipt.tried.has(source)) {
+      // Everybody was asked. Whoever said that we need one will say it again.
+      trace.event(receipt.leaderId === null ? "debug" : "warn", "nobody gave a snapshot", {
+        index: receipt.index,
+      });
       return this.#endFetch();
     }
     receipt.tried.add(source);

@@ -76,6 +76,8 @@ export class Outbox {
     this.#commitIndex = index;
     this.#reset = { index, term };
     this.#install = { kind: "installSnapshot", index, term };
+    // The write of this very step.
+    state.resetWrite = state.lastWrite + 1;
   }
 
   /** Removes the log from `index` on, in memory now and on disk with this step's write. */

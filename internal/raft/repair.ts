@@ -12,7 +12,8 @@
  *     the leader's own term. From then on no old acknowledgement counts, and what the old ones brought about is committed by then.
  *
  * What was lost may turn up again, behind the damage and on other servers. Such entries are put at the end of the log as they are: a log
- * that was a leader's once may be anybody's, as long as nothing is removed for it and nothing is acknowledged by it.
+ * that was a leader's once may be anybody's, as long as nothing is removed for it and nothing is acknowledged by it. A snapshot of what is
+ * committed is such a log too (compaction.ts); the floor is judged by it once the log on the disk begins there.
  *
  * A server whose disk was put back to an earlier state does not know that it lost anything. The leader to which it acknowledged more does,
  * and says so by the number of a loss that the server has not had (D20).
@@ -79,8 +80,10 @@ export function noteRollback(state: State, leader: ServerId, epoch: number, outb
 
 /** Lets go of the floor, once what proves that it may go is on our disk. */
 export function endRepairWhereProved(state: State, outbox: Outbox): void {
-  const { floor, repairedAt, durableIndex, log } = state;
+  const { floor, repairedAt, durableIndex, log, stableWrite, resetWrite } = state;
   if (floor === null) return;
+  // A snapshot is on our disk, and the log does not begin behind it yet: were the file lost now, nobody would miss what it covers.
+  if (stableWrite < resetWrite) return;
   const isProved = repairedAt !== null && durableIndex >= repairedAt;
   if (!isProved && isOlder({ term: log.termAt(durableIndex), index: durableIndex }, floor)) return;
   state.floor = null;

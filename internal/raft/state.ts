@@ -235,6 +235,8 @@ export interface State {
   lastWrite: WriteNumber;
   stableWrite: WriteNumber;
   pendingWrites: PendingWrite[];
+  /** The newest write with which the log begins anew behind a snapshot; 0 if there was none in this life. */
+  resetWrite: WriteNumber;
   /** The entries up to here are on our disk as they stand in `log`. */
   durableIndex: LogIndex;
 }
@@ -302,6 +304,7 @@ export function initialState(
     lastWrite: 0,
     stableWrite: 0,
     pendingWrites: [],
+    resetWrite: 0,
     durableIndex: log.lastIndex,
   };
 }

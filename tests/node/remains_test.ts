@@ -3,6 +3,7 @@
  *
  * Invariant: servers that lost different parts fill each other's holes while nobody leads, from whoever has both ends; then their floors go.
  * Nothing is put behind our log that does not follow it; an answer that does not connect is no answer; where somebody leads, nobody is asked.
+ * Where the logs that could tell begin behind a hole, a snapshot comes in the place of what is before them.
  *
  * Learnt: it takes one server that is whole again for all of them: the floor of the others lets them vote for it.
  */
@@ -14,10 +15,11 @@ import { decodeBulk, encodeBulkFrame } from "../../internal/codec/bulk_codec.ts"
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { Remains } from "../../internal/node/remains.ts";
 import type { BulkLineEvents } from "../../internal/node/ports.ts";
+import type { Input } from "../../internal/raft/input.ts";
 import type { Message } from "../../internal/raft/message.ts";
 import { Raft } from "../../internal/raft/raft.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
-import type { Entry, LogPosition } from "../../internal/raft/types.ts";
+import { BEYOND_THE_TERM, type Entry, type LogPosition } from "../../internal/raft/types.ts";
 import { append, birth } from "../scenarios/stage.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 
@@ -41,6 +43,8 @@ interface Damaged {
   readonly log: readonly Entry[];
   readonly remnants: (readonly Entry[])[];
   readonly floor?: LogPosition | null;
+  /** Behind which place its log begins, and up to where it applied it. */
+  readonly base?: LogPosition;
 }
 
 class Server {
@@ -49,9 +53,11 @@ class Server {
   /** Whom it asked, and what. */
   readonly asked: string[] = [];
   readonly remnants: readonly unknown[];
+  /** How far a snapshot was to reach, each time that one was wanted. */
+  readonly needed: number[] = [];
 
-  constructor(readonly id: string, world: World, { log, remnants, floor }: Damaged) {
-    const end = must(remnants.at(-1)?.at(-1) ?? log.at(-1), "There is an entry");
+  constructor(readonly id: string, world: World, { log, remnants, floor, base }: Damaged) {
+    const end = must(floor ?? remnants.at(-1)?.at(-1) ?? log.at(-1), "There is an end");
     const { clock } = world;
     this.remnants = remnants;
     this.raft = new Raft({
@@ -60,6 +66,9 @@ class Server {
       recovered: {
         hardState: { currentTerm: 5, votedFor: null },
         ...birth(IDS),
+        snapshotIndex: base?.index ?? 0,
+        snapshotTerm: base?.term ?? 0,
+        commitIndex: base?.index ?? 0,
         entries: log,
         epoch: 1,
         floor: floor === undefined ? { index: end.index, term: end.term } : floor,
@@ -74,11 +83,11 @@ class Server {
       clock,
       trace: { event: () => {} },
       patienceMs: PATIENCE_MS,
-      deliver: (input) => {
-        for (const effect of this.raft.step(clock.now(), input)) {
-          if (effect.kind === "write") this.raft.step(clock.now(), { kind: "stable", upTo: effect.number });
-        }
+      needSnapshot: (index) => {
+        this.needed.push(index);
+        world.time.at(world.time.now + 1, () => world.giveSnapshot(this, index));
       },
+      deliver: (input) => this.take(clock.now(), input),
       peers: {
         isConnected: (other) => world.isUp(other),
         openBulk: (to, events) => {
@@ -87,6 +96,12 @@ class Server {
         },
       },
     });
+  }
+
+  take(now: number, input: Input): void {
+    for (const effect of this.raft.step(now, input)) {
+      if (effect.kind === "write") this.raft.step(now, { kind: "stable", upTo: effect.number });
+    }
   }
 
   get end(): string {
@@ -129,6 +144,21 @@ class World {
         this.servers.get(to)?.remains.onQuestion(message, hear);
       },
     };
+  }
+
+  /** What the first other server has applied that applied so much, in place of the log up to there. */
+  giveSnapshot(to: Server, index: number): void {
+    const from = [...this.servers.values()].find((one) => one !== to && one.raft.view().commitIndex >= index);
+    if (from === undefined) return;
+    const { commitIndex, configuration } = from.raft.view();
+    const term = from.raft.log.termAt(commitIndex);
+    to.take(this.time.now, {
+      kind: "snapshotReceived",
+      index: commitIndex,
+      term,
+      configuration,
+      configurationIndex: 0,
+    });
   }
 
   start(): this {
@@ -339,4 +369,58 @@ Deno.test("where nothing is missing nothing is asked", () => {
   const world = new World({ n1: { log: span(1, 30), remnants: [span(41, 50)], floor: null } });
   world.start().pass(5 * PATIENCE_MS);
   assertEquals([world.ends(), world.said], [["30:1"], []]);
+});
+
+Deno.test("three servers with holes in three places, two of which begin behind a snapshot: it comes in place of what they have left, and no floor is left", () => {
+  const base = { index: 35, term: 1 };
+  const world = new World({
+    n1: { log: span(1, 9), remnants: [span(21, 100)] },
+    n2: { base, log: span(36, 49), remnants: [span(61, 100)] },
+    n3: { base, log: span(36, 69), remnants: [span(81, 100)] },
+  }).start().pass(20 * PATIENCE_MS);
+  assertEquals(world.ends(), ["100:1", "100:1", "100:1"]);
+  assertEquals(world.servers.get("n1")?.needed, [10]);
+});
+
+Deno.test("a snapshot that ends in a hole: what is left of the hole comes from a log", () => {
+  const world = new World({
+    n1: { log: span(1, 9), remnants: [span(41, 100)] },
+    n2: { base: { index: 20, term: 1 }, log: span(21, 100), remnants: [], floor: null },
+  }).start().pass(20 * PATIENCE_MS);
+  assertEquals(world.ends(), ["100:1", "100:1"]);
+  assertEquals(world.servers.get("n1")?.raft.log.snapshotIndex, 20);
+});
+
+Deno.test("who lost all of its log but not where it ended gets what is committed, and the rest from a log", () => {
+  const world = new World({
+    n1: { log: [], remnants: [], floor: { index: 30, term: 1 } },
+    n2: { base: { index: 20, term: 1 }, log: span(21, 30), remnants: [], floor: null },
+  }).start().pass(20 * PATIENCE_MS);
+  assertEquals(world.ends(), ["30:1", "30:1"]);
+});
+
+Deno.test("where the lost log had ended is asked for like what stands behind a hole", () => {
+  const world = new World({
+    n1: { log: span(1, 9), remnants: [], floor: { index: 30, term: 1 } },
+    n2: { log: span(1, 40), remnants: [], floor: null },
+  }).start().pass(3 * PATIENCE_MS);
+  assertEquals([world.ends(), world.servers.get("n1")?.needed], [["30:1", "40:1"], []]);
+});
+
+Deno.test("where a log can tell, nobody asks for a snapshot", () => {
+  const world = new World({
+    n1: { log: span(1, 9), remnants: [span(21, 30)] },
+    n2: { base: { index: 20, term: 1 }, log: span(21, 30), remnants: [], floor: null },
+    n3: { log: span(1, 30), remnants: [], floor: null },
+  }).start().pass(20 * PATIENCE_MS);
+  assertEquals([world.ends(), world.servers.get("n1")?.needed], [["30:1", "30:1", "30:1"], []]);
+});
+
+Deno.test("of a log of which nobody knows the end nothing is asked behind what is left of it", () => {
+  const floor = { index: BEYOND_THE_TERM, term: 5 };
+  const world = new World({
+    n1: { log: span(1, 9), remnants: [span(1, 9)], floor },
+    n2: { base: { index: 20, term: 1 }, log: span(21, 30), remnants: [], floor: null },
+  }).start().pass(20 * PATIENCE_MS);
+  assertEquals([world.said, world.servers.get("n1")?.needed], [[], []]);
 });

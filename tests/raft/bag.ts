@@ -4,8 +4,8 @@
  *
  * No shell, no bytes, no promises. The disk of a server is a list of writes in order; a crash keeps a prefix of those that
  * were not synced. A message that waits for a write leaves only when that write is stable. Damage takes a disk back to what it was some
- * writes ago; what storage promises is kept: the newest hard state, a new epoch, and a floor that is not before the end of what was lost.
- * Entries that were lost may be found again: those that follow the end of the log in what it was, or in the log that another server has.
+ * writes ago (rotten_disk.ts). Entries that were lost may be found again: those that follow the end of the log in what it was, or in the log
+ * that another server has. And a snapshot of anything that was ever committed may come from another server at any moment.
  *
  * Checks on its own, besides the properties it is given:
  *  - I7: what a leader commits is durable on a quorum, with the leader's prefix, or was so before damage;
@@ -22,44 +22,25 @@ import type { Input, RequestId } from "../../internal/raft/input.ts";
 import type { Message } from "../../internal/raft/message.ts";
 import { Raft } from "../../internal/raft/raft.ts";
 import { defaultSettings, type Settings } from "../../internal/raft/state.ts";
-import {
-  BEYOND_THE_TERM,
-  type Entry,
-  type LogIndex,
-  type LogPosition,
-  type Recovered,
-  type ServerId,
-  type WriteNumber,
-} from "../../internal/raft/types.ts";
-import { chain, Ghost, type PrefixHash, Violation } from "../invariants/ghost.ts";
+import type { Entry, LogIndex, ServerId, WriteNumber } from "../../internal/raft/types.ts";
+import { Ghost, Violation } from "../invariants/ghost.ts";
 import { raftProperties } from "../invariants/properties.ts";
-import {
-  applyWrite as applyToSound,
-  checkPromise,
-  checkRead,
-  type Disk as SoundDisk,
-  emptyDisk,
-  type Held,
-  heldOf,
-} from "./disk.ts";
 import { birth } from "../scenarios/stage.ts";
-
-/** A disk that can be damaged. */
-interface Disk extends SoundDisk {
-  epoch: number;
-  floor: LogPosition | null;
-  /** The log as it was after each write, oldest first, the last one as it is now. */
-  history: (readonly Entry[])[];
-  /** What was lost to damage, and may have been acknowledged: the prefixes of the logs that were. */
-  lost: PrefixHash[][];
-  /** Those logs themselves: a part of each may be readable behind the damage. */
-  lostLogs: (readonly Entry[])[];
-}
+import { checkPromise, checkRead, type Held, heldOf } from "./disk.ts";
+import {
+  applyWrite,
+  lose,
+  newDisk,
+  publish,
+  recoveredFrom,
+  type RottenDisk,
+  rotUnnoticed,
+} from "./rotten_disk.ts";
 
 interface Server {
   readonly id: ServerId;
   raft: Raft;
-  readonly disk: Disk;
+  readonly disk: RottenDisk;
   pending: WriteEffect[];
   held: Held[];
   now: number;
@@ -77,6 +58,7 @@ interface Odds {
   readonly crash: number;
   readonly damage: number;
   readonly find: number;
+  readonly snapshot: number;
   readonly total: number;
   readonly disorder: number;
   readonly duplicate: number;
@@ -114,17 +96,22 @@ export class Bag {
     damages: 0,
     repairs: 0,
     found: 0,
+    installed: 0,
   };
   readonly #sabotage: Sabotage;
+  /** All that was ever committed. */
+  readonly #committed: Entry[] = [];
 
   constructor(
     size: number,
     seed: string,
     settings: Partial<Settings> = {},
-    { damage = 0, find = 0, sabotage = "none" }: {
+    { damage = 0, find = 0, snapshot = 0, sabotage = "none" }: {
       readonly damage?: number;
       /** How much of what was lost is found again, before a leader sends it. */
       readonly find?: number;
+      /** How often a server gets a snapshot. */
+      readonly snapshot?: number;
       readonly sabotage?: Sabotage;
     } = {},
   ) {
@@ -143,6 +130,7 @@ export class Bag {
       crash: random.between(0, 8),
       damage: damage === 0 ? 0 : random.between(0, damage),
       find: find === 0 ? 0 : random.between(0, find),
+      snapshot: snapshot === 0 ? 0 : random.between(0, snapshot),
     };
     this.#odds = {
       ...odds,
@@ -153,15 +141,7 @@ export class Bag {
     const ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
     this.#configuration = new Configuration(configurationOfVoters(ids));
     for (const id of ids) {
-      const disk: Disk = {
-        ...emptyDisk(),
-        epoch: 0,
-        floor: null,
-        history: [[]],
-        lost: [],
-        lostLogs: [],
-      };
-      this.servers.set(id, this.#born(id, disk, 0));
+      this.servers.set(id, this.#born(id, newDisk(), 0));
     }
   }
 
@@ -234,6 +214,7 @@ export class Bag {
   crash(id: ServerId, kept: number): void {
     const old = this.server(id);
     for (const write of old.pending.slice(0, kept)) applyWrite(old.disk, write);
+    if (old.disk.snapshot.length > old.disk.base && this.#random.chance(1, 4)) rotUnnoticed(old.disk);
     this.counts.crashes++;
     this.servers.set(id, this.#born(id, old.disk, old.lives + 1));
   }
@@ -246,22 +227,9 @@ export class Bag {
     const old = this.server(id);
     const { disk } = old;
     for (const write of old.pending.slice(0, kept)) applyWrite(disk, write);
-    const place = Math.max(0, disk.history.length - 1 - writes);
-    const left = must(disk.history[place], "There is a log at that place");
-    const last = disk.entries.at(-1);
-    const end = isKnown
-      ? { index: last?.index ?? 0, term: last?.term ?? 0 }
-      : { index: BEYOND_THE_TERM, term: disk.hardState.currentTerm };
-    const isOlder = disk.floor === null || disk.floor.term < end.term ||
-      (disk.floor.term === end.term && disk.floor.index <= end.index);
-    disk.lost.push(disk.prefix);
-    disk.lostLogs.push(disk.entries);
-    if (this.#sabotage !== "no floor") disk.floor = isOlder && end.index > 0 ? end : disk.floor;
-    disk.epoch++;
-    disk.history.length = place + 1;
-    disk.entries = [...left];
-    disk.prefix = [0];
-    for (const entry of left) disk.prefix.push(chain(disk.prefix[entry.index - 1] ?? 0, entry));
+    const floor = disk.floor;
+    lose(disk, writes, isKnown, disk.snapshot.length > 0 && this.#random.chance(1, 4));
+    if (this.#sabotage === "no floor") disk.floor = floor;
     this.counts.damages++;
     this.#properties.monotonic.lost(id);
     this.ghost.loses(id);
@@ -277,7 +245,7 @@ export class Bag {
     if (floor === null) return;
     const sources = this.ids.flatMap((other) => {
       const { raft, disk } = this.server(other);
-      return [...disk.lostLogs, other === id ? [] : entriesOf(raft)];
+      return [...disk.lostLogs, other === id ? [] : this.#logOf(raft)];
     });
     const source = must(sources[random.below(sources.length)], "There are some");
     const after = { index: log.lastIndex, term: log.lastIndex === 0 ? 0 : log.termAt(log.lastIndex) };
@@ -289,6 +257,24 @@ export class Bag {
     const { lastIndex } = log;
     this.input(id, { kind: "entriesFound", after, entries });
     if (this.server(id).raft.log.lastIndex > lastIndex) this.counts.found++;
+  }
+
+  /** A snapshot comes from another server: to one that lost something most often, or late. */
+  getSnapshot(id: ServerId): void {
+    const random = this.#random;
+    const { disk } = this.server(id);
+    if (this.#committed.length === 0 || (disk.floor === null && !random.chance(1, 8))) return;
+    const index = random.chance(1, 2) ? this.#committed.length : random.between(1, this.#committed.length);
+    const snapshot = this.#committed.slice(0, index);
+    publish(disk, snapshot);
+    const effects = this.input(id, {
+      kind: "snapshotReceived",
+      index,
+      term: must(snapshot.at(-1), "It covers something").term,
+      configuration: this.#configuration.value,
+      configurationIndex: 0,
+    });
+    if (effects.some(({ kind }) => kind === "installSnapshot")) this.counts.installed++;
   }
 
   /** Takes one step chosen by chance; how likely each kind is was drawn from the seed. */
@@ -322,6 +308,8 @@ export class Bag {
       this.crash(id, random.between(0, pending.length));
     } else if (chosen(odds.find)) {
       this.find(id);
+    } else if (chosen(odds.snapshot)) {
+      this.getSnapshot(id);
     } else if (odds.damage > 0) {
       this.damage(id, random.between(0, pending.length), random.between(0, 12), random.chance(1, 2));
     }
@@ -339,14 +327,8 @@ export class Bag {
     return leader === undefined || this.#random.chance(1, 5) ? this.#anyServer() : leader;
   }
 
-  #born(id: ServerId, disk: Disk, lives: number): Server {
-    const recovered: Recovered = {
-      hardState: disk.hardState,
-      ...birth(this.#configuration.voters),
-      entries: disk.entries.slice(),
-      epoch: disk.epoch,
-      floor: disk.floor,
-    };
+  #born(id: ServerId, disk: RottenDisk, lives: number): Server {
+    const recovered = recoveredFrom(disk, birth(this.#configuration.voters));
     const raft = new Raft({
       id,
       settings: this.#settings,
@@ -378,6 +360,9 @@ export class Bag {
       }
       case "apply":
         this.counts.committed += effect.entries.length;
+        for (const entry of effect.entries) {
+          if (entry.index === this.#committed.length + 1) this.#committed.push(entry);
+        }
         break;
       case "repaired":
         this.counts.repairs++;
@@ -392,6 +377,13 @@ export class Bag {
       case "rolledBack":
         throw new Violation(`${server.id} takes its disk for an old one, which it is not`);
     }
+  }
+
+  /** A server's log from index 1 on. */
+  #logOf({ log }: Raft): readonly Entry[] {
+    const before = log.snapshotIndex;
+    const entries = Array.from({ length: log.lastIndex - before }, (_, i) => log.entryAt(before + i + 1));
+    return [...this.#committed.slice(0, before), ...entries];
   }
 
   #leave(server: Server, { send: { to, message }, hash }: Held): void {
@@ -413,13 +405,4 @@ export class Bag {
       );
     }
   }
-}
-
-function entriesOf({ log }: Raft): readonly Entry[] {
-  return Array.from({ length: log.lastIndex }, (_, i) => log.entryAt(i + 1));
-}
-
-function applyWrite(disk: Disk, write: WriteEffect): void {
-  applyToSound(disk, write);
-  disk.history.push(disk.entries.slice());
 }

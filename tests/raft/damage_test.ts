@@ -2,8 +2,8 @@
  * Kind: property.
  *
  * Invariant: the five Raft properties hold after every step of every schedule in which any server, any number of times, comes back with an
- * older log, a new epoch and a floor, as storage promises them (docs/repair.md). `RAFTLINE_BAG_TIMES=100`
- * runs that many times as many.
+ * older log, a new epoch and a floor, as storage promises them (docs/repair.md), and gets back what it lost, as entries or in a snapshot, at
+ * any moment. `RAFTLINE_BAG_TIMES=100` runs that many times as many.
  *
  * Learnt: a run must be shown to be able to fail: without the floor the same schedules elect a leader that lacks what was committed. What
  * chance does not find in 10,000 schedules, such as a release by words that were said before the loss, has its scenario
@@ -22,11 +22,15 @@ function run(
   size: number,
   seeds: number,
   steps: number,
-  { find = 0, sabotage = "none" }: { readonly find?: number; readonly sabotage?: Sabotage } = {},
+  { find = 0, snapshot = 0, sabotage = "none" }: {
+    readonly find?: number;
+    readonly snapshot?: number;
+    readonly sabotage?: Sabotage;
+  } = {},
 ) {
-  const total = { damages: 0, repairs: 0, committed: 0, leaders: 0, found: 0 };
+  const total = { damages: 0, repairs: 0, committed: 0, leaders: 0, found: 0, installed: 0 };
   for (let seed = 0; seed < seeds; seed++) {
-    const bag = new Bag(size, `damage/${seed}`, SETTINGS, { damage: 12, find, sabotage });
+    const bag = new Bag(size, `damage/${seed}`, SETTINGS, { damage: 12, find, snapshot, sabotage });
     try {
       for (let step = 0; step < steps; step++) bag.randomStep();
     } catch (cause) {
@@ -37,6 +41,7 @@ function run(
     total.committed += bag.counts.committed;
     total.leaders += bag.counts.leaders;
     total.found += bag.counts.found;
+    total.installed += bag.counts.installed;
   }
   return total;
 }
@@ -69,6 +74,22 @@ for (
     const total = run(size, seeds * MORE, steps, { find: 60 });
     assertGreaterOrEqual(total.damages, seeds);
     assertGreaterOrEqual(total.found, seeds);
+    assertGreaterOrEqual(total.repairs, seeds / 2);
+  });
+}
+
+for (
+  const { size, seeds, steps } of [
+    { size: 2, seeds: 200, steps: 1500 },
+    { size: 3, seeds: 800, steps: 2000 },
+    { size: 5, seeds: 300, steps: 2500 },
+  ]
+) {
+  Deno.test(`${size} servers keep them while they get snapshots, at any moment, in place of what they lost`, () => {
+    const total = run(size, seeds * MORE, steps, { find: 30, snapshot: 30 });
+    assertGreaterOrEqual(total.damages, seeds);
+    assertGreaterOrEqual(total.installed, seeds);
+    assertGreaterOrEqual(total.found, seeds / 2);
     assertGreaterOrEqual(total.repairs, seeds / 2);
   });
 }

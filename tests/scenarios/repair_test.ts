@@ -169,6 +169,37 @@ Deno.test("without room on the disk nothing is put back", () => {
   assertEquals(a.view.lastIndex, 1);
 });
 
+for (
+  const { what, place, floor } of [
+    { what: "that ends where the lost log did", place: "4:2", floor: null },
+    { what: "that ends behind it, in a later term", place: "9:3", floor: null },
+    { what: "that ends before it", place: "3:2", floor: LOST.floor },
+    { what: "that is longer, of an older term", place: "9:1", floor: LOST.floor },
+  ]
+) {
+  Deno.test(
+    `a snapshot ${what} takes the place of the log, and the floor ${
+      floor === null ? "goes when the log on the disk begins there" : "stays"
+    }`,
+    () => {
+      const a = new Stage({ ...LOST, term: 3 }).receivesSnapshot(place);
+      const [index = 0, term = 0] = place.split(":").map(Number);
+      assertEquals([a.view.snapshotIndex, a.view.lastIndex, a.view.lastTerm], [index, index, term]);
+      assertEquals(a.view.floor, LOST.floor, "not on the disk yet");
+      assertEquals(a.said(), [], "nobody is told anything by it");
+      assertEquals(a.stable().view.floor, floor);
+    },
+  );
+}
+
+Deno.test("what was found behind a snapshot is put behind it, and a snapshot of what the log has takes nothing away", () => {
+  const a = new Stage(LOST).receivesSnapshot("2:2").stable();
+  a.finds("2:2", "3:2 4:2").stable();
+  assertEquals([a.view.lastIndex, a.view.floor], [4, null]);
+  a.receivesSnapshot("3:2").stable();
+  assertEquals([a.view.snapshotIndex, a.view.lastIndex, a.view.commitIndex], [2, 4, 3]);
+});
+
 Deno.test("what was found is an entry like any other: a leader that has another one there replaces it", () => {
   const a = new Stage({ ...LOST, term: 3 });
   a.finds("1:1", "2:2 3:2");

@@ -148,6 +148,13 @@ export class Stage {
     return this.#take({ kind: "entriesFound", after: { index, term }, entries: entriesOf(log) });
   }
 
+  /** A snapshot that A asked for is whole and on its disk; in the notation, where it ends. */
+  receivesSnapshot(place: string): this {
+    const [index = 0, term = 0] = place.split(":").map(Number);
+    const { configuration } = this.view;
+    return this.#take({ kind: "snapshotReceived", index, term, configuration, configurationIndex: 0 });
+  }
+
   write(requestId = 1): this {
     return this.#take({ kind: "clientRequest", requestId, payloads: [Uint8Array.of(1)] });
   }

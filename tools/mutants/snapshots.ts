@@ -5,12 +5,18 @@
  *
  * @module
  */
-import { type Killer, type Mutant, transcript } from "./mutant.ts";
+import { type Killer, type Mutant, scenario, transcript } from "./mutant.ts";
 
 const COMPACTION = "internal/raft/compaction.ts";
 const MEMBERSHIP = "internal/raft/membership.ts";
 const STORE = "internal/storage/snapshot_store.ts";
 const KEEPER = "internal/node/snapshot_keeper.ts";
+
+/** Snapshots at any moment, on servers that lost a part of their logs. */
+const SNAPSHOTS_IN_THE_BAG: Killer = {
+  file: "tests/raft/damage_test.ts",
+  test: "3 servers keep them while they get snapshots",
+};
 
 function stored(test: string): Killer {
   return { file: "tests/storage/snapshot_test.ts", test };
@@ -61,6 +67,33 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "const isHere = log.knowsTermAt(index) && log.termAt(index) === term;",
     replace: "const isHere = log.knowsTermAt(index);",
     killer: transcript("S3: "),
+  },
+  {
+    name: "snapshot-over-a-longer-log",
+    catalogue: ["S3", "S4", "W3"],
+    breaks: "a log that goes on behind a snapshot with which it agrees begins anew behind it",
+    file: COMPACTION,
+    find: "  if (isHere) {\n    // All",
+    replace: "  if (isHere && log.lastIndex === index) {\n    // All",
+    killer: SNAPSHOTS_IN_THE_BAG,
+  },
+  {
+    name: "snapshot-ends-a-repair",
+    catalogue: ["W3", "D24"],
+    breaks: "a server that lost acknowledged entries takes any snapshot for all of them",
+    file: COMPACTION,
+    find: "  outbox.installSnapshot(index, term);\n",
+    replace: "  outbox.installSnapshot(index, term);\n  state.floor = null;\n  outbox.repaired();\n",
+    killer: SNAPSHOTS_IN_THE_BAG,
+  },
+  {
+    name: "repair-ended-before-the-log-begins-anew",
+    catalogue: ["W3", "D24"],
+    breaks: "a repair ends by a snapshot of which the log on the disk does not know yet",
+    file: "internal/raft/repair.ts",
+    find: "  if (stableWrite < resetWrite) return;\n",
+    replace: "",
+    killer: scenario("repair", "a snapshot that ends where the lost log did"),
   },
   {
     name: "conflicting-log-survives-restart",

@@ -167,6 +167,30 @@ export const storageMutants: readonly Mutant[] = [
     },
   },
   {
+    name: "snapshot-before-entries",
+    catalogue: ["D24", "S4"],
+    breaks: "a whole snapshot is fetched for a hole of which another server has the entries",
+    file: "internal/node/remains.ts",
+    find: "    const from = others[turn % (others.length + 1)];",
+    replace: "    const from = others[(turn + others.length) % (others.length + 1)];",
+    killer: {
+      file: "tests/node/remains_test.ts",
+      test: "where a log can tell, nobody asks for a snapshot",
+    },
+  },
+  {
+    name: "hole-behind-a-snapshot-stays",
+    catalogue: ["D24"],
+    breaks: "a hole that only a snapshot of another server covers stays, and nobody may lead",
+    file: "internal/node/remains.ts",
+    find: "return this.#options.needSnapshot(this.#last.index + 1);",
+    replace: "return;",
+    killer: {
+      file: "tests/node/remains_test.ts",
+      test: "three servers with holes in three places, two of which begin behind a snapshot",
+    },
+  },
+  {
     name: "late-refusal-is-a-rollback",
     catalogue: ["D20", "L8"],
     breaks: "a refusal that was on its way when the acknowledgement was heard is taken for a loss",
