@@ -79,6 +79,18 @@ const FOUND: readonly Found[] = [
     what: "the disk of a server that never was up was damaged, and nobody knew of the server",
     decaying: "everywhere",
   },
+  {
+    seed: 156,
+    faultySeconds: 4,
+    what: "a hole of which the others had only snapshots stayed, and nobody could lead",
+    decaying: "everywhere",
+  },
+  {
+    seed: 196,
+    faultySeconds: 4,
+    what: "the same, where members had come and gone",
+    decaying: "everywhere",
+  },
 ];
 
 for (const { seed, faultySeconds, what, decaying = "never" } of FOUND) {

@@ -166,18 +166,14 @@ export class Liveness {
 
   /**
    * There is no progress in time. Where a vote is needed of a server that lost a part of its log, nobody may be able to lead, and nobody can
-   * help (docs/repair.md): from then on nothing but safety is asked. But where every server lost a part of its own, all have their logs from
-   * the beginning on, and a quorum knows where its logs ended, they give each other what they lost.
+   * help (docs/repair.md): from then on nothing but safety is asked. But where every server lost a part of its own, and a quorum knows where
+   * its logs ended, they give each other what they lost.
    */
   #stalled(why: string): false {
     if (this.#isDecidedBy(this.#core.filter(({ keepsAll }) => keepsAll))) throw new Stalled(why);
     const { decay } = this.#options.odds;
-    const beginsWhole = ({ life }: Server) => life?.node?.raft.view().snapshotIndex === 0;
     const knowsEnd = ({ floor }: Server) => floor === null || floor.index < BEYOND_THE_TERM;
-    if (
-      decay.everywhereAt !== null && this.#core.every(beginsWhole) &&
-      this.#isDecidedBy(this.#core.filter(knowsEnd))
-    ) throw new Stalled(why);
+    if (decay.everywhereAt !== null && this.#isDecidedBy(this.#core.filter(knowsEnd))) throw new Stalled(why);
     this.#standsStill = true;
     this.#options.history.stop();
     this.#stoppedAt = this.#options.now();

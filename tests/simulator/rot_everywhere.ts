@@ -46,13 +46,33 @@ export function rotApart(
   return batch.entries.map(({ index }) => index);
 }
 
+/** Damages every snapshot on a disk, if all that they cover may be lost there; tells which entries that are. */
+export function rotSnapshotsApart(
+  disk: SimDisk,
+  maySpoil: (index: LogIndex) => boolean,
+  random: Random,
+): readonly LogIndex[] {
+  const paths = disk.durablePaths().filter((path) => path.endsWith(".snap"));
+  const covered = Math.max(0, ...paths.map((path) => placeOf(path)?.index ?? 0));
+  const indexes = Array.from({ length: covered }, (_, i) => i + 1);
+  if (!indexes.every(maySpoil)) return [];
+  for (const path of paths) {
+    const bytes = disk.durableBytes(path);
+    if (bytes === null) continue;
+    const damaged = bytes.slice();
+    const at = random.below(damaged.length);
+    damaged[at] = (damaged[at] ?? 0) ^ (1 << random.below(8));
+    disk.replace(path, damaged);
+  }
+  return indexes;
+}
+
 /** Whatever is whole on a disk. */
 export function remainsOn(disk: SimDisk): Remains {
   let snapshotIndex = 0;
   const entries: Entry[] = [];
   for (const path of disk.durablePaths()) {
-    const place = snapshotPlaceOf(path.slice(path.lastIndexOf("/") + 1));
-    snapshotIndex = Math.max(snapshotIndex, place?.index ?? 0);
+    snapshotIndex = Math.max(snapshotIndex, placeOf(path)?.index ?? 0);
     const bytes = disk.durableBytes(path);
     if (bytes === null || !/\.seg(?:\.lost-\d+)?$/.test(path)) continue;
     const places: number[] = [];
@@ -62,6 +82,10 @@ export function remainsOn(disk: SimDisk): Remains {
     for (const batch of batchesIn(path, bytes, places)) entries.push(...batch.entries);
   }
   return { entries, snapshotIndex };
+}
+
+function placeOf(path: string): ReturnType<typeof snapshotPlaceOf> {
+  return snapshotPlaceOf(path.slice(path.lastIndexOf("/") + 1));
 }
 
 /** The whole batches at these places. */

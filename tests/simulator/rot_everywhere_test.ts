@@ -1,12 +1,13 @@
 /**
  * Kind: property (simulation of whole servers whose disks are all damaged at once).
  *
- * Invariant: where every disk is damaged in a place of its own, and each entry that is committed stays whole on the disks of a quorum, nothing
- * that was acknowledged is lost: no property is broken, no two answers differ, and all that is committed is whole on some disk. Servers that have their
- * logs from the beginning on give each other what they lost, and go on (docs/repair.md); where somebody has only a snapshot of it, a cluster may
- * stand still, and says nothing that is not so.
+ * Invariant: where every disk is damaged in places of its own, in the log or in all snapshots, and each entry that is committed stays whole on the
+ * disks of a quorum, nothing that was acknowledged is lost: no property is broken, no two answers differ, and all that is committed is whole on some
+ * disk. The servers give each other what they lost, as entries or as snapshots, and go on (docs/repair.md). Where no quorum knows where its logs
+ * ended, and nowhere else, a cluster may stand still, and says nothing that is not so.
  *
- * Learnt: of the first 200 such clusters one stood still, of 250 without snapshots of their own accord another one: an operator had asked for one.
+ * Learnt: without snapshots from each other one cluster of a hundred stands still; two of those are among the seeds that were found
+ * (found_seeds_test.ts).
  */
 import { assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
@@ -29,5 +30,5 @@ Deno.test(`nothing is lost in ${SEEDS} clusters of which every disk is damaged a
   // Most servers of most clusters, or it tests nothing.
   assertGreaterOrEqual(damaged, 2 * SEEDS);
   assertGreaterOrEqual(lost, 2 * SEEDS);
-  assertGreaterOrEqual(goOn, SEEDS - 3);
+  assertGreaterOrEqual(goOn, SEEDS - 1);
 });

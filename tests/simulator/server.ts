@@ -19,7 +19,7 @@ import { promisesOn } from "./durable_promises.ts";
 import { rot, type RottenThing, rotUnderneath } from "./rot.ts";
 import type { WatchedMachine } from "./history.ts";
 import type { Odds } from "./odds.ts";
-import { rotApart } from "./rot_everywhere.ts";
+import { rotApart, rotSnapshotsApart } from "./rot_everywhere.ts";
 import { type DiskImage, type DiskTiming, type Losses, SimDisk } from "./sim_file_system.ts";
 import type { SimNetwork } from "./sim_network.ts";
 import type { Struck } from "./strikes.ts";
@@ -415,13 +415,16 @@ export class Server {
     return { whom: this.id, forMs: downMs };
   }
 
-  /** The same, with one batch of entries that may be spoilt here; tells which ones are. */
+  /** The same, with batches of entries that may be spoilt here, or with all of its snapshots; tells which entries are. */
   rotApart(maySpoil: (index: LogIndex) => boolean, random: Random): readonly LogIndex[] {
     if (this.life === null || this.#isRotten || this.isDamaged || this.isWiped) return [];
     this.crash();
     this.startIn(random.below(1000));
     this.#home.rots(this);
-    const spoilt = rotApart(this.disk, maySpoil, random);
+    const spoilt = [...rotApart(this.disk, maySpoil, random)];
+    const more = random.fork("more");
+    if (more.chance(1, 4)) spoilt.push(...rotSnapshotsApart(this.disk, maySpoil, more));
+    for (let left = more.below(4); left > 0; left--) spoilt.push(...rotApart(this.disk, maySpoil, more));
     this.#isRotten = spoilt.length > 0;
     return spoilt;
   }
