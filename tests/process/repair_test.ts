@@ -18,6 +18,7 @@ const skipped = missingBinary();
 if (skipped !== null) console.log(`skipped: tests/process/repair_test.ts: ${skipped}`);
 
 const HEADER_BYTES = 4096;
+const SMALL = ["--segment-bytes", "16384"];
 
 function filesIn(directory: string, ending: string): string[] {
   return readdirSync(directory).filter((name) => name.endsWith(ending)).sort().map((name) =>
@@ -150,6 +151,13 @@ function rotInTheMiddle(data: string, place: number, places: number): void {
   assert(path !== undefined, "There is a batch to change");
 }
 
+async function stopAll(cluster: Cluster): Promise<void> {
+  for (const process of cluster.running.values()) {
+    process.signal("SIGTERM");
+    await process.ended;
+  }
+}
+
 const helical: Step = {
   name: "all three are damaged, each in another place: they fill each other's holes, and nothing is lost",
   fn: () =>
@@ -163,10 +171,7 @@ const helical: Step = {
       const written = await workload.stop();
       // What was written last is on all of them, since everybody is there.
       await pause(500);
-      for (const process of cluster.running.values()) {
-        process.signal("SIGTERM");
-        await process.ended;
-      }
+      await stopAll(cluster);
       for (const [place, id] of ids.entries()) {
         rotInTheMiddle(cluster.dataDirectory(id), place, ids.length);
       }
@@ -185,6 +190,66 @@ const helical: Step = {
         assertEquals(await missingOn(cluster, id, written), [], id);
       }
     }, { moreArgs: ["--segment-bytes", "16384"] }),
+};
+
+const compacted: Step = {
+  name:
+    "all three are damaged, and of what one lost the others have only snapshots: two of them, before the third is back, lose nothing and go on",
+  fn: () =>
+    onCluster([compiled, compiled, compiled], async (cluster) => {
+      const ids = cluster.plans.map(({ id }) => id);
+      const [early = "", late = "", last = ""] = ids;
+      const segments = (id: string) => filesIn(join(cluster.dataDirectory(id), "log"), ".seg");
+      const started = async () => {
+        await stopAll(cluster);
+        for (const id of ids) cluster.launch(id);
+        await cluster.leader();
+      };
+      // Snapshots on two of them, and what these cover is gone from their logs.
+      cluster.moreArgs = (id) => [...SMALL, ...(id === early ? [] : ["--snapshot-entries", "100"])];
+      await started();
+      const workload = new Workload(cluster, ids, 2, "compacted");
+      await eventually("the beginning of two logs is gone", 30_000, () =>
+        Promise.resolve([late, last].every((id) =>
+          !segments(id)[0]?.endsWith("log-0000000001.seg")
+        )));
+      const before = await workload.stop();
+      // From here on nobody takes any: what follows is in all three logs.
+      cluster.moreArgs = () => SMALL;
+      await started();
+      const begun = new Map(ids.map((id) => [id, segments(id).length]));
+      const more = new Workload(cluster, ids, 2, "behind");
+      await eventually("the logs have some more segments", 30_000, () =>
+        Promise.resolve(ids.every((id) =>
+          segments(id).length >= (begun.get(id) ?? 0) + 8
+        )));
+      const after = await more.stop();
+      await pause(500);
+      await stopAll(cluster);
+      assert(rot(segments(early)[0] ?? ""));
+      for (const [id, place] of [[late, 4], [last, 2]] as const) {
+        assert(segments(id).slice((begun.get(id) ?? 0) + place).some(rot), id);
+      }
+      const [first, second] = [early, late].map((id) =>
+        cluster.launch(id)
+      );
+      assert(first !== undefined && second !== undefined);
+      for (const process of [first, second]) {
+        await process.said(/a part of the log is lost, and will be fetched from the other servers/, 10_000);
+      }
+      await first.said(/goes on from a snapshot/, 30_000);
+      await first.said(/the log is repaired/, 30_000);
+      await cluster.leader([last], 30_000);
+      await second.said(/the log is repaired/, 20_000);
+      for (const id of [early, late]) {
+        assertEquals(await missingOn(cluster, id, before), [], id);
+        assertEquals(await missingOn(cluster, id, after), [], id);
+      }
+      const third = cluster.launch(last);
+      await third.said(/the log is repaired/, 20_000);
+      assertEquals(await missingOn(cluster, last, after), [], last);
+      assertGreater(before.acknowledged.size + after.acknowledged.size, 100);
+    }, { moreArgs: SMALL }),
 };
 
 const scrubbed: Step = {
@@ -270,5 +335,5 @@ Deno.test({
   name: "a server whose data was damaged repairs itself from the others",
   ignore: skipped !== null,
   ...unsanitized,
-  fn: (t) => sideBySide(t, 2, [...steps, helical, scrubbed, alone, rottenSnapshot]),
+  fn: (t) => sideBySide(t, 2, [...steps, helical, compacted, scrubbed, alone, rottenSnapshot]),
 });
