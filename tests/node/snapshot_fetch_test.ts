@@ -31,7 +31,7 @@ class FetchStage {
   readonly time = new VirtualTime();
   readonly clock = new LifeClock(this.time);
 
-  constructor(startAt = 0) {
+  constructor(startAt = 0, leader: string | null = "n2") {
     const { clock, time } = this;
     time.now = startAt;
     const room: SnapshotRoom = {
@@ -72,7 +72,7 @@ class FetchStage {
       deliver: () => {},
       damaged: () => {},
     });
-    keeper.need("n2", NAME.index);
+    keeper.need(leader, NAME.index);
     this.opens();
     this.hears({ kind: "snapshotOffer", name: NAME });
   }
@@ -185,4 +185,16 @@ Deno.test("a snapshot that is here is checked for as long as that takes, whoever
   assertEquals(stage.asked.slice(asked), [], "the disk takes its time with the last piece");
   stage.fails();
   assertEquals(stage.asked.slice(asked), ["n2"], "it was another snapshot than was offered");
+});
+
+Deno.test("where nobody leads everybody who is there is asked once, and whoever has one gives it", () => {
+  const stage = new FetchStage(0, null);
+  const [first, , ...rest] = stage.asked;
+  assertEquals([first, rest], ["n2", ["0+10", "10+10"]]);
+  const refusal = { kind: "snapshotRefusal", reason: "it has less" } as const;
+  stage.hears(refusal);
+  stage.opens();
+  stage.hears(refusal);
+  stage.hears({ kind: "snapshotOffer", name: NAME });
+  assertEquals(stage.asked.slice(4), ["n3", "snapshotQuestion"]);
 });
