@@ -2,8 +2,8 @@
  * What is behind the damage of a log: read to know what was lost, never to be used again.
  *
  * Keeps true: `last` is where the log ended, or `null`: it is known only where everything from some place up to the end is whole and in
- * order, or where the footer of the last segment says it, and nothing says that there was more. Whatever is unclear, or cannot be read, makes
- * it `null`.
+ * order, that place has an entry, or is one of which somebody wrote down where the log ended there (the footer of a segment, the header of the
+ * next one, the promises), and nothing says that there was more. Whatever is unclear, or cannot be read, makes it `null`.
  *
  * @module
  */
@@ -14,6 +14,7 @@ import type { FileSystem } from "../platform/file_system.ts";
 import type { ConfigurationValue, HardState, LogPosition } from "../raft/types.ts";
 import { type ReadAround, readFileAround } from "./bad_sectors.ts";
 import { partsOf } from "./footer.ts";
+import type { Promises } from "./promises.ts";
 import { type Durable, findBatch, headerOf, type ReadLog } from "./recovery.ts";
 import {
   ALIGNMENT,
@@ -34,6 +35,9 @@ export interface Loss {
   readonly configuration: ConfigurationValue | null;
 }
 
+/** A batch that was durable, and where the log ended with it. */
+type Noted = Durable & Pick<Promises, "last">;
+
 /** The newer of two hard states: a vote is newer than none in the same term. */
 export function newerOf(a: HardState, b: HardState): HardState {
   if (a.currentTerm !== b.currentTerm) return a.currentTerm > b.currentTerm ? a : b;
@@ -46,9 +50,11 @@ class Survey implements Loss {
   epoch = 0;
   configuration: ConfigurationValue | null = null;
   lastBatch: number;
+  readonly #durable: Noted;
 
-  constructor(lastBatch: number) {
+  constructor(lastBatch: number, durable: Noted) {
     this.lastBatch = lastBatch;
+    this.#durable = durable;
   }
 
   found(hardState: HardState): void {
@@ -70,6 +76,7 @@ class Survey implements Loss {
       if (header.number !== this.lastBatch + 1) this.last = null;
       this.lastBatch = header.number;
       this.#records(bytes.subarray(0, body.recordsEnd), at + BATCH_HEADER_BYTES);
+      if (header.number === this.#durable.lastBatch) this.last ??= this.#durable.last;
       at = body.end;
     }
   }
@@ -110,9 +117,9 @@ export async function surveyLoss(
   directory: string,
   owner: { readonly clusterId: string; readonly serverId: string },
   { log, serials }: ReadLog,
-  durable: Durable,
+  durable: Noted,
 ): Promise<Loss> {
-  const survey = new Survey(log?.end.lastBatch ?? 0);
+  const survey = new Survey(log?.end.lastBatch ?? 0, durable);
   for (const serial of serials) {
     if (log !== null && serial < log.end.serial) continue;
     const path = `${directory}/${segmentName(serial)}`;

@@ -3,7 +3,8 @@
  *
  * `DIR/promises` is two copies of one block (block.ts), one behind the other, under the letters `raftpact`: format version, cluster id,
  * server id, sequence number, current term, voted for, epoch, index and term of the floor (0 and 0 for none), number of the last batch,
- * serial of the segment that is written. The whole copy with the higher sequence number counts.
+ * serial of the segment that is written, index and term of the log's last entry at that batch (missing in what older programs wrote, and
+ * passed over by them). The whole copy with the higher sequence number counts.
  *
  * It is written behind the log, never before it: what it says to be in the log was there, durably. So a log that has less was damaged.
  *
@@ -34,6 +35,8 @@ export interface Promises {
   /** A batch that was durable, and the segment that was written then. */
   readonly lastBatch: number;
   readonly serial: number;
+  /** Where the log ended with that batch; `null` where nobody wrote it down. */
+  readonly last: LogPosition | null;
 }
 
 interface Owner {
@@ -139,7 +142,7 @@ export class PromisesFile {
     await this.#file.close();
   }
 
-  async #writeCopy({ hardState, epoch, floor, lastBatch, serial }: Promises): Promise<void> {
+  async #writeCopy({ hardState, epoch, floor, lastBatch, serial, last }: Promises): Promise<void> {
     this.#sequence++;
     const block = encodeBlock(LETTERS, [
       FORMAT_VERSION,
@@ -153,6 +156,7 @@ export class PromisesFile {
       floor?.term ?? 0,
       lastBatch,
       serial,
+      ...(last === null ? [] : [last.index, last.term]),
     ]);
     await this.#file.writeSynced(this.#sequence % 2 * BLOCK_BYTES, block);
   }
@@ -191,6 +195,8 @@ function decodeCopy(block: Uint8Array, owner: Owner): Copy | string {
     floorTerm,
     lastBatch,
     serial,
+    lastIndex,
+    lastTerm,
   ] = fields;
   if (clusterId !== owner.clusterId || serverId !== owner.serverId) {
     return `the promises are of server ${String(serverId)} of cluster ${String(clusterId)}`;
@@ -208,5 +214,8 @@ function decodeCopy(block: Uint8Array, owner: Owner): Copy | string {
     floor: floorIndex === 0 ? null : { index: floorIndex, term: floorTerm },
     lastBatch,
     serial,
+    last: typeof lastIndex === "number" && typeof lastTerm === "number"
+      ? { index: lastIndex, term: lastTerm }
+      : null,
   };
 }

@@ -155,12 +155,12 @@ export class StableStore {
     );
     await segment.file.close();
     const { clusterId, serverId, fileSystem, promises } = options;
-    const { hardState, epoch, floor } = state;
+    const { hardState, epoch, floor, last } = state;
     const file = await PromisesFile.open(
       fileSystem,
       promises.directory,
       { clusterId, serverId },
-      { hardState, epoch, floor, lastBatch: 0, serial: 1 },
+      { hardState, epoch, floor, lastBatch: 0, serial: 1, last },
       promises.sequence,
       promises.name,
     );
@@ -180,12 +180,12 @@ export class StableStore {
       }
       const segment = await reopen(options, log);
       await fileSystem.syncDirectory(directory);
-      const { hardState, epoch, floor } = log.state;
+      const { hardState, epoch, floor, last } = log.state;
       const file = await PromisesFile.open(
         fileSystem,
         promises.directory,
         { clusterId, serverId },
-        { hardState, epoch, floor, lastBatch: log.end?.lastBatch ?? 0, serial: segment.serial },
+        { hardState, epoch, floor, lastBatch: log.end?.lastBatch ?? 0, serial: segment.serial, last },
         promises.sequence,
         promises.name,
       );
@@ -410,8 +410,8 @@ export class StableStore {
   }
 
   #promisesNow(): Promises {
-    const { hardState, epoch, floor } = this.#state;
-    return { hardState, epoch, floor, lastBatch: this.#lastBatch, serial: this.#segment.serial };
+    const { hardState, epoch, floor, last } = this.#state;
+    return { hardState, epoch, floor, lastBatch: this.#lastBatch, serial: this.#segment.serial, last };
   }
 
   #hasRoomFor(recordBytes: number): boolean {

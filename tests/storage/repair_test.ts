@@ -9,11 +9,12 @@
  */
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { must } from "../../internal/base/assert.ts";
-import { readUint32 } from "../../internal/base/bytes.ts";
+import { joined, readUint32 } from "../../internal/base/bytes.ts";
 import { CorruptLogError, Refusal } from "../../internal/base/errors.ts";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
-import type { LogPosition, Recovered } from "../../internal/raft/types.ts";
+import { encodeBlock } from "../../internal/storage/block.ts";
+import { BEYOND_THE_TERM, type LogPosition, type Recovered } from "../../internal/raft/types.ts";
 import { advance, letPromisesRun } from "../platform/drive.ts";
 import { EMPTY, lineOf, Machine, OWNER, pathOf, type State, Writer } from "./lab.ts";
 
@@ -384,6 +385,52 @@ Deno.test("one rotten copy of the promises takes nothing away, with the log whol
     }
   }
 });
+
+/** What the promises say after three entries and a vote, as an older program wrote it: not where the log ended. */
+function promisesOfOld(): Uint8Array {
+  const copy = encodeBlock("raftpact", [1, OWNER.clusterId, OWNER.serverId, 99, 5, "n1", 0, 0, 0, 4, 1]);
+  return joined([copy, copy]);
+}
+
+for (
+  const { what, spoilt, last, old = false } of [
+    { what: "only a vote follows what is damaged", spoilt: [2], last: { index: 3, term: 1 } },
+    { what: "what followed the vote is damaged too", spoilt: [2, 4], last: null },
+    { what: "the batch that they are of is damaged itself", spoilt: [2, 3, 4], last: null },
+    { what: "an older program wrote them", spoilt: [2], last: null, old: true },
+  ]
+) {
+  Deno.test(`where ${what} the promises ${last === null ? "do not say" : "say"} where the log had ended`, async () => {
+    await loadCrc32c();
+    const machine = new Machine("vote behind");
+    const writer = new Writer(new SeededRandom("vote behind"));
+    await machine.run(async () => {
+      const { store, until } = await machine.open();
+      const entry = () => writer.entry(50);
+      for (
+        const write of [entry, entry, entry, () => writer.vote(5), ...(spoilt.includes(4) ? [entry] : [])]
+      ) {
+        store.write(write());
+        await until(writer.number);
+      }
+    });
+    machine.restart("kill");
+    machine.damage(pathOf(1), (bytes) => {
+      const batches = batchesOf(bytes);
+      for (const batch of spoilt) {
+        bytes.fill(0xa5, must(batches[batch], "It is there") + 44, (batches[batch] ?? 0) + 48);
+      }
+      return bytes;
+    });
+    if (old) machine.damage(PROMISES, promisesOfOld);
+    await machine.run(async () => {
+      const { recovered } = await machine.open();
+      assertEquals(recovered.entries.length, 2);
+      assertEquals(recovered.hardState.currentTerm, 5);
+      assertEquals(recovered.floor, last ?? { index: BEYOND_THE_TERM, term: 5 });
+    });
+  });
+}
 
 Deno.test("each loss has an epoch of its own, and the floors add up", async () => {
   const home = await inhabited(3, "close");
