@@ -66,8 +66,12 @@ export async function mend(
   }
   // Without what is before it, the log says nothing that could be used; but its end is known.
   const isWholeBehindGap = isGap && read.damage === null;
-  const lost = isWholeBehindGap && read.log !== null ? { ...loss, last: read.log.state.last } : loss;
+  const surveyed = isWholeBehindGap && read.log !== null ? { ...loss, last: read.log.state.last } : loss;
   const kept = isGap ? null : read.log;
+  // A repair that was broken off knew more than is left to be seen.
+  const lost = isNoted(read.log, kept, loss, promises)
+    ? { ...surveyed, last: promises.floor ?? { index: 0, term: 0 } }
+    : surveyed;
   const state = stateAfterLoss(read.log, kept, lost, promises);
   const mark = await PromisesFile.open(
     fileSystem,
@@ -95,6 +99,18 @@ export async function mend(
     : { ...kept, state, end: { ...kept.end, clean: false }, firstSerial };
   return { log, sequence: mark.sequence };
 }
+
+/** Whether an earlier repair wrote down where the log had ended, and nothing was written since. */
+function isNoted(
+  found: RecoveredLog | null,
+  kept: RecoveredLog | null,
+  loss: Loss,
+  { epoch, lastBatch, serial }: Promises,
+): boolean {
+  return epoch > Math.max(found?.state.epoch ?? 0, loss.epoch) &&
+    lastBatch === (kept?.end.lastBatch ?? 0) && serial === (kept?.end.serial ?? 0);
+}
+
 /** What the log comes to once it is repaired: `kept` of what was `found` to be whole, and with what was lost in mind. */
 function stateAfterLoss(
   found: RecoveredLog | null,

@@ -124,6 +124,25 @@ export const storageMutants: readonly Mutant[] = [
     killer: storage("repair", "after a clean end, whatever happens"),
   },
   {
+    name: "broken-repair-taken-for-the-last",
+    catalogue: ["W3", "D24"],
+    breaks:
+      "where the segments of a repair are lost, what was noted at it is taken for all that was ever there",
+    file: "internal/storage/repair.ts",
+    find: "    lastBatch === (kept?.end.lastBatch ?? 0) && serial === (kept?.end.serial ?? 0);",
+    replace: "    lastBatch >= 0 && serial >= 0;",
+    killer: storage("repair", "what was written behind a repair"),
+  },
+  {
+    name: "broken-repair-forgets-the-end",
+    catalogue: ["W3"],
+    breaks: "a repair that was broken off does not know any more where the log had ended",
+    file: "internal/storage/repair.ts",
+    find: "  return epoch > Math.max(found?.state.epoch ?? 0, loss.epoch) &&",
+    replace: "  return epoch < 0 &&",
+    killer: storage("repair", "where only a vote follows what is damaged"),
+  },
+  {
     name: "epoch-stays",
     catalogue: ["L10"],
     breaks: "a second loss has the epoch of the first",
