@@ -106,6 +106,13 @@ export class Remains {
     return !this.#isStopped && floor !== null && (remnants.length > 0 || floor.index < BEYOND_THE_TERM);
   }
 
+  /** Whether somebody leads. Who does not campaign below its floor may never hear that its leader is gone: nobody opens a new term. */
+  get #isLed(): boolean {
+    const { raft, peers } = this.#options;
+    const { leaderId } = raft.view();
+    return leaderId !== null && peers.isConnected(leaderId);
+  }
+
   get #last(): LogPosition {
     const { lastIndex: index, lastTerm: term } = this.#options.raft.view();
     return { index, term };
@@ -126,7 +133,7 @@ export class Remains {
     this.#end();
     if (!this.#isWanted) return this.#letGo();
     this.#later();
-    if (this.#options.raft.view().leaderId !== null) return;
+    if (this.#isLed) return;
     // A leader that is gone may have filled the hole, or the disk may take entries by now.
     this.#putBack();
     if (this.#isWanted) this.#ask();
@@ -237,14 +244,14 @@ export class Remains {
   }
 
   #heard(question: Question, message: BulkMessage): void {
-    const { raft, trace } = this.#options;
+    const { trace } = this.#options;
     const { to, from, after } = question;
-    if (message.kind !== "entriesPiece" || !this.#isWanted || raft.view().leaderId !== null) {
+    if (message.kind !== "entriesPiece" || !this.#isWanted || this.#isLed) {
       const reason = message.kind === "entriesRefusal" ? message.reason : message.kind;
       trace.event("debug", "a server does not fill the hole in the log", { server: from, reason });
       this.#end();
       // Whoever refuses costs no time, until everybody was asked.
-      const isRefused = message.kind === "entriesRefusal" && this.#isWanted && raft.view().leaderId === null;
+      const isRefused = message.kind === "entriesRefusal" && this.#isWanted && !this.#isLed;
       if (isRefused && this.#asked % (this.#others.length + 1) !== 0) this.#ask();
       return;
     }
