@@ -274,7 +274,10 @@ export class Bag {
       configuration: this.#configuration.value,
       configurationIndex: 0,
     });
-    if (effects.some(({ kind }) => kind === "installSnapshot")) this.counts.installed++;
+    if (!effects.some(({ kind }) => kind === "installSnapshot")) return;
+    this.counts.installed++;
+    // Power fails right behind it: the log on the disk may not begin there yet.
+    if (random.chance(1, 4)) this.crash(id, random.between(0, this.server(id).pending.length));
   }
 
   /** Takes one step chosen by chance; how likely each kind is was drawn from the seed. */

@@ -6,8 +6,8 @@
  * any moment. `RAFTLINE_BAG_TIMES=100` runs that many times as many.
  *
  * Learnt: a run must be shown to be able to fail: without the floor the same schedules elect a leader that lacks what was committed. What
- * chance does not find in 10,000 schedules, such as a release by words that were said before the loss, has its scenario
- * (scenarios/repair_test.ts); a release before the leader committed in its own term was found three times in 10,000.
+ * chance does not find in 10,000 schedules, such as a release by words that were said before the loss, or by a snapshot behind which the log on
+ * the disk does not begin yet, has its scenario (scenarios/repair_test.ts); a release before the leader committed in its own term was found three times in 10,000.
  */
 import process from "node:process";
 import { assertGreaterOrEqual, assertMatch, assertThrows } from "@std/assert";
