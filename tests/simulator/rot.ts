@@ -8,7 +8,7 @@
  */
 import type { Random } from "../../internal/base/random.ts";
 import { BLOCK_BYTES } from "../../internal/storage/block.ts";
-import { SEGMENT_HEADER_BYTES } from "../../internal/storage/segment.ts";
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from "../../internal/storage/segment.ts";
 import { type Segment, segmentsOf } from "./damage.ts";
 import { promisesOn } from "./durable_promises.ts";
 import type { SimDisk } from "./sim_file_system.ts";
@@ -94,9 +94,10 @@ function rotInLog(disk: SimDisk, random: Random): string | null {
   }
 }
 
-/** Before which place a segment may be cut short: of what stands behind it alone nobody might know that it was there. */
-function tellableEnd(disk: SimDisk, { batches, numbers, isClosed }: Segment): number | null {
-  if (isClosed) return batches.at(-1) ?? null;
+/** Before which place a segment may be cut short: of what stands behind it alone nobody might know that it was there, but for its length. */
+function tellableEnd(disk: SimDisk, { bytes, batches, numbers, isClosed }: Segment): number | null {
+  const header = decodeSegmentHeader(bytes);
+  if (isClosed || (typeof header !== "string" && header.bytes !== null)) return batches.at(-1) ?? null;
   const noted = promisesOn(disk)?.lastBatch ?? 0;
   const place = numbers.findLastIndex((number) => number <= noted);
   return batches[place] ?? null;

@@ -9,7 +9,7 @@
  */
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
-import { loadCrc32c } from "../../internal/codec/crc32c.ts";
+import { crc32c, loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
 import { advance, letPromisesRun } from "../platform/drive.ts";
 import { EMPTY, lineOf, Machine, type Opened, type State, Writer } from "./lab.ts";
@@ -58,10 +58,26 @@ async function openUntil(machine: Machine, until: number): Promise<Opened | null
   return found?.opened ?? null;
 }
 
+/** Segments that have a successor on the disk, as they were when that was first seen: they change no more. */
+class Closed {
+  readonly #seen = new Map<string, string>();
+
+  look({ disk }: Machine): void {
+    const paths = disk.durablePaths().filter((path) => path.endsWith(".seg"));
+    for (const path of paths.slice(0, -1)) {
+      const bytes = String(crc32c(disk.durableBytes(path) ?? new Uint8Array(0)));
+      const before = this.#seen.get(path) ?? bytes;
+      assertEquals(bytes, before, `${path} was closed, and changed`);
+      this.#seen.set(path, bytes);
+    }
+  }
+}
+
 async function run(random: Random): Promise<void> {
   const machine = new Machine(`machine/${random.uint32()}`);
   const { time } = machine;
   const legal = new Legal();
+  const closed = new Closed();
   machine.segmentBytes = random.chance(1, 2) ? 64 * 1024 : 10 * 1024;
   if (random.chance(2, 3)) machine.disk.timing = { writeMs: [0.02, 0.1], syncMs: [2, 10] };
   const isEager = random.chance(1, 2);
@@ -99,6 +115,7 @@ async function run(random: Random): Promise<void> {
       }
       assertEquals(opened.events.filter((event) => typeof event !== "number"), []);
     }
+    closed.look(machine);
     if (mayKill && random.chance(2, 3)) {
       total.kills++;
       machine.restart("kill");
@@ -109,6 +126,7 @@ async function run(random: Random): Promise<void> {
   }
   const opened = await openUntil(machine, Number.MAX_SAFE_INTEGER);
   assert(opened !== null);
+  closed.look(machine);
   legal.found(lineOf(opened.recovered));
   assertEquals(legal.unpromised, 0);
   // Whatever was between, every segment that has a successor was closed in order.

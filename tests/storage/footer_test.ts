@@ -511,6 +511,36 @@ Deno.test("what is behind a torn tail is closed before the log goes on, and so i
 
 /* ---- beside the first format, which has none ---- */
 
+Deno.test("a log of the first format with a torn tail goes on in a segment that has a footer, and gets none itself", async () => {
+  const home = await inhabited();
+  const machine = copyOf(home, "torn first format");
+  for (const path of [1, 2, 3].map(pathOf)) machine.damage(path, inFirstFormat);
+  machine.damage("data/promises", () => null);
+  machine.damage(pathOf(3), (bytes) => {
+    const end = bytes.findLastIndex((byte) => byte !== 0);
+    return bytes.fill(9, end - 2, end - 1);
+  });
+  const before = machine.durable();
+  await machine.run(async () => {
+    const opened = await machine.open();
+    assertEquals(machine.log.all("torn tail is cut").length, 1);
+    assertEquals(lineOf(opened.recovered), lineOf(must(home.states.at(-2), "There is one")));
+    const writer = new Writer(new SeededRandom("torn"), opened.recovered);
+    while (!machine.disk.durablePaths().includes(pathOf(6))) {
+      opened.store.write(writer.any());
+      await opened.until(writer.number);
+    }
+    await opened.close();
+    for (const path of [1, 2, 3].map(pathOf)) {
+      assertEquals(String(machine.disk.durableBytes(path)), String(before.get(path)), "it is not changed");
+    }
+    machine.restart("crash");
+    assertEquals(lineOf((await machine.open()).recovered), lineOf(writer.state));
+    assertEquals(machine.log.said.filter(({ event }) => event.includes("footer")), []);
+    await assertClosed(machine, "both formats");
+  });
+});
+
 Deno.test("a log of the first format is read and gone on with, and the segments behind it have footers", async () => {
   const home = await inhabited();
   const machine = copyOf(home, "first format");
