@@ -96,6 +96,15 @@ const steps: readonly Step[] = [
           args: ["k0", `value 0 ${"-".repeat(300)}`, ""],
         }]);
 
+        const segments = readdirSync(join(data, "log")).filter((name) => name.endsWith(".seg")).length;
+        assert(segments >= 2, "the sizes fit");
+        const footers = await run(compiled, ["log", "dump", data, "--kind", "footer"]);
+        assertEquals([footers.code, lines(footers.stdout).length], [0, segments - 1], footers.stderr);
+        assertMatch(
+          footers.stdout,
+          /\.seg:12288 end of segment 1: \d+ entries from 1:1 on up to \d+:1, batch \d+ \(chain \d+\) before offset \d+\n/,
+        );
+
         const snapshots = await run(compiled, ["snapshot", "inspect", data]);
         assertEquals(snapshots.code, 0, snapshots.stderr);
         assertMatch(snapshots.stdout, /\.snap: sound; cluster [0-9a-f]+, index 31, term 1, 30 keys, /);
