@@ -76,8 +76,10 @@ export function fileBytesFor(
   { segmentBytes }: Pick<SegmentOptions, "segmentBytes">,
   recordBytes: number,
 ): number {
-  const needed = SEGMENT_HEADER_BYTES + BATCH_HEADER_BYTES + recordBytes + ALIGNMENT + FOOTER_BYTES;
-  return needed <= segmentBytes ? segmentBytes : Math.ceil(needed / BLOCK_BYTES) * BLOCK_BYTES;
+  const batchesEnd = SEGMENT_HEADER_BYTES + BATCH_HEADER_BYTES + recordBytes + ALIGNMENT;
+  return batchesEnd <= footerPlace(segmentBytes)
+    ? segmentBytes
+    : Math.ceil((batchesEnd + FOOTER_BYTES) / BLOCK_BYTES) * BLOCK_BYTES;
 }
 
 /** A file that has all of its bytes, and no name yet that counts. */

@@ -426,6 +426,7 @@ export class StableStore {
 
   #put({ bytes }: EncodedBatch): Promise<void> {
     const segment = this.#segment;
+    assert(segment.offset + bytes.length <= segment.limit, "A batch ends before the place of the footer");
     return segment.file.writeSynced(segment.offset, bytes);
   }
 

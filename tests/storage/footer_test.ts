@@ -509,6 +509,34 @@ Deno.test("what is behind a torn tail is closed before the log goes on, and so i
   }
 });
 
+/* ---- where it stands ---- */
+
+Deno.test("a batch that only just fits ends before the place of the footer, however long segments are", async () => {
+  await loadCrc32c();
+  for (const segmentBytes of [16 * 1024, 16 * 1024 + 64, 16 * 1024 + 511, 20_000]) {
+    const fits = segmentBytes - HEADER_BYTES - FOOTER_BYTES;
+    for (let bytes = fits - 600; bytes < fits; bytes += 7) {
+      const machine = new Machine("just fits");
+      machine.segmentBytes = segmentBytes;
+      const writer = new Writer(new SeededRandom("just fits"));
+      await machine.run(async () => {
+        const opened = await machine.open();
+        // The second one comes into a segment of its own.
+        for (const length of [fits - 600, bytes]) {
+          opened.store.write(writer.entry(length));
+          await opened.until(writer.number);
+        }
+        assertEquals(opened.stable(), writer.number);
+      });
+      machine.restart("crash");
+      await machine.run(async () => {
+        const { recovered } = await machine.open();
+        assertEquals(lineOf(recovered), lineOf(writer.state), `${bytes} in ${segmentBytes}`);
+      });
+    }
+  }
+});
+
 /* ---- beside the first format, which has none ---- */
 
 Deno.test("a log of the first format with a torn tail goes on in a segment that has a footer, and gets none itself", async () => {
