@@ -97,7 +97,7 @@ const steps: readonly Step[] = [
         }
         const written = await workload.stop();
         const said = [...cluster.running.values()].map(({ stderr }) => stderr).join("");
-        assertGreater(written.acknowledged.size, 200);
+        assertGreater(written.acknowledged.size, 10);
         // A machine that stalls may cost a leader its place; a clock that counts would do so at each jump.
         assertLess(await termOf(cluster) - before, 2, said);
         for (const { id } of cluster.plans) assertEquals(await missingOn(cluster, id, written), []);
@@ -131,7 +131,7 @@ const steps: readonly Step[] = [
         await pause(300);
         cluster.launch(leader);
         const written = await workload.stop();
-        assertGreater(written.acknowledged.size, 50);
+        assertGreater(written.acknowledged.size, 10);
         for (const { id } of cluster.plans) assertEquals(await missingOn(cluster, id, written), []);
       }),
   },
