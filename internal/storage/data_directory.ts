@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { must } from "../base/assert.ts";
 import { CorruptLogError, ExitCode, Refusal } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { DirectoryLock, FileSystem } from "../platform/file_system.ts";
@@ -65,6 +66,8 @@ export interface DataDirectoryOptions {
   /** Takes what is committed while the log is read; where nobody does, all of it is among the entries that are recovered. */
   readonly replay?: Replay;
 }
+
+type WhereFrom = Pick<DataDirectoryOptions, "fileSystem" | "directory" | "trace">;
 
 /** A data directory that is ours, open. */
 export interface DataDirectory {
@@ -191,9 +194,22 @@ async function openOwned(
   return { identity, store, snapshots, recovered, remnants, close };
 }
 
+/**
+ * The log of a server that is not started: as a start would find it, where nothing of it is to be repaired.
+ *
+ * @throws {CorruptLogError} where a start would have to, or would be refused
+ */
+export async function readSoundLog(options: WhereFrom, identity: Identity): Promise<RecoveredLog> {
+  const { promises } = await readPromises(options.fileSystem, options.directory, identity);
+  const { log, damage } = await readOwnLog(options, identity, promises ?? { lastBatch: 0, serial: 0 }, null);
+  const objection = damage ?? unfinishedRepair(log, promises, options.directory);
+  if (objection !== null) throw objection;
+  return must(log, "Where there is no log, that is damage");
+}
+
 /** The log as it is read: up to the damage, with the floor that the promises know. */
 async function readOwnLog(
-  { fileSystem, directory, trace }: DataDirectoryOptions,
+  { fileSystem, directory, trace }: WhereFrom,
   identity: Identity,
   durable: Durable & { readonly epoch?: number; readonly floor?: LogPosition | null },
   replaying: Replaying | null,

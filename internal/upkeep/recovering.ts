@@ -6,7 +6,7 @@
  * tell from here what that is; that is why the plan is shown before anything is done, and why the server whose log reaches furthest is the one
  * to recover.
  *
- * Keeps true: planning writes nothing; damaged data is refused; a server in use is refused; the old data is kept beside the new; the new
+ * Keeps true: planning writes nothing; what a start would have to repair is refused; a server in use is refused; the old data is kept beside the new; the new
  * cluster has an id of its own and a record of where it came from, so that members of the old one are refused when they come back.
  *
  * @module
@@ -18,10 +18,9 @@ import { Applier } from "../node/applier.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { ConfigurationValue, LogIndex, LogPosition, Recovered } from "../raft/types.ts";
-import { LOG, SNAPSHOTS } from "../storage/data_directory.ts";
+import { readSoundLog, SNAPSHOTS } from "../storage/data_directory.ts";
 import { birthOf, reconcile } from "../storage/reconcile.ts";
 import { type Identity, IDENTITY_NAME, readIdentity, SUCCESSOR } from "../storage/identity.ts";
-import { recoverLog } from "../storage/recovery.ts";
 import { SnapshotStore } from "../storage/snapshot_store.ts";
 import { isHalfDone, ORIGIN, prepare, takePlace } from "./planting.ts";
 import { claim, hexOf } from "./restoring.ts";
@@ -116,11 +115,12 @@ async function recoverWhole(options: RecoveringOptions): Promise<Plan> {
 
 /** Reads log and snapshots as a server does at its start, and the state that they come to with every entry applied. */
 async function read(
-  { fileSystem, directory, trace }: RecoveringOptions,
+  options: RecoveringOptions,
   identity: Identity,
   machine: KeyValueMachine,
 ): Promise<{ readonly recovered: Recovered; readonly configuration: ConfigurationValue }> {
-  const log = await recoverLog(fileSystem, `${directory}/${LOG}`, identity, trace);
+  const { fileSystem, directory, trace } = options;
+  const log = await readSoundLog(options, identity);
   const { restored, damaged } = await SnapshotStore.open(
     { fileSystem, directory: `${directory}/${SNAPSHOTS}`, trace, clusterId: identity.clusterId },
     ({ digest }) => {

@@ -3,10 +3,11 @@
  *
  * Invariant: without its word a recovery writes nothing; with it the server has everything that was in its log, as the only voter of a cluster
  * with another id, a higher epoch and a higher term, and what it was before is kept; whatever operation fails, a server started there is
- * the old one with everything, the new one with everything, or none, and the recovery can be brought to its end.
+ * the old one with everything, the new one with everything, or none, and the recovery can be brought to its end. What a start would have to
+ * repair is refused; what was lost before is told until it is made good.
  */
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import { cpSync, mkdirSync, readFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../internal/base/assert.ts";
 import { Refusal } from "../../internal/base/errors.ts";
@@ -14,6 +15,7 @@ import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import { FileError } from "../../internal/platform/file_system.ts";
+import type { DataDirectory } from "../../internal/storage/data_directory.ts";
 import { type Plan, recover, type RecoveringOptions } from "../../internal/upkeep/recovering.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
 import { Log } from "../storage/lab.ts";
@@ -138,6 +140,62 @@ Deno.test("damage is refused with file and offset", () =>
     assertEquals(error.exitCode, 65);
     assertMatch(error.message, /\.seg at offset \d+/);
     assertEquals(contentOf(directory), before);
+  }));
+
+/** The same directory, after a life that does this with the store. */
+async function withLife(
+  directory: string,
+  does: (store: DataDirectory["store"]) => Promise<void>,
+): Promise<void> {
+  const opened = await openDirectory(directory, new KeyValueMachine(), OWNER);
+  opened.store.listen({ onStable: () => {}, onFailure: () => {} });
+  await does(opened.store);
+  await opened.close();
+}
+
+Deno.test("what the promises know to be missing is refused, as at a start", () =>
+  withDirectory(async (whole, root) => {
+    const losses: readonly (readonly [string, RegExp, (directory: string) => Promise<void> | void])[] = [
+      ["the end of the log was never written", /batch 70 was on the disk/, (directory) => {
+        const path = must(segmentsOf(directory).at(-1), "There is one");
+        const bytes = readFileSync(path);
+        const last = bytes.lastIndexOf("RLB1");
+        writeFileSync(path, bytes.fill(0, last, bytes.length - 4096));
+      }],
+      [
+        "the last segment is gone",
+        /the segment is missing/,
+        (directory) => rmSync(must(segmentsOf(directory).at(-1), "There is one")),
+      ],
+      [
+        "a repair was begun",
+        /repair was not finished/,
+        (directory) => withLife(directory, (store) => new Promise((done) => store.noteLoss(1, done))),
+      ],
+    ];
+    for (const [name, message, lose] of losses) {
+      const directory = join(root, name);
+      cpSync(whole, directory, { recursive: true });
+      await lose(directory);
+      const before = contentOf(directory);
+      const error = await assertRejects(() => recovering(directory), Refusal);
+      assertEquals(error.exitCode, 65, name);
+      assertMatch(error.message, message);
+      assertEquals(contentOf(directory), before, name);
+    }
+  }));
+
+Deno.test("a loss is told until it is made good", () =>
+  withDirectory(async (directory) => {
+    await withLife(directory, (store) => new Promise((done) => store.noteLoss(1, done)));
+    await withLife(directory, () => Promise.resolve());
+    assertEquals((await recovering(directory, { isMeant: false })).floor?.term, 1);
+    await withLife(directory, (store) => {
+      store.endRepair();
+      return Promise.resolve();
+    });
+    const { floor, epoch } = await recovering(directory, { isMeant: false });
+    assertEquals([floor, epoch], [null, 2]);
   }));
 
 Deno.test("who needs nobody, has nothing, or is nobody is not recovered", () =>
