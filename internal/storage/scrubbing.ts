@@ -24,7 +24,7 @@ const AGAIN_MS = 60_000;
 
 export interface ScrubbingOptions {
   readonly clock: Clock;
-  readonly scrubber: Scrubber;
+  readonly scrubber: Pick<Scrubber, "step" | "close">;
   readonly bytesPerSecond: number;
   /** From the end of a round to the next one. */
   readonly pauseMs: number;

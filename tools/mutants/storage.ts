@@ -558,6 +558,16 @@ export const storageMutants: readonly Mutant[] = [
     killer: storage("scrubber", "a footer that rots"),
   },
   {
+    name: "footer-ends-the-process",
+    catalogue: ["D4"],
+    breaks:
+      "a footer that rotted ends a process whose state lacks a part of its segment, at each start again",
+    file: "internal/storage/scrubbing.ts",
+    find: "    if (!isLoss) {\n",
+    replace: "    if (!isLoss && !hasPeers()) {\n",
+    killer: storage("scrubbing", "a footer that rotted, not covered, with others"),
+  },
+  {
     name: "scrub-reads-headers-only",
     catalogue: ["D4"],
     breaks: "the scrubber looks at the headers of batches and not at what is in them",
