@@ -196,7 +196,7 @@ class Scan {
       yield found("damage", file, 0, header);
       this.breakOff();
     } else yield* this.#begin(file, serial, header);
-    const pinned = successor === null ? null : await this.#limitFrom(successor);
+    const pinned = successor === null ? null : await this.#limitFrom(successor, serial);
     let { nonce, batches, footer, limit } = partsOf(bytes, header, pinned);
     let at = SEGMENT_HEADER_BYTES;
     let readsLeft = successor === null ? READS_AGAIN : 0;
@@ -354,11 +354,11 @@ class Scan {
     fold.entries.splice(0, settled);
   }
 
-  /** Where the next segment says that this one ends; `null` where it does not say. */
-  async #limitFrom(successor: number): Promise<number | null> {
+  /** Where the next segment says that this one ends; `null` where it does not say, or is next behind a gap only. */
+  async #limitFrom(successor: number, serial: number): Promise<number | null> {
     const bytes = await this.#read(this.#pathOf(successor), SEGMENT_HEADER_BYTES);
     const header = typeof bytes === "string" ? bytes : decodeSegmentHeader(bytes);
-    return typeof header === "string" ? null : header.previousEnd;
+    return typeof header === "string" || header.previousSerial !== serial ? null : header.previousEnd;
   }
 
   /** The bytes of a file, or why there are none; the reason is empty where the file is gone. */

@@ -347,6 +347,19 @@ Deno.test("damage and gaps are refused where they are in the way, and only there
     assertMatch(gap.message, /the segment is missing/);
   }));
 
+Deno.test("what is before a gap is whole, wherever the segment in the gap ended", () =>
+  withArchive(async ({ root }) => {
+    const directory = archiveDirectory(join(root, "archive"), "workshop", "n1");
+    const paths = segmentsOf(join(root, "data")).map((path) => join(directory, basename(path)));
+    for (const path of paths.slice(1, -2)) {
+      const bytes = readFileSync(path);
+      rmSync(path);
+      const { findings } = await verify(files, directory);
+      assertEquals(findings.map(({ file, what }) => [file, what]), [[path, "the segment is missing"]]);
+      writeFileSync(path, bytes);
+    }
+  }));
+
 interface Incomplete {
   readonly what: string;
   readonly found: RegExp;
