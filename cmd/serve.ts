@@ -14,8 +14,8 @@ import { DiskFileSystem } from "../internal/host/disk_file_system.ts";
 import { RedirectedNetwork } from "../internal/host/redirected_network.ts";
 import { StderrTrace } from "../internal/host/stderr_trace.ts";
 import { SystemClock } from "../internal/host/system_clock.ts";
+import { systemNetwork } from "../internal/host/system_network.ts";
 import { systemSeed } from "../internal/host/system_seed.ts";
-import { TcpNetwork } from "../internal/host/tcp_network.ts";
 import { KeyValueMachine } from "../internal/machine/kv.ts";
 import { defaultLimits } from "../internal/node/limits.ts";
 import { Node } from "../internal/node/node.ts";
@@ -62,7 +62,7 @@ export async function serve(args: readonly string[]): Promise<number> {
   const random = new SeededRandom(systemSeed());
   const trace = new StderrTrace(options.logLevel);
   const { id, members, data, segmentBytes, freeBytesMin } = options;
-  const network = new RedirectedNetwork(new TcpNetwork(), options.dial);
+  const network = new RedirectedNetwork(systemNetwork(), options.dial);
   const host: Host = { fileSystem: new DiskFileSystem(), clock: new SystemClock(), network };
   const clusterId = await clusterIdOf(options, host, trace, ending.ended);
   if (clusterId === null) return 0;

@@ -1,5 +1,5 @@
 /**
- * TCP, by `node:net`, on Deno and Bun alike.
+ * TCP, by `node:net`: what Deno has, and what Bun has besides its own sockets.
  *
  * @module
  */
