@@ -46,6 +46,7 @@ import type {
   Entry,
   LogIndex,
   Recovered,
+  Remnant,
   Role,
   ServerId,
   Term,
@@ -108,7 +109,7 @@ export interface NodeOptions {
   readonly store: Store;
   readonly snapshots: SnapshotRoom;
   /** What can be read of a log that was lost, behind the damage: entries that stood one after another. */
-  readonly remnants?: (readonly Entry[])[];
+  readonly remnants?: Remnant[];
   readonly peers: PeerRoom;
   /** As it was restored from the snapshot that `recovered` begins with; and further on, as the replay says. */
   readonly machine: StateMachine;

@@ -7,7 +7,7 @@
  * the leader sends what is missing.
  *
  * Keeps true: whatever is handed to the core follows the end of our log in a log that was a leader's once. Of what was read here, that is so
- * where it has our last entry, or begins right behind it in the same term: the leader of that term had both. Of what another server sends,
+ * where it has our last entry, or followed it as we wrote down, or begins right behind it in the same term: the leader of that term had both. Of what another server sends,
  * where its log has our last entry and the one behind the hole, or the last one of the hole and that of the same term, for then it has
  * all that ours had between them (log matching); and where ours still ends as it did when it was asked. One question is under way at a time,
  * and nobody is asked when nothing is missing. A snapshot is asked for only after everybody who is there was asked for entries.
@@ -25,6 +25,7 @@ import {
   type Entry,
   type LogIndex,
   type LogPosition,
+  type Remnant,
   type ServerId,
 } from "../raft/types.ts";
 import type { BulkLine, PeerRoom } from "./ports.ts";
@@ -34,8 +35,8 @@ const PIECE_BYTES = 256 * 1024;
 
 export interface RemainsOptions {
   readonly id: ServerId;
-  /** Entries that stood one after another in the log that was lost; emptied when nobody needs them any more. */
-  readonly remnants: (readonly Entry[])[];
+  /** What is left of the log that was lost; emptied when nobody needs it any more. */
+  readonly remnants: Remnant[];
   readonly raft: Raft;
   readonly peers: Pick<PeerRoom, "openBulk" | "isConnected">;
   readonly clock: Clock;
@@ -160,15 +161,16 @@ export class Remains {
     }
   }
 
-  #putBackOf(remnant: readonly Entry[]): void {
+  #putBackOf({ after, entries }: Remnant): void {
     const last = this.#last;
-    const first = remnant[0];
+    const first = entries[0];
     if (first === undefined) return;
     const place = last.index - first.index;
     // The leader of a term only appends: who has an entry of it has all that was before it in that leader's log.
-    const isNext = place === -1 && (last.index === 0 || first.term === last.term);
-    const follows = isNext || remnant[place]?.term === last.term;
-    if (follows) this.#hand(remnant.slice(place + 1));
+    const isNext = place === -1 &&
+      (last.index === 0 || first.term === last.term || after?.term === last.term);
+    const follows = isNext || entries[place]?.term === last.term;
+    if (follows) this.#hand(entries.slice(place + 1));
   }
 
   /** Gives entries to the core that follow our last one, a piece at a time, as long as it takes them. */
@@ -194,14 +196,19 @@ export class Remains {
     return floor !== null && floor.index < BEYOND_THE_TERM && isOlder(this.#last, floor) ? floor : null;
   }
 
-  /** What stands right behind each hole, the next one first; where nothing is left behind any, where the lost log ended. */
+  /**
+   * Where each hole ends, the next one first: its last entry, if that is known, or the one right behind it; where nothing is left behind any,
+   * where the lost log ended.
+   */
   get #holes(): readonly LogPosition[] {
     const { index, term } = this.#last;
-    const follows = (place: LogPosition) => place.index > index && place.term >= term;
-    const firsts = this.#options.remnants.flatMap(([first]) => first ?? []).filter(follows)
-      .map((first) => ({ index: first.index, term: first.term }));
-    if (firsts.length === 0 && this.#lostEnd !== null) firsts.push(this.#lostEnd);
-    return firsts.filter(follows).sort((a, b) => a.index - b.index);
+    const follows = (place: LogPosition | null) =>
+      place !== null && place.index > index && place.term >= term;
+    const ends = this.#options.remnants.flatMap(({ after, entries: [first] }) =>
+      first === undefined || !follows(first) ? [] : [follows(after) ? after ?? first : first]
+    ).map(({ index, term }) => ({ index, term }));
+    if (ends.length === 0 && this.#lostEnd !== null) ends.push(this.#lostEnd);
+    return ends.filter(follows).sort((a, b) => a.index - b.index);
   }
 
   get #others(): readonly ServerId[] {

@@ -83,6 +83,12 @@ export interface HardState {
   readonly votedFor: ServerId | null;
 }
 
+/** What is left of a log that was lost: entries that stood one after another, and where the log ended before them, if that is known. */
+export interface Remnant {
+  readonly after: LogPosition | null;
+  readonly entries: readonly Entry[];
+}
+
 /** What the disk gave back at start. */
 export interface Recovered {
   readonly hardState: HardState;

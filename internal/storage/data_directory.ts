@@ -17,7 +17,7 @@ import { CorruptLogError, ExitCode, Refusal } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { DirectoryLock, FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
-import type { LogPosition, Recovered } from "../raft/types.ts";
+import type { LogPosition, Recovered, Remnant } from "../raft/types.ts";
 import {
   type BirthMember,
   type Identity,
@@ -37,7 +37,7 @@ import {
   type Replaying,
 } from "./recovery.ts";
 import { birthOf, reconcile } from "./reconcile.ts";
-import { readRemnants, type Remnant } from "./remnants.ts";
+import { readRemnants } from "./remnants.ts";
 import { mend } from "./repair.ts";
 import type { Replay } from "./settling.ts";
 import { type SnapshotDamage, type SnapshotMeta, snapshotPlaceOf } from "./snapshot_file.ts";

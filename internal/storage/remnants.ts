@@ -3,7 +3,8 @@
  * others (docs/repair.md).
  *
  * Keeps true: the entries of one remnant stood one after another in this server's log, in whole batches of one chain, so all of them together
- * were part of one leader's log. Nothing is said of what was before a remnant, nor of what came between two of them.
+ * were part of one leader's log. Of what was before a remnant only this is said, where it is known: where the log ended then, as the header of
+ * the segment or the record of a new beginning has it. Nothing is said of what came between two of them.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { isZero } from "../base/bytes.ts";
 import { decodeRecord, type LogRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
-import type { Entry, LogIndex } from "../raft/types.ts";
+import type { Entry, LogIndex, LogPosition, Remnant } from "../raft/types.ts";
 import { isUnreadable, type ReadAround, readFileAround } from "./bad_sectors.ts";
 import { partsOf } from "./footer.ts";
 import { findBatch, headerOf } from "./recovery.ts";
@@ -25,9 +26,6 @@ import {
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
 } from "./segment.ts";
-
-/** Entries that stood one after another. */
-export type Remnant = readonly Entry[];
 
 /** What is left of the newest losses comes first; more than this is not held in memory, but for a segment, and comes from a leader. */
 const BYTES_MAX = 256 * 1024 * 1024;
@@ -62,7 +60,7 @@ export async function readRemnants(
       if (nonce === null) log.breakOff();
       else log.segment(batches, nonce, header instanceof CorruptLogError ? null : header);
     }
-    remnants.push(...log.remnants.filter(({ length }) => length > 0));
+    remnants.push(...log.remnants.filter(({ entries }) => entries.length > 0));
   }
   return remnants;
 }
@@ -95,17 +93,25 @@ function readableHeader(
   }
 }
 
+/** A remnant that may go on. */
+interface OpenRemnant extends Remnant {
+  readonly entries: Entry[];
+}
+
 /** One log that was lost, read as far as it can be. */
 class LostLog {
-  readonly remnants: Entry[][] = [];
+  readonly remnants: OpenRemnant[] = [];
   /** The remnant that the next entry may belong to; `null` behind a place that is not known. */
-  #open: Entry[] | null = null;
+  #open: OpenRemnant | null = null;
+  /** Where the log ended at this place, if that is known. */
+  #end: LogPosition | null = null;
   /** The last batch that was read; `null` where what comes next follows something else. */
   #thread: { readonly number: number; readonly checksum: number } | null = null;
 
   breakOff(): void {
     this.#open = null;
     this.#thread = null;
+    this.#end = null;
   }
 
   /** Reads the batches of a segment; `null` where its header is lost. */
@@ -115,6 +121,7 @@ class LostLog {
       const { lastBatch, chain } = header;
       if (this.#thread?.number !== lastBatch || this.#thread.checksum !== chain) this.breakOff();
       this.#thread = { number: lastBatch, checksum: chain };
+      this.#end = header.state.last;
     }
     for (let at = SEGMENT_HEADER_BYTES; !isZero(bytes, at, bytes.length);) {
       const header = decodeBatchHeader(bytes, at, nonce);
@@ -152,6 +159,7 @@ class LostLog {
         return this.#truncate(record.from);
       case "reset":
         this.#open = null;
+        this.#end = record.position;
         return;
       case "hardState":
       case "commit":
@@ -160,21 +168,25 @@ class LostLog {
   }
 
   #append(entry: Entry): void {
-    const last = this.#open?.at(-1);
-    if (this.#open !== null && last?.index === entry.index - 1 && last.term <= entry.term) {
-      this.#open.push(entry);
-      return;
+    const { index, term } = entry;
+    const end = this.#end;
+    const before = end !== null && end.index === index - 1 && end.term <= term ? end : null;
+    if (this.#open === null || before === null) {
+      // Whatever stood here before was replaced, even where the record of it is lost.
+      this.#truncate(index);
+      this.#open = { after: before, entries: [] };
+      this.remnants.push(this.#open);
     }
-    // Whatever stood here before was replaced, even where the record of it is lost.
-    this.#truncate(entry.index);
-    this.#open = [entry];
-    this.remnants.push(this.#open);
+    this.#open.entries.push(entry);
+    this.#end = { index, term };
   }
 
   #truncate(from: LogIndex): void {
-    for (const remnant of this.remnants) {
-      while ((remnant.at(-1)?.index ?? 0) >= from) remnant.pop();
+    for (const { entries } of this.remnants) {
+      while ((entries.at(-1)?.index ?? 0) >= from) entries.pop();
     }
-    if (this.#open?.at(-1)?.index !== from - 1) this.#open = null;
+    const left = this.#open?.entries.at(-1) ?? this.#open?.after ?? null;
+    this.#end = left !== null && left.index === from - 1 ? { index: left.index, term: left.term } : null;
+    if (this.#end === null) this.#open = null;
   }
 }

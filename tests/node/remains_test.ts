@@ -19,7 +19,7 @@ import type { Input } from "../../internal/raft/input.ts";
 import type { Message } from "../../internal/raft/message.ts";
 import { Raft } from "../../internal/raft/raft.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
-import { BEYOND_THE_TERM, type Entry, type LogPosition } from "../../internal/raft/types.ts";
+import { BEYOND_THE_TERM, type Entry, type LogPosition, type Remnant } from "../../internal/raft/types.ts";
 import { append, birth } from "../scenarios/stage.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 
@@ -41,7 +41,8 @@ function span(from: number, to: number, term = 1, bytes = 10): Entry[] {
 /** A server whose log ends before its damage, and what it can read behind that. */
 interface Damaged {
   readonly log: readonly Entry[];
-  readonly remnants: (readonly Entry[])[];
+  /** Entries one after another; or with what was before them. */
+  readonly remnants: readonly (readonly Entry[] | Remnant)[];
   readonly floor?: LogPosition | null;
   /** Behind which place its log begins, and up to where it applied it. */
   readonly base?: LogPosition;
@@ -57,9 +58,10 @@ class Server {
   readonly needed: number[] = [];
 
   constructor(readonly id: string, world: World, { log, remnants, floor, base }: Damaged) {
-    const end = must(floor ?? remnants.at(-1)?.at(-1) ?? log.at(-1), "There is an end");
+    const left = remnants.map((one): Remnant => "after" in one ? one : { after: null, entries: one });
+    const end = must(floor ?? left.at(-1)?.entries.at(-1) ?? log.at(-1) ?? base, "There is an end");
     const { clock } = world;
-    this.remnants = remnants;
+    this.remnants = left;
     this.raft = new Raft({
       id,
       settings: defaultSettings,
@@ -78,7 +80,7 @@ class Server {
     });
     this.remains = new Remains({
       id,
-      remnants,
+      remnants: left,
       raft: this.raft,
       clock,
       trace: { event: () => {} },
@@ -282,6 +284,46 @@ Deno.test("what begins right behind our last entry, in its term, needs nobody; i
     return server.end;
   });
   assertEquals([same, other], ["30:1", "9:1 below 30:2"]);
+});
+
+for (
+  const { what, after, end } of [
+    { what: "followed our last entry", after: { index: 9, term: 1 }, end: "30:2" },
+    { what: "followed another one", after: { index: 9, term: 2 }, end: "9:1 below 30:2" },
+    { what: "followed nobody knows what", after: null, end: "9:1 below 30:2" },
+  ]
+) {
+  Deno.test(
+    `what begins with a new term right behind our last entry and ${what} ${
+      end === "30:2" ? "needs nobody" : "is not put there"
+    }`,
+    () => {
+      const server = new Server("n1", new World({}), {
+        log: span(1, 9),
+        remnants: [{ after, entries: span(10, 30, 2) }],
+      });
+      server.remains.start();
+      assertEquals(server.end, end);
+    },
+  );
+}
+
+Deno.test("a hole whose last entry is known comes from a log that ends with it, in another term than what is behind it", () => {
+  const world = new World({
+    n1: { log: span(1, 9), remnants: [{ after: { index: 15, term: 1 }, entries: span(16, 30, 2) }] },
+    n2: { log: span(1, 15), remnants: [], floor: null },
+  }).start().pass(4 * PATIENCE_MS);
+  assertEquals([world.ends(), world.servers.get("n1")?.needed], [["30:2", "15:1"], []]);
+});
+
+Deno.test("two servers that begin behind a snapshot which both lost get it from the third, and put back what followed it in a new term", () => {
+  const after = { index: 19, term: 1 };
+  const world = new World({
+    n1: { log: [], remnants: [{ after, entries: span(20, 20, 2) }] },
+    n2: { log: [], remnants: [{ after, entries: span(20, 20, 2) }] },
+    n3: { base: after, log: [], remnants: [], floor: null },
+  }).start().pass(10 * PATIENCE_MS);
+  assertEquals(world.ends(), ["20:2", "20:2", "19:1"]);
 });
 
 Deno.test("holes side by side: each ends where the log of another server does, and nobody has both ends of any", () => {

@@ -86,9 +86,10 @@ const FOUND: readonly Found[] = [
     decaying: "everywhere",
   },
   {
-    seed: 196,
+    seed: 60516,
     faultySeconds: 4,
-    what: "the same, where members had come and gone",
+    what:
+      "two that lost their snapshots got one, and had what followed it in a new term, and did not put it there",
     decaying: "everywhere",
   },
 ];

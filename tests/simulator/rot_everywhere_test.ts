@@ -6,7 +6,7 @@
  * disk. The servers give each other what they lost, as entries or as snapshots, and go on (docs/repair.md). Where no quorum knows where its logs
  * ended, and nowhere else, a cluster may stand still, and says nothing that is not so.
  *
- * Learnt: without snapshots from each other one cluster of a hundred stands still; two of those are among the seeds that were found
+ * Learnt: without snapshots from each other one cluster of a hundred stands still; some of those are among the seeds that were found
  * (found_seeds_test.ts).
  */
 import { assertEquals, assertGreaterOrEqual } from "@std/assert";

@@ -14,9 +14,10 @@ import { readUint32 } from "../../internal/base/bytes.ts";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { configurationOfVoters } from "../../internal/raft/configuration.ts";
-import type { Entry } from "../../internal/raft/types.ts";
+import type { WriteEffect } from "../../internal/raft/effect.ts";
+import type { Entry, LogPosition, Remnant } from "../../internal/raft/types.ts";
 import { PromisesFile, readPromises } from "../../internal/storage/promises.ts";
-import { readRemnants, type Remnant } from "../../internal/storage/remnants.ts";
+import { readRemnants } from "../../internal/storage/remnants.ts";
 import { EMPTY, entryOf, lineOf, Machine, type Opened, OWNER, pathOf, type State, Writer } from "./lab.ts";
 
 const HEADER_BYTES = 4096;
@@ -80,13 +81,15 @@ function line(entries: readonly Entry[]): string {
 }
 
 /** Whether those entries stood one after another in that log. */
-function isPieceOf(remnant: Remnant, { entries }: State): boolean {
-  const first = must(remnant[0], "A remnant is not empty");
-  return line(entries.slice(first.index - 1, first.index - 1 + remnant.length)) === line(remnant);
+function isPieceOf({ after, entries }: Remnant, { entries: all }: State): boolean {
+  const first = must(entries[0], "A remnant is not empty");
+  const before = { index: first.index - 1, term: all[first.index - 2]?.term ?? 0 };
+  if (after !== null && (after.index !== before.index || after.term !== before.term)) return false;
+  return line(all.slice(before.index, before.index + entries.length)) === line(entries);
 }
 
 Deno.test("whatever is damaged, a remnant is a piece of a log that was", async () => {
-  const seen = { remnants: 0, several: 0 };
+  const seen = { remnants: 0, several: 0, behindKnown: 0 };
   for (let seed = 0; seed < 12; seed++) {
     const home = await inhabited(`remnants/${seed}`, 60, true);
     const batches = batchesOf(home.machine);
@@ -101,7 +104,8 @@ Deno.test("whatever is damaged, a remnant is a piece of a log that was", async (
           if (remnants.length > 2) seen.several++;
           for (const remnant of remnants) {
             seen.remnants++;
-            const where = `seed ${seed}, batch ${i}, from ${remnant[0]?.index}`;
+            if (remnant.after !== null) seen.behindKnown++;
+            const where = `seed ${seed}, batch ${i}, from ${remnant.entries[0]?.index}`;
             assert(home.states.some((state) => isPieceOf(remnant, state)), where);
           }
         },
@@ -110,6 +114,7 @@ Deno.test("whatever is damaged, a remnant is a piece of a log that was", async (
   }
   assertGreaterOrEqual(seen.remnants, 300);
   assertGreaterOrEqual(seen.several, 10);
+  assertGreaterOrEqual(seen.behindKnown, 10);
 });
 
 Deno.test("where nothing was replaced, all that is whole behind the damage is there, and its end is the floor", async () => {
@@ -120,7 +125,7 @@ Deno.test("where nothing was replaced, all that is whole behind the damage is th
   // Behind the last one nothing is whole.
   for (const [i, batch] of batches.slice(0, -1).entries()) {
     await opened(home, (machine) => spoilBatch(machine, batch), ({ recovered, remnants }) => {
-      const behind = must(remnants.at(-1), `batch ${i}`);
+      const behind = must(remnants.at(-1), `batch ${i}`).entries;
       assertEquals(recovered.entries.length, i, "what is before it is kept");
       assertEquals(line(behind), line(truth.slice(i + 1)), `batch ${i}`);
       assertEquals(recovered.floor, { index: 60, term: 1 });
@@ -139,7 +144,7 @@ Deno.test("they are read again at every start while something is lost, whatever 
   spoilBatch(machine, must(batches[40], "It is there"));
   await machine.run(async () => {
     const spans = ({ remnants }: Opened) =>
-      remnants.map((remnant) => `${remnant[0]?.index}-${remnant.at(-1)?.index}`).sort();
+      remnants.map(({ entries }) => `${entries[0]?.index}-${entries.at(-1)?.index}`).sort();
     const first = await machine.open();
     assert(spans(first).includes("42-60"), spans(first).join());
     await first.close();
@@ -184,10 +189,87 @@ Deno.test("a batch that is lost may have replaced what is before it: the next in
   for (const i of [0, 2]) spoilBatch(machine, must(batches[i], "It is there"));
   await machine.run(async () => {
     const { remnants } = await machine.open();
-    const terms = remnants.map((remnant) => remnant.map(({ index, term }) => `${index}:${term}`).join(" "));
+    const terms = remnants.map(({ entries }) =>
+      entries.map(({ index, term }) => `${index}:${term}`).join(" ")
+    );
     assertEquals(terms, ["2:2 3:2", "4:4 5:4"]);
   });
 });
+
+for (
+  const { what, spoilt, words } of [
+    { what: "a segment begins with it", spoilt: [1], words: ["2:1 | 3:2 4:2 5:2 6:2", "9:2 | 10:3"] },
+    {
+      what: "and not behind a batch that is lost and may have replaced something",
+      spoilt: [1, 4],
+      words: ["2:1 | 3:1 4:1", "? | 5:2 6:2", "9:2 | 10:3"],
+    },
+    {
+      what: "the log begins anew with it",
+      spoilt: [1, 4, 5, 6],
+      words: ["2:1 | 3:1 4:1", "9:2 | 10:3"],
+    },
+  ]
+) {
+  Deno.test(`what was before an entry is told where a segment or the log begins with it: ${what}`, async () => {
+    await loadCrc32c();
+    const machine = new Machine("before");
+    machine.segmentBytes = HEADER_BYTES + FOOTER_BYTES + 1024;
+    let number = 0;
+    const write = (bytes: number, words: string, more: Partial<WriteEffect> = {}): WriteEffect => {
+      const hardState = number === 0 ? { currentTerm: 4, votedFor: null } : null;
+      const append = words.split(" ").map((word) => {
+        const [index = 0, term = 0] = word.split(":").map(Number);
+        return entryOf(index, term, new Uint8Array(bytes));
+      });
+      return {
+        kind: "write",
+        number: ++number,
+        hardState,
+        reset: null,
+        truncateFrom: null,
+        append,
+        commitIndex: 0,
+        ...more,
+      };
+    };
+    await machine.run(async () => {
+      const { store, until, close } = await machine.open({ members: OWNER.members });
+      for (
+        const one of [
+          write(860, "1:1"),
+          write(860, "2:1"),
+          write(860, "3:1"),
+          write(860, "4:1"),
+          write(20, "3:2 4:2", { truncateFrom: 3 }),
+          write(20, "5:2"),
+          write(20, "6:2"),
+          write(20, "10:3", { reset: { index: 9, term: 2 } }),
+        ]
+      ) {
+        store.write(one);
+        await until(one.number);
+      }
+      await close();
+    });
+    machine.restart("crash");
+    const batches = batchesOf(machine);
+    const pathsOf = (from: number, to: number) =>
+      new Set(batches.slice(from, to).map(({ path }) => path)).size;
+    assertEquals([pathsOf(0, 4), pathsOf(4, 8), pathsOf(0, 8)], [4, 1, 5], "the sizes fit");
+    for (const i of spoilt) spoilBatch(machine, must(batches[i], "It is there"));
+    await machine.run(async () => {
+      const { remnants } = await machine.open();
+      const place = ({ index, term }: LogPosition) => `${index}:${term}`;
+      assertEquals(
+        remnants.map(({ after, entries }) =>
+          `${after === null ? "?" : place(after)} | ${entries.map(place).join(" ")}`
+        ),
+        words,
+      );
+    });
+  });
+}
 
 Deno.test("where a snapshot reaches over the damage, what is left has its last entry and goes on from there", async () => {
   const home = await inhabited("covered", 60, false);
@@ -202,7 +284,7 @@ Deno.test("where a snapshot reaches over the damage, what is left has its last e
   const batch = must(batchesOf(home.machine)[20], "It is there");
   await opened(home, (machine) => spoilBatch(machine, batch), ({ recovered, remnants }) => {
     assertEquals([recovered.snapshotIndex, recovered.entries], [30, []]);
-    const rest = must(remnants.at(-1), "There is some");
+    const rest = must(remnants.at(-1), "There is some").entries;
     assertEquals([rest[0]?.index, rest.find(({ index }) => index === 30)?.term, rest.at(-1)?.index], [
       22,
       1,
@@ -225,7 +307,7 @@ Deno.test("a segment whose header is lost is read all the same where its footer 
       const { recovered, remnants } = await machine.open();
       assertEquals(recovered.entries.length, inThird);
       assertEquals(recovered.floor, { index: 60, term: 1 });
-      assertEquals(remnants.map((remnant) => [remnant[0]?.index, remnant.at(-1)?.index]), [
+      assertEquals(remnants.map(({ entries }) => [entries[0]?.index, entries.at(-1)?.index]), [
         [isWhole ? inThird + 1 : inFourth + 1, 60],
       ]);
     });
@@ -249,7 +331,10 @@ Deno.test("where the last segment has a footer and no header, its end is known, 
     machine.restart("crash");
     const { recovered, remnants } = await machine.open();
     assertEquals([recovered.entries.length, recovered.floor], [first, { index: count, term: 1 }]);
-    assertEquals(remnants.map((remnant) => [remnant[0]?.index, remnant.at(-1)?.index]), [[first + 1, count]]);
+    assertEquals(remnants.map(({ entries }) => [entries[0]?.index, entries.at(-1)?.index]), [[
+      first + 1,
+      count,
+    ]]);
   });
 });
 
@@ -266,7 +351,7 @@ Deno.test("what was put aside and cannot be read keeps nobody from starting: it 
     );
     const { recovered, remnants } = await machine.open();
     assertEquals(recovered.floor, { index: 60, term: 1 });
-    assertEquals(remnants.at(-1)?.at(-1)?.index, 60, "the others are");
+    assertEquals(remnants.at(-1)?.entries.at(-1)?.index, 60, "the others are");
   });
 });
 
@@ -276,7 +361,7 @@ Deno.test("where more was put aside than is held in memory, what is read of it c
   const batches = batchesOf(machine);
   const spanOf = async (bytesMax: number) => {
     const found = await readRemnants(machine.files, "data/log", OWNER, { event: () => {} }, bytesMax);
-    return found.map((remnant) => `${remnant[0]?.index}-${remnant.at(-1)?.index}`);
+    return found.map(({ entries }) => `${entries[0]?.index}-${entries.at(-1)?.index}`);
   };
   await machine.run(async () => {
     for (const i of [30, 10]) {

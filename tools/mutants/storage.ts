@@ -157,7 +157,7 @@ export const storageMutants: readonly Mutant[] = [
     breaks:
       "what is whole on both sides of a lost batch is taken for one piece, since its indexes follow each other",
     file: "internal/storage/remnants.ts",
-    find: "    this.#open = null;\n    this.#thread = null;\n",
+    find: "    this.#open = null;\n    this.#thread = null;\n    this.#end = null;\n",
     replace: "    this.#thread = null;\n",
     killer: storage("remnants", "a batch that is lost may have replaced"),
   },
@@ -172,6 +172,28 @@ export const storageMutants: readonly Mutant[] = [
       file: "tests/scenarios/repair_test.ts",
       test: "found entries behind an entry of another term",
     },
+  },
+  {
+    name: "left-over-behind-another-entry",
+    catalogue: ["D24"],
+    breaks: "what is left of a lost log is put behind any entry of the index before it",
+    file: "internal/node/remains.ts",
+    find: "|| after?.term === last.term);",
+    replace: "|| after !== null);",
+    killer: {
+      file: "tests/node/remains_test.ts",
+      test: "what begins with a new term right behind our last entry and followed another one",
+    },
+  },
+  {
+    name: "what-was-before-is-guessed",
+    catalogue: ["D24"],
+    breaks:
+      "how a log had ended at the beginning of a segment is taken for what was before an entry behind a lost batch",
+    file: "internal/storage/remnants.ts",
+    find: "    this.#thread = null;\n    this.#end = null;\n",
+    replace: "    this.#thread = null;\n",
+    killer: storage("remnants", "what was before an entry is told where a segment"),
   },
   {
     name: "hole-filled-from-anybody",
