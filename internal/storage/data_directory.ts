@@ -30,6 +30,7 @@ import { type Promises, PROMISES_NAME, readPromises } from "./promises.ts";
 import {
   type Durable,
   listSegments,
+  readBehindDamage,
   type ReadLog,
   readLog,
   type RecoveredLog,
@@ -148,6 +149,7 @@ async function openOwned(
     identity,
     promised.promises ?? { lastBatch: 0, serial: 0 },
     replay === undefined ? null : { replay, snapshot },
+    snapshot,
   );
   const gap = gapOf(read.log, restored, damaged, directory);
   const damage = gap ?? read.damage ?? unfinishedRepair(read.log, promised.promises, directory);
@@ -201,25 +203,38 @@ async function openOwned(
  */
 export async function readSoundLog(options: WhereFrom, identity: Identity): Promise<RecoveredLog> {
   const { promises } = await readPromises(options.fileSystem, options.directory, identity);
-  const { log, damage } = await readOwnLog(options, identity, promises ?? { lastBatch: 0, serial: 0 }, null);
+  const durable = promises ?? { lastBatch: 0, serial: 0 };
+  const { log, damage } = await readOwnLog(options, identity, durable, null, null);
   const objection = damage ?? unfinishedRepair(log, promises, options.directory);
   if (objection !== null) throw objection;
   return must(log, "Where there is no log, that is damage");
 }
 
-/** The log as it is read: up to the damage, with the floor that the promises know. */
+/** The log as it is read: up to the damage, or behind it where that snapshot covers it; with the floor that the promises know. */
 async function readOwnLog(
   { fileSystem, directory, trace }: WhereFrom,
   identity: Identity,
   durable: Durable & { readonly epoch?: number; readonly floor?: LogPosition | null },
   replaying: Replaying | null,
+  snapshot: LogPosition | null,
 ): Promise<ReadLog> {
   const path = `${directory}/${LOG}`;
   if (!(await fileSystem.readDirectory(directory)).includes(LOG)) {
     return { log: null, damage: logIsMissing(directory), serials: [] };
   }
-  const read = await readLog(fileSystem, path, identity, trace, durable, replaying);
+  let read = await readLog(fileSystem, path, identity, trace, durable, replaying);
   if (read.serials.length === 0) return { ...read, damage: logIsMissing(directory) };
+  const { damage } = read;
+  // Whoever replays begins anew first, without it.
+  if (damage !== null && replaying === null && snapshot !== null) {
+    const behind = await readBehindDamage(fileSystem, path, identity, trace, durable, read, snapshot);
+    if (behind !== null) {
+      const { file, offset, found } = damage;
+      const fields = { file, offset, found, snapshotIndex: snapshot.index };
+      trace.event("error", "a part of the log is damaged: a snapshot stands for it from now on", fields);
+      read = behind;
+    }
+  }
   const { log } = read;
   // A repair may have ended since the last segment began.
   if (log === null || durable.floor === undefined || durable.epoch !== log.state.epoch) return read;

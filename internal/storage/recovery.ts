@@ -178,9 +178,15 @@ export async function recoverLog(
   return log;
 }
 
+/** From which segment on a log is read, if a snapshot of that place covers what is before it. */
+interface Behind {
+  readonly serial: number;
+  readonly snapshot: LogPosition;
+}
+
 /**
  * Reads the log up to where it is damaged. What was handed on to be replayed was whole; where there is damage further on, the caller
- * begins again without a replay.
+ * begins again without a replay. Segments before the one that it is read from count as if all of them might go.
  *
  * @throws {Contradiction} where batches that are whole say what cannot be
  * @throws {FileError} where it cannot be read
@@ -192,37 +198,45 @@ export async function readLog(
   trace: Trace,
   durable: Durable,
   replaying: Replaying | null = null,
+  behind: Behind | null = null,
 ): Promise<ReadLog> {
   const serials = await listSegments(fileSystem, directory, trace);
-  const first = serials[0];
+  const read = serials.filter((serial) => serial >= (behind?.serial ?? 0));
+  const first = read[0];
   if (first === undefined) {
     return { log: null, damage: new CorruptLogError(directory, 0, "the log has no segment"), serials };
   }
   const pathOf = (serial: number) => `${directory}/${segmentName(serial)}`;
   const beginning = await readHeader(fileSystem, pathOf(first), first, owner);
   if (beginning instanceof CorruptLogError) return { log: null, damage: beginning, serials };
+  const { last } = beginning.state;
+  if (behind !== null && !isCovered(last, behind.snapshot)) {
+    const found = `the log begins behind index ${last.index}, and no snapshot covers what is before it`;
+    return { log: null, damage: new CorruptLogError(pathOf(first), 0, found), serials };
+  }
   const fold = new Fold(beginning.state);
   const settling = replaying === null ? null : new Settling(fold, replaying.replay, replaying.snapshot);
   const thread: Thread = { chain: beginning.chain, lastBatch: beginning.lastBatch };
-  const segments: SegmentContent[] = [];
+  const segments: SegmentContent[] = serials.filter((serial) => serial < first)
+    .map((serial) => ({ serial, highestIndex: last.index }));
   const files = new ReadAhead(fileSystem);
-  const progress = new Progress(serials.length, trace);
+  const progress = new Progress(read.length, trace);
   let end: LogEnd | null = null;
   let damage: CorruptLogError | null = null;
   try {
-    for (const [i, serial] of serials.entries()) {
+    for (const [i, serial] of read.entries()) {
       const path = pathOf(serial);
       if (serial !== first + i) {
         damage = new CorruptLogError(pathOf(first + i), 0, "the segment is missing");
         break;
       }
-      const next = serials[i + 1];
+      const next = read[i + 1];
       const { bytes, holes } = await files.take(path, next === undefined ? null : pathOf(next));
       const segment = segmentOf(path, bytes, holes, serial, owner);
       damage = segment instanceof CorruptLogError ? segment : objectionToHeader(segment, fold, thread);
       if (segment instanceof CorruptLogError || damage !== null) break;
       fold.segmentBegins(segment.header.state);
-      const successor = serials[i + 1];
+      const successor = read[i + 1];
       const limit = successor === undefined
         ? null
         : await limitOf(fileSystem, pathOf(successor), successor, serial, owner);
@@ -251,6 +265,32 @@ export async function readLog(
   const kept = settling?.kept ?? null;
   const log = { base, kept, entries: fold.entries, state: fold.state, end, segments };
   return { log, damage, serials };
+}
+
+/**
+ * The same log, where a part of it is damaged that a snapshot of that place covers, as if it were let go of up to there: from the first segment
+ * on behind which all is whole. `null` where there is none.
+ */
+export async function readBehindDamage(
+  fileSystem: FileSystem,
+  directory: string,
+  owner: Owner,
+  trace: Trace,
+  durable: Durable,
+  damaged: ReadLog,
+  snapshot: LogPosition,
+): Promise<ReadLog | null> {
+  let read = damaged;
+  for (const serial of damaged.serials.slice(1)) {
+    if (serial <= (read.log?.end.serial ?? 0)) continue;
+    read = await readLog(fileSystem, directory, owner, trace, durable, null, { serial, snapshot });
+    if (read.damage === null) return read;
+  }
+  return null;
+}
+
+function isCovered({ index, term }: LogPosition, snapshot: LogPosition): boolean {
+  return index < snapshot.index || (index === snapshot.index && term === snapshot.term);
 }
 
 function beginningOnly(directory: string): CorruptLogError {

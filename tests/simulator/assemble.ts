@@ -98,12 +98,13 @@ export function openDisk(
   machine: StateMachine,
   replay: Replay,
   restores: (index: LogIndex) => void = () => {},
+  trace: Trace = SILENT,
 ): Promise<DataDirectory> {
   return openDataDirectory({
     fileSystem: disk.mount(clock),
     directory: DIRECTORY,
     random: random.fork("storage"),
-    trace: SILENT,
+    trace,
     segmentBytes: odds.segmentBytes,
     wanted: {
       serverId: id,

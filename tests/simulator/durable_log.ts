@@ -35,13 +35,15 @@ export interface DurableSource {
 
 /** What the log had come to when a segment began. */
 interface Beginning {
+  /** Which segment of that serial it was; of none where it is the first of all. */
+  readonly nonce: string;
   readonly hardState: HardState;
   readonly prefix: readonly PrefixHash[];
   /** The term of each entry; 0 for what a snapshot covers. */
   readonly terms: readonly Term[];
 }
 
-const NOTHING: Beginning = { hardState: UNBORN, prefix: [0], terms: [0] };
+const NOTHING: Beginning = { nonce: "", hardState: UNBORN, prefix: [0], terms: [0] };
 
 export class DurableLog implements DurableState {
   readonly #source: DurableSource;
@@ -62,6 +64,8 @@ export class DurableLog implements DurableState {
   #lastBatch = 0;
   /** Of each segment, as it was read in front of it. */
   readonly #beginnings = new Map<number, Beginning>([[1, NOTHING]]);
+  /** The highest serial among them. */
+  #newest = 1;
 
   constructor(source: DurableSource, covered: (index: LogIndex) => PrefixHash[]) {
     this.#source = source;
@@ -178,12 +182,13 @@ export class DurableLog implements DurableState {
   /** Goes on to the next segment, if there is one. */
   #nextSegment(): boolean {
     const header = this.#headerOf(this.#serial + 1);
-    // Behind damage nothing goes on.
-    if (header === null || header.lastBatch !== this.#lastBatch) return false;
+    if (header === null || header.lastBatch !== this.#lastBatch) return this.#skipDamage();
     this.#serial++;
     // Whoever lost a part of its log still has term and vote, apart from it.
     if (header.state.epoch > 0) this.#hardState = header.state.hardState;
+    this.#newest = Math.max(this.#newest, this.#serial);
     this.#beginnings.set(this.#serial, {
+      nonce: header.nonce.join(),
       hardState: this.#hardState,
       prefix: [...this.#prefix],
       terms: [...this.#terms],
@@ -191,6 +196,28 @@ export class DurableLog implements DurableState {
     this.#header = header;
     this.#at = SEGMENT_HEADER_BYTES;
     return true;
+  }
+
+  /**
+   * Behind damage the log goes on where a segment stands of which it is known how it began: where a snapshot covers what is before that, it is
+   * read from there (a server that does not do so puts it aside).
+   */
+  #skipDamage(): boolean {
+    for (let serial = this.#serial + 1; serial <= this.#newest; serial++) {
+      const header = this.#headerOf(serial);
+      const beginning = this.#beginnings.get(serial);
+      if (header === null || beginning?.nonce !== header.nonce.join()) continue;
+      if (header.lastBatch <= this.#lastBatch) return false;
+      this.#serial = serial;
+      this.#hardState = beginning.hardState;
+      this.#lastBatch = header.lastBatch;
+      this.#prefix = [...beginning.prefix];
+      this.#terms = [...beginning.terms];
+      this.#header = header;
+      this.#at = SEGMENT_HEADER_BYTES;
+      return true;
+    }
+    return false;
   }
 
   #push(hash: PrefixHash): void {

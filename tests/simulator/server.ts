@@ -35,6 +35,9 @@ const SLOW_DISK: DiskTiming = { writeMs: [0.1, 20], syncMs: [50, 500] };
 const FOR_DAMAGE = ExitCode.damagedData;
 const FOR_DISK: readonly number[] = [ExitCode.diskIo, ExitCode.noSpace, ExitCode.permission];
 
+/** What a start says that needs nothing of what is damaged. */
+const COVERED = "a part of the log is damaged: a snapshot stands for it from now on";
+
 /** One life of its process. */
 export interface Life {
   readonly clock: LifeClock;
@@ -284,16 +287,20 @@ export class Server {
     const machine = around.machine(new KeyValueMachine());
     this.machine = machine;
     const replay = replayOf(machine, odds);
+    let isCovered = false;
     const directory = await openDisk(
       this.disk,
       options,
       machine,
       replay,
       (index) => this.#home.restores(this, index),
+      { event: (_, event) => isCovered ||= event === COVERED },
     );
     if (clock.isDead) return;
     if (this.#undamaged !== null) {
-      if (directory.recovered.epoch <= this.#epoch) throw new Violation(`${this.id} started on damaged data`);
+      if (!isCovered && directory.recovered.epoch <= this.#epoch) {
+        throw new Violation(`${this.id} started on damaged data`);
+      }
       return this.#noticed();
     }
     const node = assemble(

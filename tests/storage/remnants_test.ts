@@ -271,21 +271,21 @@ for (
   });
 }
 
-Deno.test("where a snapshot reaches over the damage, what is left has its last entry and goes on from there", async () => {
+Deno.test("where a snapshot reaches over the damage, and not to the next segment, what is left has its last entry and goes on from there", async () => {
   const home = await inhabited("covered", 60, false);
   await home.machine.run(async () => {
     const { snapshots, close } = await home.machine.open();
     const configuration = configurationOfVoters(["n1", "n2", "n3"]);
-    const place = { clusterId: "lab", index: 30, term: 1, configurationIndex: 0, configuration, digest: 0 };
+    const place = { clusterId: "lab", index: 23, term: 1, configurationIndex: 0, configuration, digest: 0 };
     await snapshots.take(place, () => null);
     await close();
   });
   home.machine.restart("crash");
   const batch = must(batchesOf(home.machine)[20], "It is there");
   await opened(home, (machine) => spoilBatch(machine, batch), ({ recovered, remnants }) => {
-    assertEquals([recovered.snapshotIndex, recovered.entries], [30, []]);
+    assertEquals([recovered.snapshotIndex, recovered.entries], [23, []]);
     const rest = must(remnants.at(-1), "There is some").entries;
-    assertEquals([rest[0]?.index, rest.find(({ index }) => index === 30)?.term, rest.at(-1)?.index], [
+    assertEquals([rest[0]?.index, rest.find(({ index }) => index === 23)?.term, rest.at(-1)?.index], [
       22,
       1,
       60,

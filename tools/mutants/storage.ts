@@ -20,6 +20,24 @@ function storage(file: string, test: string): Killer {
 
 export const storageMutants: readonly Mutant[] = [
   {
+    name: "snapshot-stands-for-what-it-does-not-cover",
+    catalogue: ["D4"],
+    breaks: "a log is read from a segment on that begins behind the snapshot, though there is more before it",
+    file: RECOVERY,
+    find: "return index < snapshot.index || (index === snapshot.index && term === snapshot.term);",
+    replace: "return index <= snapshot.index + 8 || term !== snapshot.term;",
+    killer: storage("covered", "rot in segments at a start"),
+  },
+  {
+    name: "batch-reaches-the-footer",
+    catalogue: ["D1"],
+    breaks: "a batch is put into a segment in which it reaches over the place of the footer",
+    file: OPEN_SEGMENT,
+    find: "  return batchesEnd <= footerPlace(segmentBytes)\n",
+    replace: "  return batchesEnd <= segmentBytes - FOOTER_BYTES\n",
+    killer: storage("footer", "a batch that only just fits"),
+  },
+  {
     name: "failed-sync-is-tried-again",
     catalogue: ["W1", "D12"],
     breaks: "a batch whose sync failed is written again, and told of as durable",
