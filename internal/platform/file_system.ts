@@ -41,7 +41,7 @@ export interface FileHandle {
   readAt(offset: number, length: number): Promise<Uint8Array>;
   /** Writes all the bytes there, or fails; how many were written is then unknown. */
   writeAt(offset: number, bytes: Uint8Array): Promise<void>;
-  /** The same as `writeAt` and then `sync`, in one step where the runtime can. */
+  /** Writes all the bytes there and returns when these are on the disk, in one step where the runtime can; what was written before may not be. */
   writeSynced(offset: number, bytes: Uint8Array): Promise<void>;
   /** Returns when the bytes and the length are on the disk (fdatasync). A failure is final: never try it again. */
   sync(): Promise<void>;

@@ -3,7 +3,7 @@
  *
  * Fault model. A file has its content as the operating system's cache shows it, and its content on the disk. A write changes the cache at
  * once and is pending until a sync that was begun after it returns. A crash keeps, loses or tears each pending write, by
- * sectors of 512 bytes, later ones kept where earlier ones are lost. A name that was made, changed or removed since the last sync of its
+ * sectors of 512 bytes, later ones kept where earlier ones are lost. A synced write makes nothing durable but itself. A name that was made, changed or removed since the last sync of its
  * directory may be undone by a crash: the latest such changes from some point on, or any of them. Operations take time, drawn at random;
  * a stuck disk completes nothing until it is released. A sync that fails leaves what was pending in the cache, marked clean: later
  * syncs succeed and never write it (fsync-gate). A lying disk says that it synced and did not. Bad sectors cannot be read, with EIO, until
@@ -695,17 +695,23 @@ class SimHandle implements FileHandle {
     });
   }
 
+  /** No more than these bytes are durable then: so it is where they are written with O_DSYNC. */
   async writeSynced(offset: number, bytes: Uint8Array): Promise<void> {
     await this.writeAt(offset, bytes);
-    await this.sync();
+    const [from, to] = [offset, offset + bytes.length];
+    await this.#sync((write) => write.offset < to && from < write.offset + write.data.length);
   }
 
   sync(): Promise<void> {
+    return this.#sync(() => true);
+  }
+
+  #sync(isOfIt: (write: PendingWrite) => boolean): Promise<void> {
     const file = this.#file;
     const disk = this.#disk;
     let begun: readonly PendingWrite[] = [];
     const ms = disk.duration(disk.timing.syncMs);
-    return this.#run("sync", ms, () => begun = file.pending.slice(), () => {
+    return this.#run("sync", ms, () => begun = file.pending.filter(isOfIt), () => {
       if (disk.lies) return;
       for (const { offset, data } of begun) file.durable.write(offset, data);
       // Most often nothing was written meanwhile.
