@@ -107,11 +107,9 @@ export class Remains {
     return !this.#isStopped && floor !== null && (remnants.length > 0 || floor.index < BEYOND_THE_TERM);
   }
 
-  /** Whether somebody leads. Who does not campaign below its floor may never hear that its leader is gone: nobody opens a new term. */
+  /** Whether somebody leads, and was heard of lately (election.ts). */
   get #isLed(): boolean {
-    const { raft, peers } = this.#options;
-    const { leaderId } = raft.view();
-    return leaderId !== null && peers.isConnected(leaderId);
+    return this.#options.raft.view().leaderId !== null;
   }
 
   get #last(): LogPosition {

@@ -48,6 +48,8 @@ export function timeout(state: State, outbox: Outbox): void {
   const lateMs = state.now - state.electionDeadline;
   const wasLate = state.timerWasLate;
   resetElectionTimer(state);
+  // Where all who are left wait below their floors, no newer term tells any of them that nobody leads: silence has to.
+  if (state.floor !== null) state.leaderId = null;
   if (!mayCampaign(state)) return;
   if (lateMs > state.settings.electionTimeoutMinMs / 2 && !wasLate) {
     state.timerWasLate = true;

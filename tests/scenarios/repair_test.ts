@@ -53,6 +53,16 @@ Deno.test("below the floor nobody campaigns, neither by time nor when asked to t
   assertEquals([a.view.role, a.view.currentTerm], ["follower", 2]);
 });
 
+Deno.test("below the floor the leader is known as long as it is heard, and again when it is heard again", () => {
+  const a = new Stage(LOST);
+  a.hears("B", append(2, "1:1", "")).stable();
+  assertEquals(a.view.leaderId, "B");
+  a.timeout();
+  assertEquals([a.view.leaderId, a.view.role, a.view.currentTerm], [null, "follower", 2]);
+  a.hears("B", append(2, "1:1", "")).stable();
+  assertEquals(a.view.leaderId, "B", "it was slow, and leads");
+});
+
 Deno.test("the floor goes when the log on the disk reaches it, and not before it is on the disk", () => {
   const a = new Stage(LOST);
   a.hears("B", append(3, "1:1", "2:2 3:2 4:2"));

@@ -92,6 +92,13 @@ const FOUND: readonly Found[] = [
       "two that lost their snapshots got one, and had what followed it in a new term, and did not put it there",
     decaying: "everywhere",
   },
+  {
+    seed: 21000417,
+    faultySeconds: 4,
+    what:
+      "a leader that was started again, and led nobody, was taken for the leader by two below their floors",
+    decaying: "everywhere",
+  },
 ];
 
 for (const { seed, faultySeconds, what, decaying = "never" } of FOUND) {

@@ -317,6 +317,15 @@ export const electionMutants: readonly Mutant[] = [
     killer: scenario("elections", "E22: "),
   },
   {
+    name: "silent-leader-below-the-floor",
+    catalogue: ["W3"],
+    breaks: "below its floor a server takes whoever led last for the leader for ever",
+    file: ELECTION,
+    find: "  if (state.floor !== null) state.leaderId = null;\n",
+    replace: "",
+    killer: scenario("repair", "below the floor the leader is known as long as it is heard"),
+  },
+  {
     name: "repair-ended-by-old-words",
     catalogue: ["W3", "L10"],
     breaks: "what a leader said before it heard of a loss ends the repair of it",
