@@ -9,6 +9,7 @@
  */
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { must } from "../../internal/base/assert.ts";
+import { footerPlace } from "../../internal/storage/footer.ts";
 import { joined, readUint32 } from "../../internal/base/bytes.ts";
 import { CorruptLogError, Refusal } from "../../internal/base/errors.ts";
 import { SeededRandom } from "../../internal/base/random.ts";
@@ -139,6 +140,12 @@ function* damages({ machine, earlier }: Home): Generator<Damage> {
       yield {
         what: `${path} cut to ${length}`,
         do: (machine) => machine.damage(path, (bytes) => bytes.slice(0, length)),
+      };
+    }
+    for (const from of batchesOf(bytes)) {
+      yield {
+        what: `${path} never written from ${from} on`,
+        do: (machine) => machine.damage(path, (bytes) => bytes.fill(0, from, footerPlace(bytes.length))),
       };
     }
     const [first, second] = batchesOf(bytes);
