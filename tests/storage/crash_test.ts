@@ -78,12 +78,16 @@ async function run(random: Random): Promise<void> {
   const { time } = machine;
   const legal = new Legal();
   const closed = new Closed();
-  machine.segmentBytes = random.chance(1, 2) ? 64 * 1024 : 10 * 1024;
   if (random.chance(2, 3)) machine.disk.timing = { writeMs: [0.02, 0.1], syncMs: [2, 10] };
   const isEager = random.chance(1, 2);
   const mayKill = random.chance(1, 2);
-  for (let life = random.between(3, 7); life > 0; life--) {
+  const lives = random.between(3, 7);
+  for (let life = lives; life > 0; life--) {
     total.lives++;
+    // Any length, and now and then another one: options change between lives.
+    if (life === lives || random.chance(1, 3)) {
+      machine.segmentBytes = random.chance(1, 2) ? 64 * 1024 : random.between(9 * 1024, 12 * 1024);
+    }
     // Births and recoveries are short; a third of the time the power fails within one.
     const hurried = random.chance(1, 3);
     const opened = await openUntil(machine, time.now + (hurried ? random.below(1000) / 100 : 1000));
