@@ -97,7 +97,17 @@ export class Scrubber {
     const { fileSystem, log, snapshots } = this.#options;
     const serials = (await fileSystem.readDirectory(log)).map(serialOf)
       .filter((serial) => serial !== null).sort((a, b) => a - b);
-    for (const serial of serials.slice(0, -1)) {
+    for (const [i, serial] of serials.slice(0, -1).entries()) {
+      // They go oldest first: what is missing between two of them was not let go of.
+      if (serials[i + 1] !== serial + 1) {
+        const file = `${log}/${segmentName(serial + 1)}`;
+        // Both may have gone while the names were read, the older one first.
+        const isThere = (await fileSystem.readDirectory(log)).includes(segmentName(serial));
+        if (isThere && !this.#told.has(file)) {
+          return { file, offset: 0, found: "the segment is missing", isLoss: true };
+        }
+        continue;
+      }
       const rot = yield* this.#opened(`${log}/${segmentName(serial)}`, (file) => this.#segment(file, serial));
       if (rot !== null) return rot;
     }

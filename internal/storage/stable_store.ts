@@ -541,7 +541,12 @@ export class StableStore {
   async #discardOldest(): Promise<void> {
     const { fileSystem, directory } = this.#options;
     const oldest = must(this.#closed[0], "There is a segment to remove");
-    await fileSystem.remove(`${directory}/${segmentName(oldest.serial)}`);
+    try {
+      await fileSystem.remove(`${directory}/${segmentName(oldest.serial)}`);
+    } catch (error) {
+      // Somebody took it away.
+      if (!(error instanceof FileError && error.code === "ENOENT")) throw error;
+    }
     await fileSystem.syncDirectory(directory);
     this.#closed.shift();
   }

@@ -112,6 +112,23 @@ Deno.test("a footer that rots is found, in its place, and is no loss; and one th
   assertEquals([found.offset, found.isLoss], [at, false]);
 });
 
+Deno.test("a segment that is missing between others is found once in a round, the others are read all the same, and letting go of it fails nobody", async () => {
+  const { machine, opened } = await written(60);
+  await machine.run(async () => {
+    machine.disk.replace(pathOf(2), null);
+    machine.damage(pathOf(3), (bytes) => bytes.fill(7, HEADER_BYTES, HEADER_BYTES + 9));
+    const scrubber = scrubberOf(machine);
+    const told: unknown[] = [];
+    for (let found: Rot | "more" | "done" = "more"; found !== "done"; found = await scrubber.step(1e6)) {
+      if (found !== "more") told.push(found.file);
+    }
+    assertEquals(told, [pathOf(2), pathOf(3)]);
+    assertEquals(opened.store.discardThrough(3, 60), true);
+    while (machine.disk.paths().includes(pathOf(3))) await machine.files.readDirectory("data/log");
+    assertEquals(opened.events.filter((event) => typeof event !== "number"), []);
+  });
+});
+
 Deno.test("a segment that is let go of while it is read is no rot", async () => {
   const { machine } = await written(60);
   await machine.run(async () => {
