@@ -197,14 +197,18 @@ async function openOwned(
 }
 
 /**
- * The log of a server that is not started: as a start would find it, where nothing of it is to be repaired.
+ * The log of a server that is not started, behind that snapshot: as a start would find it, where nothing of it is to be repaired.
  *
  * @throws {CorruptLogError} where a start would have to, or would be refused
  */
-export async function readSoundLog(options: WhereFrom, identity: Identity): Promise<RecoveredLog> {
+export async function readSoundLog(
+  options: WhereFrom,
+  identity: Identity,
+  snapshot: LogPosition,
+): Promise<RecoveredLog> {
   const { promises } = await readPromises(options.fileSystem, options.directory, identity);
   const durable = promises ?? { lastBatch: 0, serial: 0 };
-  const { log, damage } = await readOwnLog(options, identity, durable, null, null);
+  const { log, damage } = await readOwnLog(options, identity, durable, null, snapshot);
   const objection = damage ?? unfinishedRepair(log, promises, options.directory);
   if (objection !== null) throw objection;
   return must(log, "Where there is no log, that is damage");
@@ -216,7 +220,7 @@ async function readOwnLog(
   identity: Identity,
   durable: Durable & { readonly epoch?: number; readonly floor?: LogPosition | null },
   replaying: Replaying | null,
-  snapshot: LogPosition | null,
+  snapshot: LogPosition,
 ): Promise<ReadLog> {
   const path = `${directory}/${LOG}`;
   if (!(await fileSystem.readDirectory(directory)).includes(LOG)) {
@@ -226,7 +230,7 @@ async function readOwnLog(
   if (read.serials.length === 0) return { ...read, damage: logIsMissing(directory) };
   const { damage } = read;
   // Whoever replays begins anew first, without it.
-  if (damage !== null && replaying === null && snapshot !== null) {
+  if (damage !== null && replaying === null) {
     const behind = await readBehindDamage(fileSystem, path, identity, trace, durable, read, snapshot);
     if (behind !== null) {
       const { file, offset, found } = damage;

@@ -120,7 +120,6 @@ async function read(
   machine: KeyValueMachine,
 ): Promise<{ readonly recovered: Recovered; readonly configuration: ConfigurationValue }> {
   const { fileSystem, directory, trace } = options;
-  const log = await readSoundLog(options, identity);
   const { restored, damaged } = await SnapshotStore.open(
     { fileSystem, directory: `${directory}/${SNAPSHOTS}`, trace, clusterId: identity.clusterId },
     ({ digest }) => {
@@ -129,7 +128,9 @@ async function read(
     },
     (await fileSystem.readDirectory(directory)).includes(SNAPSHOTS),
   );
-  if (log.base.index > (restored?.index ?? 0)) {
+  const snapshot = { index: restored?.index ?? 0, term: restored?.term ?? 0 };
+  const log = await readSoundLog(options, identity, snapshot);
+  if (log.base.index > snapshot.index) {
     const why = damaged[0]?.message ?? "no snapshot covers what is before it";
     throw new Refusal(
       ExitCode.damagedData,

@@ -185,6 +185,19 @@ Deno.test("what the promises know to be missing is refused, as at a start", () =
     }
   }));
 
+Deno.test("what is damaged and covered by a snapshot is not needed", () =>
+  inTemporary(async (root) => {
+    const directory = join(root, "data");
+    await makeDirectory(directory, { ...PLAN, entries: 200, committed: 200, snapshotsAt: [150] });
+    flip(must(segmentsOf(directory)[0], "There is one"), 5000);
+    const { last, keys } = await recovering(directory);
+    assertEquals([last, keys], [{ index: 200, term: 1 }, 200]);
+    const machine = new KeyValueMachine();
+    const { recovered, close } = await openDirectory(directory, machine, OWNER);
+    assertEquals([machine.size(), recovered.commitIndex], [200, 200]);
+    await close();
+  }));
+
 Deno.test("a loss is told until it is made good", () =>
   withDirectory(async (directory) => {
     await withLife(directory, (store) => new Promise((done) => store.noteLoss(1, done)));
