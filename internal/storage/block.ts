@@ -12,6 +12,8 @@ import { type CborValue, decodeCbor, encodeCbor } from "../codec/cbor.ts";
 import { crc32c } from "../codec/crc32c.ts";
 
 export const BLOCK_BYTES = 4096;
+/** The checksum stands before that: so many bytes of a block tell which one it is. */
+export const BLOCK_CHECKED_BYTES = 12;
 const LETTERS = 8;
 const OTHER_VERSION = "the format version is ";
 

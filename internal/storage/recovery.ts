@@ -34,9 +34,17 @@ import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 import type { Entry, LogIndex, LogPosition } from "../raft/types.ts";
 import { type Hole, holeBetween, readAround, wordsOf } from "./bad_sectors.ts";
-import { isOfOtherVersion } from "./block.ts";
+import { BLOCK_CHECKED_BYTES, isOfOtherVersion } from "./block.ts";
 import { type Base, Fold } from "./fold.ts";
-import { batchesLimit, footerIn, footerOf, footerPlace, objectionToFooter } from "./footer.ts";
+import {
+  batchesLimit,
+  encodeFooter,
+  footerIn,
+  footerOf,
+  footerPlace,
+  objectionToFooter,
+  type SegmentFooter,
+} from "./footer.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import {
   ALIGNMENT,
@@ -437,7 +445,8 @@ function foldSegment(
     const batch = batchAt(bytes, at, header.nonce, thread);
     if (typeof batch === "string") {
       clean = false;
-      damage = damageOf(segment, bytes, at, batch, limit, thread, durable);
+      const cut = footerOf(header, { ...header, offset: at, tally: fold.tally }, thread, fold.last);
+      damage = damageOf(segment, bytes, at, batch, limit, thread, durable, cut);
       if (damage !== null) break;
       trace.event("info", "torn tail is cut", {
         file: path,
@@ -498,6 +507,7 @@ function damageOf(
   limit: number | "unknown" | null,
   thread: Thread,
   durable: Durable,
+  cut: SegmentFooter,
 ): CorruptLogError | null {
   const { path, holes, footer, header: { nonce } } = segment;
   const header = decodeBatchHeader(bytes, at, nonce);
@@ -518,9 +528,18 @@ function damageOf(
   if (behind !== null) {
     return new CorruptLogError(path, at, `${found}, and ${wordsOf(behind)}`, { damaged: "unreadable" });
   }
-  // Only what is durable is closed.
+  // Only what is durable is closed; a start that had cut the same tail may have failed while it closed the segment.
+  if (typeof footer === "string" && isBegun(segment, cut)) return null;
   if (typeof footer === "string") return damage(`, and a footer was begun behind it (${footer})`);
   return footer === null ? null : damage(`, and the footer says that the segment ends at ${footer.end}`);
+}
+
+/** Whether what stands in the place of a footer is the beginning of this one, as far as its checksum at least. */
+function isBegun({ bytes, header }: SegmentFile, footer: SegmentFooter): boolean {
+  const begun = bytes.subarray(footerPlace(header.bytes ?? 0));
+  const length = begun.findLastIndex((byte) => byte !== 0) + 1;
+  const whole = encodeFooter(footer);
+  return length >= BLOCK_CHECKED_BYTES && begun.subarray(0, length).every((byte, i) => byte === whole[i]);
 }
 
 interface FoundBatch {

@@ -9,7 +9,7 @@
  */
 import { assert, assertEquals, assertGreaterOrEqual, assertRejects } from "@std/assert";
 import { must } from "../../internal/base/assert.ts";
-import { CorruptLogError, ExitCode } from "../../internal/base/errors.ts";
+import { CorruptLogError, ExitCode, Refusal } from "../../internal/base/errors.ts";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import {
@@ -534,6 +534,46 @@ Deno.test("a batch that only just fits ends before the place of the footer, howe
         assertEquals(lineOf(recovered), lineOf(writer.state), `${bytes} in ${segmentBytes}`);
       });
     }
+  }
+});
+
+Deno.test("a start that cuts a torn tail, and whose footer is written in part: the next one cuts the same, where so much is there that it tells which footer it is", async () => {
+  await loadCrc32c();
+  const members = OWNER.members.slice(0, 1);
+  for (const leaves of [0, 1, 8, 11, 12, 13, 40, 70, 80, FOOTER_BYTES]) {
+    const machine = new Machine("torn twice");
+    const writer = new Writer(new SeededRandom("torn twice"));
+    let before: State = writer.state;
+    await machine.run(async () => {
+      const opened = await machine.open({ members });
+      for (const bytes of [100, 200, 300]) {
+        before = writer.state;
+        opened.store.write(writer.entry(bytes));
+        await opened.until(writer.number);
+      }
+    });
+    machine.restart("crash");
+    machine.damage(pathOf(1), (bytes) => {
+      const end = bytes.findLastIndex((byte) => byte !== 0);
+      return bytes.fill(0, end - 20, end + 1);
+    });
+    machine.disk.leaves = () => leaves;
+    machine.disk.fault = (operation, _, __, name) =>
+      operation === "write" && name === pathOf(1) && machine.disk.paths().includes(`${pathOf(2)}.tmp`)
+        ? "EIO"
+        : null;
+    await machine.run(() => assertRejects(() => machine.open({ members }), Refusal, "EIO"));
+    machine.disk.fault = null;
+    machine.restart("kill");
+    await machine.run(async () => {
+      if (leaves > 0 && leaves < 12) {
+        // It might be that of a segment of which the last batch was durable.
+        await assertRejects(() => machine.open({ members }), CorruptLogError, "a footer was begun behind it");
+        return;
+      }
+      assertEquals(lineOf((await machine.open({ members })).recovered), lineOf(before), `${leaves}`);
+      await assertClosed(machine, `${leaves}`);
+    });
   }
 });
 
