@@ -267,7 +267,8 @@ export class Node implements Backend {
       trace,
       patienceMs: options.settings.electionTimeoutMaxMs,
       deliver,
-      needSnapshot: (index) => this.#keeper.need(null, index),
+      needSnapshot: (index, others) => this.#keeper.need(null, index, others),
+      forgets: () => this.#setMembers(raft.view().configuration),
     });
     this.#backups = new Backups({
       room: options.snapshots,
@@ -329,6 +330,7 @@ export class Node implements Backend {
       onDisconnected: (id) => this.#onDisconnected(id),
       onIntroduced: (id, incarnation, peerAddress) => {
         this.#roster.introduced(id, incarnation, peerAddress);
+        this.#remains.introduced(id);
         this.#tendSoon();
       },
       onNoMember: (id) => this.#onNoMember(id),
@@ -820,8 +822,12 @@ export class Node implements Backend {
   }
 
   #setMembers({ members }: ConfigurationValue): void {
-    const others = members.filter(({ id }) => id !== this.#options.id);
-    this.#options.peers.setMembers(others, this.#role === "leader");
+    const leads = this.#role === "leader";
+    // Whoever leads knows who is a member; whoever lost a part of its log may not, and needs those that it named.
+    const named = leads ? [] : this.#remains.named;
+    const known = new Map([...named, ...members].map((member) => [member.id, member]));
+    known.delete(this.#options.id);
+    this.#options.peers.setMembers([...known.values()], leads);
   }
 
   /** Nobody will lead here: whoever waits for a leader is told so while it is certain that nothing happened. */

@@ -10,7 +10,8 @@
  * where it has our last entry, or followed it as we wrote down, or begins right behind it in the same term: the leader of that term had both. Of what another server sends,
  * where its log has our last entry and the one behind the hole, or the last one of the hole and that of the same term, for then it has
  * all that ours had between them (log matching); and where ours still ends as it did when it was asked. One question is under way at a time,
- * and nobody is asked when nothing is missing. A snapshot is asked for only after everybody who is there was asked for entries.
+ * and nobody is asked when nothing is missing. A snapshot is asked for only after everybody who is there was asked for entries. Who is asked
+ * need not be a member as far as we know: who came in may stand in what we lost, so whoever that names, or who calls, is asked too.
  *
  * @module
  */
@@ -25,6 +26,7 @@ import {
   type Entry,
   type LogIndex,
   type LogPosition,
+  type Member,
   type Remnant,
   type ServerId,
 } from "../raft/types.ts";
@@ -44,8 +46,10 @@ export interface RemainsOptions {
   /** How long an answer may take, and how long it is waited before somebody is asked again. */
   readonly patienceMs: Millis;
   readonly deliver: (input: Input) => void;
-  /** Gets a snapshot that reaches at least so far, from anybody; nothing where one is on its way. */
-  readonly needSnapshot: (index: LogIndex) => void;
+  /** Gets a snapshot that reaches at least so far, from any of these; nothing where one is on its way. */
+  readonly needSnapshot: (index: LogIndex, others: readonly ServerId[]) => void;
+  /** Whoever only stands in what is left of the lost log is of no use any more. */
+  readonly forgets: () => void;
 }
 
 /** A question that is under way. */
@@ -64,9 +68,16 @@ export class Remains {
   /** Counts the questions, so that each goes to another server, or is for another hole, than the one before. */
   #asked = 0;
   #isStopped = false;
+  /** Who stands as a member in what is left of the lost log, each as it did last. */
+  #named: readonly Member[];
+  /** Who told who it is, whether it is a member or not. */
+  readonly #callers = new Set<ServerId>();
 
   constructor(options: RemainsOptions) {
     this.#options = options;
+    const members = options.remnants.flatMap(({ entries }) => entries)
+      .flatMap(({ configuration }) => configuration?.members ?? []);
+    this.#named = [...new Map(members.map((member) => [member.id, member])).values()];
   }
 
   /** Puts back what is here; then asks for what is missing, again and again, until nothing is. */
@@ -80,6 +91,16 @@ export class Remains {
     this.#isStopped = true;
     this.#end();
     this.#alarm?.cancel();
+  }
+
+  /** Who may be a member although our log has not come to that yet. */
+  get named(): readonly Member[] {
+    return this.#named;
+  }
+
+  /** Another server told who it is. */
+  introduced(id: ServerId): void {
+    if (this.#isWanted) this.#callers.add(id);
   }
 
   /** Another server asks for what it lost. */
@@ -141,6 +162,9 @@ export class Remains {
   /** A floor never comes back in the same life, and what is here may be much. */
   #letGo(): void {
     this.#options.remnants.length = 0;
+    this.#named = [];
+    this.#callers.clear();
+    this.#options.forgets();
   }
 
   /* ---- what is here ---- */
@@ -211,8 +235,9 @@ export class Remains {
 
   get #others(): readonly ServerId[] {
     const { id, raft, peers } = this.#options;
-    return raft.view().configuration.members.map((member) => member.id)
-      .filter((other) => other !== id && peers.isConnected(other));
+    const { members } = raft.view().configuration;
+    const known = new Set([...[...members, ...this.#named].map((member) => member.id), ...this.#callers]);
+    return [...known].filter((other) => other !== id && peers.isConnected(other));
   }
 
   /** Asks everybody in turn for a hole, then for a snapshot, then for the next hole. */
@@ -225,7 +250,7 @@ export class Remains {
     const from = others[turn % (others.length + 1)];
     const to = holes[Math.floor(turn / (others.length + 1)) % Math.max(1, holes.length)];
     if (from === undefined && (to !== undefined || this.#lostEnd !== null)) {
-      return this.#options.needSnapshot(this.#last.index + 1);
+      return this.#options.needSnapshot(this.#last.index + 1, others);
     }
     if (from === undefined || to === undefined) return;
     const question: Question = { from, after: this.#last, to, line: null };

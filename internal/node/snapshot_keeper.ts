@@ -58,6 +58,8 @@ interface Fetch {
   readonly index: LogIndex;
   /** Who leads, and is asked last; `null` where nobody does. */
   readonly leaderId: ServerId | null;
+  /** Who is asked too, although it may be no member as far as we know. */
+  readonly strangers: readonly ServerId[];
   /** Whom we asked already, in vain. */
   readonly tried: Set<ServerId>;
   source: ServerId | null;
@@ -264,11 +266,12 @@ export class SnapshotKeeper {
   /* ---- getting ---- */
 
   /** The leader says that we need a snapshot that reaches so far; or we lost what is before it, and nobody leads. */
-  need(leaderId: ServerId | null, index: LogIndex): void {
+  need(leaderId: ServerId | null, index: LogIndex, strangers: readonly ServerId[] = []): void {
     if (this.#isStopped || this.#fetch !== null) return;
     this.#fetch = {
       index,
       leaderId,
+      strangers,
       tried: new Set(),
       source: null,
       line: null,
@@ -304,7 +307,8 @@ export class SnapshotKeeper {
   /** Asks the next source: one that does not lead, if there is one. */
   #askSomebody(receipt: Fetch): void {
     const { raft, peers, trace } = this.#options;
-    const others = raft.view().configuration.members.map(({ id }) => id)
+    const members = raft.view().configuration.members.map(({ id }) => id);
+    const others = [...new Set([...members, ...receipt.strangers])]
       .filter((id) => peers.isConnected(id) && !receipt.tried.has(id));
     const source = others.find((id) => id !== receipt.leaderId) ?? others[0] ?? receipt.leaderId;
     if (source === null || receipt.tried.has(source)) {

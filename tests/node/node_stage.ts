@@ -23,7 +23,7 @@ import type {
 import type { Replay } from "../../internal/node/replay.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
-import type { LogIndex, Recovered, Term } from "../../internal/raft/types.ts";
+import type { LogIndex, Recovered, Remnant, Term } from "../../internal/raft/types.ts";
 import { birth } from "../scenarios/stage.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 
@@ -60,6 +60,7 @@ export class NodeStage {
       recovered?: Partial<Recovered>;
       machine?: KeyValueMachine;
       replay?: Replay;
+      remnants?: Remnant[];
       peerAddress?: string;
     } = {},
   ) {
@@ -96,6 +97,7 @@ export class NodeStage {
       },
       machine: this.machine,
       ...(start.replay === undefined ? {} : { replay: start.replay }),
+      ...(start.remnants === undefined ? {} : { remnants: start.remnants }),
     });
     this.node.start({ onFatal: (refusal) => this.fatal = refusal });
   }

@@ -56,6 +56,9 @@ class Server {
   readonly remnants: readonly unknown[];
   /** How far a snapshot was to reach, each time that one was wanted. */
   readonly needed: number[] = [];
+  /** Of whom a snapshot was wanted. */
+  readonly wanted = new Set<string>();
+  forgotten = 0;
 
   constructor(readonly id: string, world: World, { log, remnants, floor, base }: Damaged) {
     const left = remnants.map((one): Remnant => "after" in one ? one : { after: null, entries: one });
@@ -85,10 +88,12 @@ class Server {
       clock,
       trace: { event: () => {} },
       patienceMs: PATIENCE_MS,
-      needSnapshot: (index) => {
+      needSnapshot: (index, others) => {
         this.needed.push(index);
+        for (const other of others) this.wanted.add(other);
         world.time.at(world.time.now + 1, () => world.giveSnapshot(this, index));
       },
+      forgets: () => this.forgotten++,
       deliver: (input) => this.take(clock.now(), input),
       peers: {
         isConnected: (other) => world.isUp(other),
@@ -240,6 +245,36 @@ Deno.test("what stands behind another term at the end of our log is not put ther
   // Of term 3, so it is above that floor by itself.
   assertEquals(world.ends(), ["9:3 below 30:2"]);
 });
+
+/** The entry by which another server came in. */
+function namesMember(index: number, id: string): Entry {
+  const { configuration } = birth([...IDS, id]);
+  return { ...entryOf(index, 1), kind: "configuration", configuration };
+}
+
+for (
+  const { what, third, calls } of [
+    { what: "stands as a member in what is left of the log", third: namesMember(21, "n4"), calls: null },
+    { what: "calls", third: entryOf(21, 1), calls: "n4" },
+  ]
+) {
+  Deno.test(`who is no member as far as our log goes, and ${what}, fills the hole or gives a snapshot`, () => {
+    const holed = { log: span(1, 9), remnants: [[third, ...span(22, 30)]] };
+    const filled = new World({ n1: holed, n4: { log: span(1, 25), remnants: [], floor: null } }).start();
+    const snapshot = new World({
+      n1: holed,
+      n4: { log: span(21, 30), remnants: [], floor: null, base: { index: 20, term: 1 } },
+    }).start();
+    for (const world of [filled, snapshot]) {
+      const { remains, asked } = must(world.servers.get("n1"), "It is there");
+      if (calls !== null) remains.introduced(calls);
+      world.pass(10 * PATIENCE_MS);
+      assertEquals([new Set(asked), world.ends()[0]], [new Set(["n4"]), "30:1"]);
+      assertEquals([remains.named, world.servers.get("n1")?.forgotten], [[], 1], "and is forgotten then");
+    }
+    assertEquals(snapshot.servers.get("n1")?.wanted, new Set(["n4"]), "it is asked for a snapshot too");
+  });
+}
 
 const question = {
   kind: "entriesQuestion",

@@ -6,6 +6,8 @@
  * Learnt: that a server with a new disk is refused at the door has tests of its own; that the door is not opened from inside had none.
  */
 import { assertEquals } from "@std/assert";
+import type { Entry } from "../../internal/raft/types.ts";
+import { birth } from "../scenarios/stage.ts";
 import { NodeStage } from "./node_stage.ts";
 
 function birthOf(stage: NodeStage, id: string): string | undefined {
@@ -66,4 +68,21 @@ Deno.test("M11: a birth that is shown long after there was nothing more to write
   stage.introduce("n2", "late");
   live(2000);
   assertEquals(birthOf(stage, "n2"), "late");
+});
+
+Deno.test("whoever stands as a member in what is left of a lost log is dialled", () => {
+  const { configuration } = birth(["n1", "n2", "n3", "n4"]);
+  const entry: Entry = {
+    index: 9,
+    term: 1,
+    kind: "configuration",
+    payload: new Uint8Array(),
+    configuration,
+    record: null,
+  };
+  const lost = [{ after: null, entries: [entry] }];
+  const floor = { index: 9, term: 1 };
+  const hardState = { currentTerm: 1, votedFor: null };
+  const stage = new NodeStage({}, "n1", { recovered: { floor, hardState, epoch: 1 }, remnants: lost });
+  assertEquals([...stage.members].sort(), ["n2", "n3", "n4"]);
 });

@@ -99,6 +99,18 @@ const FOUND: readonly Found[] = [
       "a leader that was started again, and led nobody, was taken for the leader by two below their floors",
     decaying: "everywhere",
   },
+  {
+    seed: 46000363,
+    faultySeconds: 4,
+    what: "who came in by an entry that others had lost was not asked by them, nor found them itself",
+    decaying: "everywhere",
+  },
+  {
+    seed: 46000555,
+    faultySeconds: 4,
+    what: "who came in behind the holes of the others, and had what they lacked, was not asked",
+    decaying: "everywhere",
+  },
 ];
 
 for (const { seed, faultySeconds, what, decaying = "never" } of FOUND) {

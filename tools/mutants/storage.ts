@@ -242,7 +242,7 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["D24"],
     breaks: "a hole that only a snapshot of another server covers stays, and nobody may lead",
     file: "internal/node/remains.ts",
-    find: "return this.#options.needSnapshot(this.#last.index + 1);",
+    find: "return this.#options.needSnapshot(this.#last.index + 1, others);",
     replace: "return;",
     killer: {
       file: "tests/node/remains_test.ts",
