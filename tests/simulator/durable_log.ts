@@ -9,6 +9,7 @@
  */
 import { decodeRecord } from "../../internal/codec/record.ts";
 import type { HardState, LogIndex, LogPosition, Term } from "../../internal/raft/types.ts";
+import { footerIn } from "../../internal/storage/footer.ts";
 import {
   BATCH_HEADER_BYTES,
   checkBatchBody,
@@ -164,9 +165,7 @@ export class DurableLog implements DurableState {
       if (typeof now !== "string") this.#header = now;
     }
     const { nonce } = this.#header ?? header;
-    // What is behind that is nobody's any more, even where it is whole: the disk could not read it once.
-    const next = this.#headerOf(this.#serial + 1);
-    const end = next?.previousSerial === this.#serial ? next.previousEnd : Infinity;
+    const end = this.#endOf(bytes);
     while (this.#at < end) {
       const batch = decodeBatchHeader(bytes, this.#at, nonce);
       if (typeof batch === "string" || batch.number !== this.#lastBatch + 1) return true;
@@ -177,6 +176,15 @@ export class DurableLog implements DurableState {
       this.#lastBatch = batch.number;
     }
     return true;
+  }
+
+  /** Where the batches of the segment end; what is behind that is nobody's any more, even where it is whole: the disk could not read it once. */
+  #endOf(bytes: Uint8Array): number {
+    const next = this.#headerOf(this.#serial + 1);
+    if (next?.previousSerial === this.#serial) return next.previousEnd;
+    // The next one may have rotted.
+    const footer = this.#header === null ? null : footerIn(bytes, [], this.#header);
+    return footer === null || typeof footer === "string" ? Infinity : footer.end;
   }
 
   /** Goes on to the next segment, if there is one. */
@@ -207,7 +215,7 @@ export class DurableLog implements DurableState {
       const header = this.#headerOf(serial);
       const beginning = this.#beginnings.get(serial);
       if (header === null || beginning?.nonce !== header.nonce.join()) continue;
-      if (header.lastBatch <= this.#lastBatch) return false;
+      if (header.lastBatch < this.#lastBatch) return false;
       this.#serial = serial;
       this.#hardState = beginning.hardState;
       this.#lastBatch = header.lastBatch;
