@@ -31,7 +31,7 @@ class FetchStage {
   readonly time = new VirtualTime();
   readonly clock = new LifeClock(this.time);
 
-  constructor(startAt = 0, leader: string | null = "n2") {
+  constructor(startAt = 0, leader: string | null = "n2", strangers: readonly string[] = []) {
     const { clock, time } = this;
     time.now = startAt;
     const room: SnapshotRoom = {
@@ -72,7 +72,7 @@ class FetchStage {
       deliver: () => {},
       damaged: () => {},
     });
-    keeper.need(leader, NAME.index);
+    keeper.need(leader, NAME.index, strangers);
     this.opens();
     this.hears({ kind: "snapshotOffer", name: NAME });
   }
@@ -197,4 +197,14 @@ Deno.test("where nobody leads everybody who is there is asked once, and whoever 
   stage.hears(refusal);
   stage.hears({ kind: "snapshotOffer", name: NAME });
   assertEquals(stage.asked.slice(4), ["n3", "snapshotQuestion"]);
+});
+
+Deno.test("who is no member as far as a truncated log goes is asked as well, behind those who are", () => {
+  const stage = new FetchStage(0, null, ["n4", "n2"]);
+  const refusal = { kind: "snapshotRefusal", reason: "it has less" } as const;
+  for (let i = 0; i < 3; i++) {
+    stage.hears(refusal);
+    stage.opens();
+  }
+  assertEquals(stage.asked.filter((one) => /^n\d$/.test(one)), ["n2", "n3", "n4"]);
 });
