@@ -61,8 +61,8 @@ class Survey implements Loss {
     this.hardState = this.hardState === null ? hardState : newerOf(this.hardState, hardState);
   }
 
-  /** Looks through the batches of a segment from `at` on. */
-  batches(bytes: Uint8Array, nonce: Uint8Array, at: number): void {
+  /** Looks through the batches of a segment from `at` on; `isCut` tells that it had more bytes once. */
+  batches(bytes: Uint8Array, nonce: Uint8Array, at: number, isCut: boolean): void {
     while (!isZero(bytes, at, bytes.length)) {
       const header = decodeBatchHeader(bytes, at, nonce);
       const body = typeof header === "string" ? header : checkBatchBody(bytes, at, header);
@@ -79,6 +79,8 @@ class Survey implements Loss {
       if (header.number === this.#durable.lastBatch) this.last ??= this.#durable.last;
       at = body.end;
     }
+    // Only a byte that is left behind the last batch says that no other one followed.
+    if (isCut && at >= bytes.length) this.last = null;
   }
 
   #records(records: Uint8Array, from: number): void {
@@ -134,7 +136,9 @@ export async function surveyLoss(
       survey.found(header.state.hardState);
     }
     if (nonce !== null) {
-      survey.batches(batches, nonce, serial === log?.end.serial ? log.end.offset : SEGMENT_HEADER_BYTES);
+      const isCut = !(header instanceof CorruptLogError) && bytes.length < (header.bytes ?? 0);
+      const from = serial === log?.end.serial ? log.end.offset : SEGMENT_HEADER_BYTES;
+      survey.batches(batches, nonce, from, isCut);
     }
     // It was written behind all that stood there. Where it knows of no more than is kept, it may be that of a repair.
     if (footer !== null && footer.lastBatch > survey.lastBatch) {

@@ -68,6 +68,12 @@ const FOUND: readonly Found[] = [
     decaying: "always",
   },
   {
+    seed: 70007824,
+    faultySeconds: 4,
+    what: "a log that was damaged and cut took the cut for where it had ended",
+    decaying: "always",
+  },
+  {
     seed: 261,
     faultySeconds: 12,
     what: "the reader of durable logs did not read on where a segment rotted that it had not come to",

@@ -247,6 +247,30 @@ Deno.test("after a kill, what happens to the segments is repaired, or looks like
   console.log(`after a kill: ${seen.repaired} repaired, ${seen.torn} looked like a write that never was`);
 });
 
+Deno.test("a log that is damaged, and of which the last segment was cut as well, does not take that for its end", async () => {
+  const home = await inhabited(3, "kill");
+  const [first, , last] = SEGMENTS.map((path) => must(home.machine.disk.durableBytes(path), "It is there"));
+  const cuts = batchesOf(must(last, "There are three"));
+  const [at] = batchesOf(must(first, "There are three"));
+  assertGreaterOrEqual(cuts.length, 4);
+  for (const length of cuts) {
+    for (const behind of [0, 1]) {
+      const what = `cut at ${length}, and ${behind} bytes left behind it`;
+      const machine = home.machine.copy(what);
+      machine.segmentBytes = home.machine.segmentBytes;
+      machine.damage(SEGMENTS[0] ?? "", (bytes) => {
+        bytes[at ?? 0] = (bytes[at ?? 0] ?? 0) ^ 4;
+        return bytes;
+      });
+      machine.damage(SEGMENTS[2] ?? "", (bytes) => bytes.slice(0, length + behind));
+      await machine.run(async () => {
+        const { recovered } = await machine.open();
+        checkMended(home, recovered, what);
+      });
+    }
+  }
+});
+
 Deno.test("power fails at any moment of a repair: the next start ends it, and knows no less", async () => {
   const home = await inhabited(3, "close");
   const damage = (machine: Machine) => {

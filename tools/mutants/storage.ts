@@ -250,6 +250,19 @@ export const storageMutants: readonly Mutant[] = [
     },
   },
   {
+    name: "cut-end-taken-for-the-end",
+    catalogue: ["D24"],
+    breaks:
+      "where a damaged log was cut as well, the cut is taken for where it had ended, and the floor is too low",
+    file: "internal/storage/loss.ts",
+    find: "    if (isCut && at >= bytes.length) this.last = null;\n",
+    replace: "",
+    killer: {
+      file: "tests/storage/repair_test.ts",
+      test: "a log that is damaged, and of which the last segment was cut as well",
+    },
+  },
+  {
     name: "lost-member-not-dialled",
     catalogue: ["D24"],
     breaks: "a member whose coming was lost with a part of the log is never dialled",
