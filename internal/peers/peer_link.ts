@@ -13,6 +13,7 @@
  * @module
  */
 import { showAddress } from "../base/address.ts";
+import { joined } from "../base/bytes.ts";
 import type { Random } from "../base/random.ts";
 import type { PeerIdentity } from "../codec/handshake.ts";
 import { decodeMessage } from "../codec/message_codec.ts";
@@ -138,7 +139,7 @@ export class PeerLink {
     this.#flushes = false;
     if (this.#frames.length === 0) return;
     this.#greeter?.write(
-      this.#frames.length === 1 ? this.#frames[0] ?? new Uint8Array(0) : join(this.#frames, this.#frameBytes),
+      this.#frames.length === 1 ? this.#frames[0] ?? new Uint8Array(0) : joined(this.#frames),
     );
     this.#frames = [];
     this.#frameBytes = 0;
@@ -244,13 +245,3 @@ export class PeerLink {
 
 /** What comes back on a link is pongs. */
 const GREETED_BYTES_MAX = 1024;
-
-function join(parts: readonly Uint8Array[], total: number): Uint8Array {
-  const joined = new Uint8Array(total);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}

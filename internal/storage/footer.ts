@@ -86,6 +86,11 @@ export function batchesLimit(file: Uint8Array, { bytes }: Pick<SegmentHeader, "b
   return bytes === null ? file.length : Math.min(file.length, footerPlace(bytes));
 }
 
+/** Whether the file of a segment is shorter than it was when it got its name; the first format does not say. */
+export function isCutShort(file: Uint8Array, { bytes }: Pick<SegmentHeader, "bytes">): boolean {
+  return bytes !== null && file.length < bytes;
+}
+
 export function encodeFooter(footer: SegmentFooter): Uint8Array {
   const { clusterId, serverId, serial, nonce, end, chain, lastBatch, entries, first, last } = footer;
   return encodeBlock(LETTERS, [

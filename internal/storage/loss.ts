@@ -13,7 +13,7 @@ import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { ConfigurationValue, HardState, LogPosition } from "../raft/types.ts";
 import { type ReadAround, readFileAround } from "./bad_sectors.ts";
-import { partsOf } from "./footer.ts";
+import { isCutShort, partsOf } from "./footer.ts";
 import type { Promises } from "./promises.ts";
 import { type Durable, findBatch, headerOf, type ReadLog } from "./recovery.ts";
 import {
@@ -136,7 +136,7 @@ export async function surveyLoss(
       survey.found(header.state.hardState);
     }
     if (nonce !== null) {
-      const isCut = !(header instanceof CorruptLogError) && bytes.length < (header.bytes ?? 0);
+      const isCut = !(header instanceof CorruptLogError) && isCutShort(bytes, header);
       const from = serial === log?.end.serial ? log.end.offset : SEGMENT_HEADER_BYTES;
       survey.batches(batches, nonce, from, isCut);
     }

@@ -42,6 +42,7 @@ import {
   footerIn,
   footerOf,
   footerPlace,
+  isCutShort,
   objectionToFooter,
   type SegmentFooter,
 } from "./footer.ts";
@@ -493,7 +494,7 @@ function foldSegment(
 
 /** A segment has all of its bytes before it has its name. A byte that is left behind the last batch says that no other one followed. */
 function cutShort({ path, bytes, header }: SegmentFile, at: number): CorruptLogError | null {
-  if (header.bytes === null || bytes.length >= header.bytes || at < bytes.length) return null;
+  if (!isCutShort(bytes, header) || at < bytes.length) return null;
   const found = `the file has ${bytes.length} bytes, and had ${header.bytes}: it is cut short`;
   return new CorruptLogError(path, bytes.length, found);
 }

@@ -20,6 +20,7 @@ import {
   footerIn,
   footerOf,
   footerPlace,
+  isCutShort,
   objectionToFooter,
   type SegmentFooter,
 } from "../storage/footer.ts";
@@ -216,7 +217,7 @@ class Scan {
         }
         const next = nextBatch(batches, at + ALIGNMENT, nonce);
         const isOpen = successor === null && this.#whence !== "archive" && footer === null;
-        if (isOpen && next === null && !isCutShort(bytes, header)) {
+        if (isOpen && next === null && (typeof header === "string" || !isCutShort(bytes, header))) {
           return yield found("note", file, at, `torn tail: ${batch}; it is cut at the next start`);
         }
         const where = next === null
@@ -390,10 +391,6 @@ function partsOf(bytes: Uint8Array, header: SegmentHeader | string, pinned: numb
   const from = SEGMENT_HEADER_BYTES + NONCE_AT;
   const nonce = footer?.nonce ?? bytes.slice(from, from + NONCE_BYTES);
   return { nonce, batches, footer, limit: pinned ?? footer?.end ?? null };
-}
-
-function isCutShort(bytes: Uint8Array, header: SegmentHeader | string): boolean {
-  return typeof header !== "string" && bytes.length < (header.bytes ?? 0);
 }
 
 interface FoundBatch {

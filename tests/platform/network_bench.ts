@@ -6,6 +6,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import { joined } from "../../internal/base/bytes.ts";
 import type { Random } from "../../internal/base/random.ts";
 import type {
   Address,
@@ -184,16 +185,6 @@ export async function onBench(
     await test(bench);
     await bench.close();
   });
-}
-
-export function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 export function randomBytes(random: Random, length: number): Uint8Array {

@@ -10,7 +10,8 @@
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
-import { assertSame, type Bench, joined, randomBytes } from "./network_bench.ts";
+import { joined } from "../../internal/base/bytes.ts";
+import { assertSame, type Bench, randomBytes } from "./network_bench.ts";
 
 export interface NetworkCase {
   readonly what: string;

@@ -8,7 +8,8 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
-import { assertSame, joined, randomBytes } from "./network_bench.ts";
+import { joined } from "../../internal/base/bytes.ts";
+import { assertSame, randomBytes } from "./network_bench.ts";
 import { HELLO, type NetworkCase } from "./network_contract.ts";
 
 const BOTH_ENDED = "close: the connection was closed";
