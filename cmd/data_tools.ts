@@ -135,18 +135,25 @@ export async function snapshotInspect(args: readonly string[]): Promise<number> 
   await loadCrc32c();
   const path = wordOf(flags);
   return await reading(path, async () => {
-    const files = await snapshotsAt(path);
+    let files = await snapshotsAt(path);
     if (files.length === 0) throw new Refusal(ExitCode.usage, `there is no snapshot in ${path}`);
     let isDamaged = false;
-    for (const file of files) {
+    const seen = new Set<string>();
+    for (let file = files.shift(); file !== undefined; file = files.shift()) {
+      seen.add(file);
       try {
         const { machine: _, ...look } = await loadSnapshot(fileSystem, file);
         console.log(flags.has("json") ? JSON.stringify(jsonOfSnapshot(look)) : lineOfSnapshot(look));
       } catch (error) {
+        if (error instanceof FileError && error.code === "ENOENT" && file !== path) {
+          // In a directory in use it went since a newer one is there.
+          files = (await snapshotsAt(path)).filter((one) => !seen.has(one));
+          continue;
+        }
         if (!(error instanceof SnapshotDamage)) throw error;
         isDamaged = true;
-        const { file, offset, found: what } = error;
-        const finding: Finding = { level: "damage", file, offset, what };
+        const { offset, found: what } = error;
+        const finding: Finding = { level: "damage", file: error.file, offset, what };
         console.log(flags.has("json") ? JSON.stringify(finding) : lineOfFinding(finding));
       }
     }
@@ -174,7 +181,7 @@ async function reading(path: string, read: () => Promise<number>): Promise<numbe
 }
 
 /** The snapshots of a data directory, of a directory of snapshots, or the file itself. */
-async function snapshotsAt(path: string): Promise<readonly string[]> {
+async function snapshotsAt(path: string): Promise<string[]> {
   let names: readonly string[];
   try {
     names = await fileSystem.readDirectory(path);

@@ -5,7 +5,8 @@
  * segment's nonce, and finds what else is damaged and what is still whole.
  *
  * Keeps true: it only reads; it claims nothing, so it can look at a directory in use. There the last batch may be on its way while it is
- * read, and the oldest segments may go: neither is taken for damage. A read error is damage at a place, never an end.
+ * read, and segments may go, the oldest first, also one that the reading is about to come to: neither is taken for damage. A read error is
+ * damage at a place, never an end.
  *
  * @module
  */
@@ -116,21 +117,40 @@ export async function* scanLog(
   if (serials.length === 0) yield found("damage", directory, 0, "the log has no segment");
   const pathOf = (serial: number) => `${directory}/${segmentName(serial)}`;
   const whence = others.some(isTimesName) ? "archive" : isAlone ? "unknown" : "log";
-  yield* scanSegments(fileSystem, serials, pathOf, owner, whence);
+  const listAgain = async () => (await segmentsIn(fileSystem, directory)).serials;
+  yield* scanSegments(fileSystem, serials, pathOf, owner, whence, listAgain);
 }
 
-/** Reads segments, in order, wherever each of them is. */
+/**
+ * Reads segments, in order, wherever each of them is.
+ *
+ * `listAgain` says which there are by now, where somebody may be at work on them: segments go oldest first, so what is not there any more
+ * is missing only as long as an older one is.
+ */
 export async function* scanSegments(
   fileSystem: FileSystem,
   serials: readonly number[],
   pathOf: (serial: number) => string,
   owner: Owner,
   whence: Whence,
+  listAgain: () => Promise<readonly number[]> = () => Promise.resolve(serials),
 ): AsyncGenerator<Sight> {
   const scan = new Scan(fileSystem, pathOf, owner, whence);
-  for (const [i, serial] of serials.entries()) {
-    const before = serials[i - 1];
-    if (before !== undefined && serial !== before + 1) {
+  let ahead = [...serials];
+  let [before, count] = [ahead[0] ?? 0, 0];
+  /** Whether everything up to there was let go of; what is ahead is then what is left. */
+  const wasLetGo = async (upTo: number) => {
+    const left = await listAgain();
+    const first = left[0];
+    if (first === undefined || first <= upTo) return false;
+    ahead = [...left];
+    before = first;
+    scan.breakOff();
+    return true;
+  };
+  for (let serial = ahead.shift(); serial !== undefined; serial = ahead.shift()) {
+    if (serial > before + 1) {
+      if (await wasLetGo(before + 1)) continue;
       const missing = serial - before - 1;
       const what = missing === 1
         ? "the segment is missing"
@@ -138,9 +158,21 @@ export async function* scanSegments(
       yield found("damage", pathOf(before + 1), 0, what);
       scan.breakOff();
     }
-    yield* scan.segment(serial, serials[i + 1] ?? null);
+    before = serial;
+    const file = pathOf(serial);
+    const bytes = await scan.read(file);
+    if (bytes === "" && await wasLetGo(serial)) {
+      yield found("note", file, 0, "it was let go of meanwhile");
+      continue;
+    }
+    count++;
+    if (typeof bytes !== "string") yield* scan.segment(serial, bytes, ahead[0] ?? null);
+    else {
+      yield found("damage", file, 0, bytes === "" ? "it cannot be opened: it is gone" : bytes);
+      scan.breakOff();
+    }
   }
-  yield { kind: "end", segments: serials.length, state: scan.state };
+  yield { kind: "end", segments: count, state: scan.state };
 }
 
 function found(level: Finding["level"], file: string, offset: number, what: string, isLoss = true): Sight {
@@ -156,7 +188,6 @@ class Scan {
   #fold: Fold | null = null;
   /** Where the batches have got to; `null` as above. */
   #thread: { readonly chain: number; readonly lastBatch: number } | null = null;
-  #seen = 0;
 
   constructor(
     fileSystem: FileSystem,
@@ -180,18 +211,8 @@ class Scan {
     this.#thread = null;
   }
 
-  async *segment(serial: number, successor: number | null): AsyncGenerator<Sight> {
+  async *segment(serial: number, bytes: Uint8Array, successor: number | null): AsyncGenerator<Sight> {
     const file = this.#pathOf(serial);
-    let bytes = await this.#read(file);
-    if (typeof bytes === "string") {
-      // Segments go oldest first, while the log is in use: then nothing of what is left was read yet.
-      const isGone = bytes === "" && this.#seen === 0;
-      this.breakOff();
-      return yield isGone
-        ? found("note", file, 0, "it was let go of meanwhile")
-        : found("damage", file, 0, bytes === "" ? "it cannot be opened: it is gone" : bytes);
-    }
-    this.#seen++;
     const header = decodeSegmentHeader(bytes);
     if (typeof header === "string") {
       yield found("damage", file, 0, header);
@@ -203,7 +224,7 @@ class Scan {
     let readsLeft = successor === null ? READS_AGAIN : 0;
     const readAgain = async () => {
       readsLeft--;
-      const again: Uint8Array | string = await this.#read(file);
+      const again: Uint8Array | string = await this.read(file);
       if (typeof again === "string") return;
       bytes = again;
       ({ nonce, batches, footer, limit } = partsOf(bytes, header, pinned));
@@ -357,13 +378,13 @@ class Scan {
 
   /** Where the next segment says that this one ends; `null` where it does not say, or is next behind a gap only. */
   async #limitFrom(successor: number, serial: number): Promise<number | null> {
-    const bytes = await this.#read(this.#pathOf(successor), SEGMENT_HEADER_BYTES);
+    const bytes = await this.read(this.#pathOf(successor), SEGMENT_HEADER_BYTES);
     const header = typeof bytes === "string" ? bytes : decodeSegmentHeader(bytes);
     return typeof header === "string" || header.previousSerial !== serial ? null : header.previousEnd;
   }
 
   /** The bytes of a file, or why there are none; the reason is empty where the file is gone. */
-  async #read(path: string, bytesMax = Infinity): Promise<Uint8Array | string> {
+  async read(path: string, bytesMax = Infinity): Promise<Uint8Array | string> {
     try {
       const file = await this.#fileSystem.openForReading(path);
       try {

@@ -150,8 +150,12 @@ class Check implements Soundness {
   }
 
   async #readSnapshots(directory: string, owner: Owner): Promise<void> {
-    const names = (await this.#fileSystem.readDirectory(directory)).sort().reverse();
-    for (const name of names) {
+    const seen = new Set<string>();
+    const ahead = async () =>
+      (await this.#fileSystem.readDirectory(directory)).sort().reverse().filter((name) => !seen.has(name));
+    let names = await ahead();
+    for (let name = names.shift(); name !== undefined; name = names.shift()) {
+      seen.add(name);
       const path = `${directory}/${name}`;
       const place = snapshotPlaceOf(name);
       if (place === null) {
@@ -175,11 +179,14 @@ class Check implements Soundness {
         if (error instanceof SnapshotDamage) this.#damage(error.file, error.offset, error.found);
         else if (error instanceof FileError && error.code === "ENOENT") {
           this.findings.push({ level: "note", file: path, offset: 0, what: "it was let go of meanwhile" });
+          // It goes when a newer one is there, which covers what it did.
+          names = await ahead();
         } else if (error instanceof FileError && error.code === "EIO") {
           this.#damage(path, 0, `it cannot be read: ${error.message}`);
         } else throw error;
       }
     }
+    this.snapshots.sort((a, b) => b.meta.index - a.meta.index);
   }
 
   /** Log and snapshots together: what the one lacks, the other has to have. */

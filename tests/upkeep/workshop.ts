@@ -78,10 +78,11 @@ export class Hand {
   #number = 0;
   #stable: (number: number) => void = () => {};
 
-  constructor(directory: DataDirectory, machine: KeyValueMachine) {
+  /** `appliedIndex` is what the machine has already. */
+  constructor(directory: DataDirectory, machine: KeyValueMachine, appliedIndex = 0) {
     this.directory = directory;
     this.machine = machine;
-    this.#applier = new Applier(machine, 0, () => {});
+    this.#applier = new Applier(machine, appliedIndex, () => {});
     directory.store.listen({
       onStable: (number) => this.#stable(number),
       onFailure: (refusal) => {
