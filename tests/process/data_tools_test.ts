@@ -49,12 +49,14 @@ const steps: readonly Step[] = [
     name: "a directory in use is sound, however often it is looked at under load",
     fn: () =>
       onSmallSegments(async (cluster, data) => {
+        // So that there is a snapshot to look at.
+        await fill(cluster, 60);
         let isOver = false;
         const load = (async () => {
           while (!isOver) await fill(cluster, 20);
         })();
         try {
-          for (let i = 0; i < 8; i++) {
+          for (let i = 0; i < 20; i++) {
             const { code, stdout, stderr } = await run(compiled, ["log", "verify", data]);
             assertEquals([code, stderr], [0, ""], stdout);
             assertMatch(stdout, /: sound; server n1 of cluster [0-9a-f]+, /);
