@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import process from "node:process";
+import { copyLongBy } from "../internal/base/copy.ts";
 import { describeError, ExitCode, Refusal } from "../internal/base/errors.ts";
 import { SeededRandom } from "../internal/base/random.ts";
 import { ClientListener } from "../internal/clients/client_listener.ts";
@@ -14,6 +15,7 @@ import { DiskFileSystem } from "../internal/host/disk_file_system.ts";
 import { RedirectedNetwork } from "../internal/host/redirected_network.ts";
 import { StderrTrace } from "../internal/host/stderr_trace.ts";
 import { SystemClock } from "../internal/host/system_clock.ts";
+import { systemCopy } from "../internal/host/system_copy.ts";
 import { systemNetwork } from "../internal/host/system_network.ts";
 import { systemSeed } from "../internal/host/system_seed.ts";
 import { KeyValueMachine } from "../internal/machine/kv.ts";
@@ -59,6 +61,7 @@ export async function serve(args: readonly string[]): Promise<number> {
   const ending = endOfService();
   if (options.exitWithParent) whenParentEnds(() => ending.end(null));
   await loadCrc32c();
+  if (systemCopy !== null) copyLongBy(systemCopy);
   const random = new SeededRandom(systemSeed());
   const trace = new StderrTrace(options.logLevel);
   const { id, members, data, segmentBytes, freeBytesMin } = options;

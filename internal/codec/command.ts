@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { copyBytes } from "../base/copy.ts";
 
 export const Operation = {
   /** key, value, options as text: any of `N` (NX), `X` (XX), `G` (GET). */
@@ -73,9 +74,6 @@ export interface WordPlaces {
   readonly bounds: Int32Array;
 }
 
-/** Arguments that are copied one byte after another; a call costs as much. */
-const SHORT_BYTES = 24;
-
 /** How long a command with the arguments from `first` to below `end` becomes. */
 export function encodedLength({ bounds }: WordPlaces, first: number, end: number): number {
   let total = 1;
@@ -106,10 +104,8 @@ export function encodeCommandInto(
       left >>>= 7;
     }
     target[at++] = left;
-    if (to - from > SHORT_BYTES) {
-      target.set(bytes.subarray(from, to), at);
-      at += to - from;
-    } else for (let source = from; source < to; source++) target[at++] = bytes[source] ?? 0;
+    copyBytes(bytes, from, to, target, at);
+    at += to - from;
   }
 }
 
