@@ -27,14 +27,14 @@
  *
  * @module
  */
-import { assertNever } from "../base/assert.ts";
+import { assert, assertNever } from "../base/assert.ts";
 import type { AppendEntriesRequest, AppendEntriesResponse } from "../raft/message.ts";
 import type { Entry } from "../raft/types.ts";
 import { type CborValue, CborWriter, decodeCbor } from "./cbor.ts";
 import { countCommands } from "./command_batch.ts";
 import { FRAME_HEADER_BYTES, sealFrame, sumOfFrame } from "./frame.ts";
 import type { ForwardedBatch, ForwardedReplies, PeerMessage } from "./peer_message.ts";
-import { type Checked, decodeEntries, encodeEntries, recordOf } from "./record.ts";
+import { type Checked, decodeEntries, encodeEntries, FRONT_BYTES, recordOf, takeFront } from "./record.ts";
 
 /** Shows that a connection is alive in both directions; answered by a pong with the same number. */
 export interface Ping {
@@ -50,12 +50,30 @@ export interface Pong {
 /** Everything that travels in a frame after the greeting. */
 export type WireMessage = PeerMessage | Ping | Pong;
 
-/** A message in its frame, ready to be sent. */
+/** A message in its frame, ready to be sent; a part of it may be the record of its entry, in place. */
 export function encodeMessageFrame(message: WireMessage): Uint8Array {
+  const around = message.kind === "appendEntriesRequest" ? frameAroundRecord(message) : null;
+  if (around !== null) return around;
   const writer = new CborWriter(FRAME_HEADER_BYTES, roomFor(message));
   writeMessage(writer, message);
   const records = message.kind === "appendEntriesRequest" ? message.entries.map(recordOf) : [];
   return sealFrame(writer.finish(), records);
+}
+
+/** The frame of a message with one entry, made in front of the entry's record; `null` where that has no room in front. */
+function frameAroundRecord(message: AppendEntriesRequest): Uint8Array | null {
+  const [entry, another] = message.entries;
+  if (entry === undefined || another !== undefined) return null;
+  const record = recordOf(entry);
+  const whole = takeFront(record);
+  if (whole === null) return null;
+  const writer = new CborWriter(0, SCALARS_BYTES);
+  writeAppendEntriesHead(writer, message, record.length);
+  const head = writer.finish();
+  const from = FRONT_BYTES - FRAME_HEADER_BYTES - head.length;
+  assert(from >= 0, "There is room for the longest head");
+  whole.set(head, from + FRAME_HEADER_BYTES);
+  return sealFrame(whole.subarray(from), [record]);
 }
 
 /** A message as the body of a frame. */
@@ -103,17 +121,10 @@ function writeMessage(writer: CborWriter, message: WireMessage): void {
       return writer.value([5, message.term, message.lastLogIndex, message.lastLogTerm, message.round]);
     case "preVoteResponse":
       return writer.value([6, message.term, message.voteGranted, message.round]);
-    case "appendEntriesRequest": {
-      const { term, prevLogIndex, prevLogTerm, leaderCommit, round, health, entries, epoch } = message;
-      writer.array(10);
-      for (const field of [3, term, prevLogIndex, prevLogTerm, leaderCommit, round]) writer.number(field);
-      writer.number(health.diskMs);
-      writer.number(health.loopMs);
-      writer.number(epoch);
-      writer.bytesHead(recordBytesOf(entries));
-      for (const entry of entries) writer.raw(recordOf(entry));
+    case "appendEntriesRequest":
+      writeAppendEntriesHead(writer, message, recordBytesOf(message.entries));
+      for (const entry of message.entries) writer.raw(recordOf(entry));
       return;
-    }
     case "appendEntriesResponse": {
       const { term, requestTerm, success, prevLogIndex, round, matchIndex, hintIndex, hintTerm, epoch } =
         message;
@@ -174,6 +185,26 @@ function writeMessage(writer: CborWriter, message: WireMessage): void {
     default:
       return assertNever(message, "A message has a known kind");
   }
+}
+
+/** All of the message but its records, which have so many bytes. */
+function writeAppendEntriesHead(
+  writer: CborWriter,
+  message: AppendEntriesRequest,
+  recordBytes: number,
+): void {
+  const { term, prevLogIndex, prevLogTerm, leaderCommit, round, health, epoch } = message;
+  writer.array(10);
+  writer.number(3);
+  writer.number(term);
+  writer.number(prevLogIndex);
+  writer.number(prevLogTerm);
+  writer.number(leaderCommit);
+  writer.number(round);
+  writer.number(health.diskMs);
+  writer.number(health.loopMs);
+  writer.number(epoch);
+  writer.bytesHead(recordBytes);
 }
 
 /** The words of an operator's command. */

@@ -54,8 +54,9 @@ export interface FoundRecord {
   readonly end: number;
 }
 
-/** A record without a header, and the payload in it. */
+/** A record without a header, with room in front of it for the head of a message, and the payload in it. */
 interface Room {
+  readonly whole: Uint8Array;
   readonly record: Uint8Array;
   readonly payload: Uint8Array;
 }
@@ -67,25 +68,46 @@ interface Room {
 const rooms: Room[] = [];
 const ROOMS_MAX = 16;
 
-/** A payload to be filled in; the record of its entry will be made around it, without a copy. */
+/** In front of the records of such payloads there is room for so many bytes, for the first message that carries one. */
+export const FRONT_BYTES = 96;
+
+/** The rooms whose record is made and whose front nobody took, oldest first: most often the next thing that happens to it is that it is sent. */
+const fronts: Room[] = [];
+const FRONTS_MAX = 2;
+
+/** A payload to be filled in; the record of its entry will be made around it, without a copy, and so will the first message. */
 export function allocatePayload(length: number): Uint8Array {
-  const record = new Uint8Array(RECORD_HEADER_BYTES + length);
-  const payload = record.subarray(RECORD_HEADER_BYTES);
+  const whole = new Uint8Array(FRONT_BYTES + RECORD_HEADER_BYTES + length);
+  const record = whole.subarray(FRONT_BYTES);
+  const payload = whole.subarray(FRONT_BYTES + RECORD_HEADER_BYTES);
   if (rooms.length === ROOMS_MAX) rooms.shift();
-  rooms.push({ record, payload });
+  rooms.push({ whole, record, payload });
   return payload;
 }
 
 /** The record around a payload, if it has room for one; the room is for one entry only. */
 function takeRoom(payload: Uint8Array): Uint8Array | null {
-  for (let i = 0; i < rooms.length; i++) {
-    const room = rooms[i];
-    if (room?.payload !== payload) continue;
-    if (rooms.length === 1) rooms.length = 0;
-    else rooms.splice(i, 1);
-    return room.record;
-  }
-  return null;
+  const room = takeOut(rooms, rooms.findIndex((room) => room.payload === payload));
+  if (room === null) return null;
+  if (fronts.length === FRONTS_MAX) fronts.shift();
+  fronts.push(room);
+  return room.record;
+}
+
+/**
+ * The record, with room for {@link FRONT_BYTES} in front of it, or `null` where there is none or somebody has it: what stands there was given
+ * away and is not to be written over.
+ */
+export function takeFront(record: Uint8Array): Uint8Array | null {
+  return takeOut(fronts, fronts.findIndex((room) => room.record === record))?.whole ?? null;
+}
+
+function takeOut(list: Room[], at: number): Room | null {
+  const room = list[at];
+  if (room === undefined) return null;
+  if (list.length === 1) list.length = 0;
+  else list.splice(at, 1);
+  return room;
 }
 
 /** Gives every entry its record: around its payload where there is room, else side by side in one allocation. */

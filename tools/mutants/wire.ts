@@ -63,6 +63,15 @@ export const wireMutants: readonly Mutant[] = [
     killer: { file: "tests/codec/record_test.ts", test: "a no-op with one turned bit" },
   },
   {
+    name: "front-taken-twice",
+    catalogue: ["N12"],
+    breaks: "a message is made in front of a record, over another one that may wait in a socket",
+    file: "internal/codec/record.ts",
+    find: "  return takeOut(fronts, fronts.findIndex((room) => room.record === record))?.whole",
+    replace: "  return fronts.find((room) => room.record === record)?.whole",
+    killer: { file: "tests/codec/in_place_test.ts", test: "nothing that was given out changes" },
+  },
+  {
     name: "record-believed-for-its-frame",
     catalogue: ["W9", "N12"],
     breaks: "a record is believed because the frame that it came in is whole",
