@@ -78,7 +78,8 @@ export class ReplyQueue {
       this.#head++;
       const front = this.#slots[this.#head];
       if (front === undefined) {
-        this.#slots = [];
+        // Its memory is used again: most often there is one request at a time.
+        this.#slots.length = 0;
         this.#head = 0;
         return;
       }

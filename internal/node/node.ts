@@ -593,8 +593,7 @@ export class Node implements Backend {
         (reads.kind === "follower" || reads.kind === "stale") && order.newestWrite === null;
       if (
         blocked.has(order) || isElsewhere || (order.local > 0 && !isLocal) ||
-        !isLocal && this.#role !== "leader" &&
-          !this.#forwarder.keepRoom(waiter, () => this.#answerBytesOf(waiter))
+        (!isLocal && this.#role !== "leader" && !this.#keepRoom(waiter))
       ) {
         blocked.add(order);
         held.push(waiter);
@@ -607,6 +606,11 @@ export class Node implements Backend {
     }
     this.#park(held);
     return ready;
+  }
+
+  /** Not where it is used: a function made there costs memory for each command, where none is forwarded too. */
+  #keepRoom(waiter: Waiter): boolean {
+    return this.#forwarder.keepRoom(waiter, () => this.#answerBytesOf(waiter));
   }
 
   #askCore(waiters: readonly Waiter[]): void {
