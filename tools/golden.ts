@@ -3,13 +3,13 @@
  *
  * Run once for each new format version, into `tests/golden/<version>`, and committed; from then on every later version has to open them
  * (tests/golden/golden_test.ts). `voter` is a life with everything in its log; `learner` one that began anew behind a snapshot; `newer` is
- * what a version after this one might leave, and must be refused.
+ * what a version after this one might leave, and must be refused; `reused` one that wrote older segments again.
  *
  * Keeps true: the same program writes the same bytes; a directory that is there is not written over.
  *
  * @module
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { assert, must } from "../internal/base/assert.ts";
@@ -24,6 +24,7 @@ import { Applier } from "../internal/node/applier.ts";
 import type { WriteEffect } from "../internal/raft/effect.ts";
 import type { ConfigurationValue, Entry, Member } from "../internal/raft/types.ts";
 import { type DataDirectory, openDataDirectory } from "../internal/storage/data_directory.ts";
+import { isSpareName } from "../internal/storage/spares.ts";
 
 const SEGMENT_BYTES = 16 * 1024;
 const text = (word: string) => new TextEncoder().encode(word);
@@ -114,6 +115,13 @@ class Life {
       digest: capture.digest,
     };
     await this.#directory.snapshots.take(meta, () => capture.next());
+  }
+
+  /** Lets go of what two snapshots cover, and waits until it is gone. */
+  async letGo(): Promise<void> {
+    const { store, snapshots } = this.#directory;
+    store.discard(snapshots.coveredIndex);
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
   /** A snapshot that came from elsewhere takes the place of the state. */
@@ -229,6 +237,25 @@ async function makeLearner(path: string): Promise<Content> {
   return await life.close();
 }
 
+/** A server that wrote older segments of its log again. */
+async function makeReused(path: string): Promise<Content> {
+  const life = await Life.begin(path, "n1", THREE);
+  await life.write({
+    hardState: { currentTerm: 3, votedFor: "n1" },
+    append: [configurationEntry(1, 3, settled)],
+  });
+  for (let index = 2; index <= 120; index++) {
+    const value = `${"padding ".repeat(80)}${index}`;
+    await life.write({
+      append: [entry(index, 3, Operation.set, `key ${index}`, value, "")],
+      commitIndex: index - 1,
+    });
+    if (index % 20 === 1) await life.snapshot(3, 1, settled);
+    await life.letGo();
+  }
+  return await life.close();
+}
+
 /** A directory whose identity is of the next format. */
 async function makeNewer(path: string): Promise<void> {
   await (await Life.begin(path, "n1", ["n1"])).close();
@@ -245,13 +272,17 @@ async function main(directory: string | undefined): Promise<void> {
   }
   await loadCrc32c();
   mkdirSync(directory, { recursive: true });
-  for (const [name, make] of [["voter", makeVoter], ["learner", makeLearner]] as const) {
+  const makers = [["voter", makeVoter], ["learner", makeLearner], ["reused", makeReused]] as const;
+  for (const [name, make] of makers) {
     const content = await make(join(directory, name));
     writeFileSync(join(directory, `${name}.json`), `${JSON.stringify(content, null, 2)}\n`);
   }
   await makeNewer(join(directory, "newer"));
-  for (const name of ["voter", "learner", "newer"]) {
-    for (const left of ["lock", "log/next.tmp", "log/reserve"]) {
+  for (const name of [...makers.map(([name]) => name), "newer"]) {
+    const spares = readdirSync(join(directory, name, "log")).filter(isSpareName).map((spare) =>
+      `log/${spare}`
+    );
+    for (const left of ["lock", "log/next.tmp", "log/reserve", ...spares]) {
       rmSync(join(directory, name, left), { force: true });
     }
   }

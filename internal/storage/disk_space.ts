@@ -11,6 +11,9 @@
 import { FileError, type FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 
+/** So many times the bound is plenty. */
+const PLENTY = 8;
+
 /** Whether an operation failed since there was no space for it. */
 export function isNoSpace(error: unknown): boolean {
   return error instanceof FileError && (error.code === "ENOSPC" || error.code === "EDQUOT");
@@ -38,6 +41,11 @@ export class DiskSpace {
 
   get isFull(): boolean {
     return this.#isLow || this.#isStarved;
+  }
+
+  /** Whether so much is free that what is not needed may take some of it, without making the disk full. */
+  get isPlenty(): boolean {
+    return this.#freeBytes !== null && this.#freeBytes >= PLENTY * this.#options.freeBytesMin;
   }
 
   /** Whether something may be made that takes space. */

@@ -8,7 +8,6 @@
  * @module
  */
 import { CorruptLogError } from "../base/errors.ts";
-import { isZero } from "../base/bytes.ts";
 import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { ConfigurationValue, HardState, LogPosition } from "../raft/types.ts";
@@ -21,6 +20,7 @@ import {
   BATCH_HEADER_BYTES,
   checkBatchBody,
   decodeBatchHeader,
+  endsAt,
   SEGMENT_HEADER_BYTES,
   segmentName,
 } from "./segment.ts";
@@ -61,14 +61,23 @@ class Survey implements Loss {
     this.hardState = this.hardState === null ? hardState : newerOf(this.hardState, hardState);
   }
 
-  /** Looks through the batches of a segment from `at` on; `isCut` tells that it had more bytes once. */
-  batches(bytes: Uint8Array, nonce: Uint8Array, at: number, isCut: boolean): void {
-    while (!isZero(bytes, at, bytes.length)) {
+  /** Looks through the batches of a segment from `at` on; `isCut` tells that it had more bytes once, `end` where they end, if it is known. */
+  batches(
+    bytes: Uint8Array,
+    nonce: Uint8Array,
+    at: number,
+    zeros: number,
+    isCut: boolean,
+    end?: number,
+  ): void {
+    while (!endsAt(bytes, at, zeros)) {
       const header = decodeBatchHeader(bytes, at, nonce);
       const body = typeof header === "string" ? header : checkBatchBody(bytes, at, header);
       if (typeof header === "string" || typeof body === "string" || header.number <= this.lastBatch) {
-        this.last = null;
         const next = findBatch(bytes, at + ALIGNMENT, nonce);
+        // Of a reused file whose header is lost only this tells that what follows is older.
+        if (next === null && at === end) return;
+        this.last = null;
         if (next === null) return;
         at = next.at;
         continue;
@@ -137,8 +146,9 @@ export async function surveyLoss(
     }
     if (nonce !== null) {
       const isCut = !(header instanceof CorruptLogError) && isCutShort(bytes, header);
+      const zeros = header instanceof CorruptLogError ? Infinity : header.zeros;
       const from = serial === log?.end.serial ? log.end.offset : SEGMENT_HEADER_BYTES;
-      survey.batches(batches, nonce, from, isCut);
+      survey.batches(batches, nonce, from, zeros, isCut, footer?.end);
     }
     // It was written behind all that stood there. Where it knows of no more than is kept, it may be that of a repair.
     if (footer !== null && footer.lastBatch > survey.lastBatch) {

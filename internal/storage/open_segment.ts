@@ -1,10 +1,10 @@
 /**
- * The segment that is written: made anew, out of the reserve where the disk is full, or opened again after a start.
+ * The segment that is written: made anew, out of a spare, out of the reserve where the disk is full, or opened again after a start.
  *
  * `reserve` lies beside the segments: as long as one, written in full ahead of need. Where no other space is left it becomes the next
  * segment, so that term, vote and members can still be written (docs/disks.md).
  *
- * Keeps true: a segment has its name only when its header and its zeros are durable, and the footer of the one before; a segment is closed only
+ * Keeps true: a segment has its name only when its header and its zeros are durable (all of them, or as many as a reused one needs), and the footer of the one before; a segment is closed only
  * when there is room for the next one; `reserve` is the name of a file that has all of its
  * bytes; what a failed write left behind is removed, never written on.
  *
@@ -12,7 +12,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Random } from "../base/random.ts";
-import type { FileHandle, FileSystem } from "../platform/file_system.ts";
+import { FileError, type FileHandle, type FileSystem } from "../platform/file_system.ts";
 import { BLOCK_BYTES } from "./block.ts";
 import { isNoSpace } from "./disk_space.ts";
 import { encodeFooter, FOOTER_BYTES, footerOf, footerPlace, type SegmentFooter } from "./footer.ts";
@@ -25,6 +25,7 @@ import {
   SEGMENT_HEADER_BYTES,
   segmentName,
 } from "./segment.ts";
+import { type Spares, zerosAheadIn, zerosIn } from "./spares.ts";
 import { emptyTally, type Tally } from "./tally.ts";
 
 /** Zeros are written in steps of this size. */
@@ -56,6 +57,9 @@ export interface OpenSegment {
   /** Where the footer goes; `null` in the first format, which has none. */
   readonly footerAt: number | null;
   offset: number;
+  /** So many zeros follow the last batch at least, and up to where there are some. */
+  readonly zeros: number;
+  zeroedTo: number;
   /** What is in it. */
   readonly tally: Tally;
 }
@@ -68,7 +72,7 @@ export interface WritableLog extends Pick<RecoveredLog, "state" | "segments"> {
 
 type NewSegment = Omit<
   Parameters<typeof encodeSegmentHeader>[0],
-  "clusterId" | "serverId" | "nonce" | "bytes"
+  "clusterId" | "serverId" | "nonce" | "bytes" | "zeros"
 >;
 
 /** The length of a file that takes a batch of so many bytes of records, and is no shorter than others. */
@@ -83,10 +87,18 @@ export function fileBytesFor(
 }
 
 /** A file that has all of its bytes, and no name yet that counts. */
-interface Room {
+export interface Room {
   readonly file: FileHandle;
   readonly name: string;
   readonly bytes: number;
+  /** As in the header, and up to where there are zeros from the first batch's place on. */
+  readonly zeros: number;
+  readonly zeroedTo: number;
+}
+
+/** A room that is all zeros. */
+function emptyRoom(file: FileHandle, name: string, bytes: number): Room {
+  return { file, name, bytes, zeros: Infinity, zeroedTo: bytes };
 }
 
 /**
@@ -97,12 +109,10 @@ export async function makeSegment(
   options: SegmentOptions,
   header: NewSegment,
   fileBytes: number,
-  prepared: FileHandle | null,
+  prepared: Room | null,
   closeBefore: () => Promise<void> = () => Promise.resolve(),
 ): Promise<OpenSegment> {
-  const room = prepared === null
-    ? await makeRoom(options, `${segmentName(header.serial)}.tmp`, fileBytes)
-    : { file: prepared, name: NEXT_NAME, bytes: fileBytes };
+  const room = prepared ?? await makeRoom(options, `${segmentName(header.serial)}.tmp`, fileBytes);
   await closeBefore();
   const nonce = await writeHeader(options, header, room);
   return await publish(options, header.serial, nonce, room);
@@ -115,7 +125,7 @@ async function makeRoom(options: SegmentOptions, name: string, bytes: number): P
     file = await fileSystem.create(`${directory}/${name}`);
     await writeZeros(file, bytes);
     await file.sync();
-    return { file, name, bytes };
+    return emptyRoom(file, name, bytes);
   } catch (error) {
     if (!isNoSpace(error)) throw error;
     await file?.close();
@@ -139,17 +149,17 @@ async function takeReserve(
     return null;
   }
   await writeZeros(file, bytes);
-  return { file, name: RESERVE_NAME, bytes };
+  return emptyRoom(file, RESERVE_NAME, bytes);
 }
 
 /** The header, and a sync that covers the zeros too. Tells the nonce. */
 async function writeHeader(
   { clusterId, serverId, random }: SegmentOptions,
   header: NewSegment,
-  { file, bytes }: Room,
+  { file, bytes, zeros }: Room,
 ): Promise<Uint8Array> {
   const nonce = new Uint8Array(8).map(() => random.below(256));
-  await file.writeAt(0, encodeSegmentHeader({ ...header, clusterId, serverId, nonce, bytes }));
+  await file.writeAt(0, encodeSegmentHeader({ ...header, clusterId, serverId, nonce, bytes, zeros }));
   await file.sync();
   return nonce;
 }
@@ -159,7 +169,7 @@ async function publish(
   { fileSystem, directory }: SegmentOptions,
   serial: number,
   nonce: Uint8Array,
-  { file, name, bytes }: Room,
+  { file, name, bytes, zeros, zeroedTo }: Room,
 ): Promise<OpenSegment> {
   await fileSystem.rename(`${directory}/${name}`, `${directory}/${segmentName(serial)}`);
   await fileSystem.syncDirectory(directory);
@@ -172,6 +182,8 @@ async function publish(
     limit: footerAt,
     footerAt,
     offset: SEGMENT_HEADER_BYTES,
+    zeros,
+    zeroedTo: Math.min(zeroedTo, footerAt),
     tally: emptyTally(),
   };
 }
@@ -196,9 +208,19 @@ async function writeZeros(file: FileHandle, bytes: number): Promise<void> {
 }
 
 /** Removes what was half made. */
-async function removeIfThere(fileSystem: FileSystem, directory: string, name: string): Promise<void> {
+export async function removeIfThere(fileSystem: FileSystem, directory: string, name: string): Promise<void> {
   if (!(await fileSystem.readDirectory(directory)).includes(name)) return;
   await fileSystem.remove(`${directory}/${name}`);
+}
+
+/** `null` where somebody took the file away. */
+async function openIfThere(fileSystem: FileSystem, path: string): Promise<FileHandle | null> {
+  try {
+    return await fileSystem.openForWriting(path);
+  } catch (error) {
+    if (error instanceof FileError && error.code === "ENOENT") return null;
+    throw error;
+  }
 }
 
 /** Whether there is a reserve that is long enough; a shorter one, of other options, goes. */
@@ -214,17 +236,21 @@ export async function hasReserve(
   return false;
 }
 
-/** A file that is made ahead of need, a step at a time: all zeros, and durable. */
+/** A file that is made ahead of need, a step at a time, and durable: all zeros, or a spare that has zeros where they are needed first. */
 export class FileAhead {
   readonly #options: SegmentOptions;
   readonly #name: string;
+  readonly #spares: Spares | null;
+  /** The spare that is in use. */
+  #spare: string | null = null;
   #file: FileHandle | null = null;
   #zeroed = 0;
   #isWhole = false;
 
-  constructor(options: SegmentOptions, name: string) {
+  constructor(options: SegmentOptions, name: string, spares: Spares | null = null) {
     this.#options = options;
     this.#name = name;
+    this.#spares = spares;
   }
 
   get isBegun(): boolean {
@@ -239,6 +265,7 @@ export class FileAhead {
   async step(): Promise<boolean> {
     const { fileSystem, directory, segmentBytes } = this.#options;
     try {
+      if (this.#file === null && await this.#reuse()) return true;
       const file = this.#file ?? await fileSystem.create(`${directory}/${this.#name}`);
       this.#file = file;
       const step = Math.min(PREPARE_STEP_BYTES, segmentBytes - this.#zeroed);
@@ -251,18 +278,53 @@ export class FileAhead {
       return true;
     } catch (error) {
       if (!isNoSpace(error)) throw error;
+      const name = this.#spare ?? this.#name;
       await this.close();
-      await removeIfThere(fileSystem, directory, this.#name);
+      await removeIfThere(fileSystem, directory, name);
       return false;
     }
   }
 
+  /** Makes the oldest spare ready to be written, if there is one that fits; tells whether it did. */
+  async #reuse(): Promise<boolean> {
+    const { fileSystem, directory, segmentBytes } = this.#options;
+    const name = this.#spares?.take() ?? null;
+    if (name === null) return false;
+    const file = await openIfThere(fileSystem, `${directory}/${name}`);
+    if (file === null) return false;
+    if (await file.size() !== segmentBytes) {
+      // Of an entry that is longer than others.
+      await file.close();
+      await removeIfThere(fileSystem, directory, name);
+      return false;
+    }
+    [this.#file, this.#spare] = [file, name];
+    const footerAt = footerPlace(segmentBytes);
+    this.#zeroed = Math.min(
+      footerAt,
+      SEGMENT_HEADER_BYTES + zerosIn(segmentBytes) + zerosAheadIn(segmentBytes),
+    );
+    await file.writeAt(0, new Uint8Array(this.#zeroed));
+    await file.writeAt(footerAt, new Uint8Array(segmentBytes - footerAt));
+    await file.sync();
+    this.#isWhole = true;
+    return true;
+  }
+
   /** The file, whole, for whoever goes on with it. */
-  take(): FileHandle | null {
-    if (!this.#isWhole) return null;
+  take(): Room | null {
     const file = this.#file;
+    if (!this.#isWhole || file === null) return null;
+    const { segmentBytes } = this.#options;
+    const room = this.#spare === null ? emptyRoom(file, this.#name, segmentBytes) : {
+      file,
+      name: this.#spare,
+      bytes: segmentBytes,
+      zeros: zerosIn(segmentBytes),
+      zeroedTo: this.#zeroed,
+    };
     this.#forget();
-    return file;
+    return room;
   }
 
   async close(): Promise<void> {
@@ -273,6 +335,7 @@ export class FileAhead {
 
   #forget(): void {
     this.#file = null;
+    this.#spare = null;
     this.#zeroed = 0;
     this.#isWhole = false;
   }
@@ -308,10 +371,14 @@ export async function reopen(
   // The last batch may be in the operating system's cache only: the process may have died before its sync, or the
   // sync may have failed and the pages be marked clean since (D12). The same bytes are written again before anything rests on them.
   if (end.lastBatchAt !== null) await file.writeAt(end.lastBatchAt.offset, end.lastBatchAt.bytes);
+  // The same for the zeros behind it, where they were written with it.
+  if (end.clean && Number.isFinite(end.zeros)) {
+    await file.writeAt(end.offset, new Uint8Array(end.zeroedTo - end.offset));
+  }
   await file.sync();
   if (end.clean) {
-    const { serial, nonce, limit, footerAt, offset, tally } = end;
-    return { file, serial, nonce, limit, footerAt, offset, tally };
+    const { serial, nonce, limit, footerAt, offset, zeros, zeroedTo, tally } = end;
+    return { file, serial, nonce, limit, footerAt, offset, zeros, zeroedTo, tally };
   }
   // Behind the sync of the batches: it says that they are durable.
   const closeBefore = () => closeSegment(file, end.footerAt, footerOf(options, end, end, state.last));

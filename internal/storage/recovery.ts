@@ -28,7 +28,6 @@
  * @module
  */
 import { CorruptLogError } from "../base/errors.ts";
-import { isZero } from "../base/bytes.ts";
 import { decodeRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
@@ -53,6 +52,7 @@ import {
   checkBatchBody,
   decodeBatchHeader,
   decodeSegmentHeader,
+  endsAt,
   isQuarantined,
   type LogState,
   RESERVE_NAME,
@@ -78,8 +78,11 @@ export interface LogEnd {
   readonly footerAt: number | null;
   /** What is in this segment. */
   readonly tally: Tally;
-  /** Whether only zeros follow, so that the log may go on there. */
+  /** Whether the zeros follow that follow the end of a log, so that it may go on there. */
   readonly clean: boolean;
+  /** So many zeros follow the last batch at least, and up to where there are some. */
+  readonly zeros: number;
+  readonly zeroedTo: number;
   /** The last batch, if this segment has one: it may be in the cache of the operating system only. */
   readonly lastBatchAt: { readonly offset: number; readonly bytes: Uint8Array } | null;
 }
@@ -442,7 +445,7 @@ function foldSegment(
   let clean = true;
   let damage: CorruptLogError | null = null;
   while (at !== pinned) {
-    if (pinned === null && isZero(bytes, at, bytes.length)) break;
+    if (pinned === null && endsAt(bytes, at, header.zeros)) break;
     const batch = batchAt(bytes, at, header.nonce, thread);
     if (typeof batch === "string") {
       clean = false;
@@ -479,6 +482,8 @@ function foldSegment(
     footerAt: header.bytes === null ? null : footerPlace(header.bytes),
     tally: fold.tally,
     clean: clean && footer === null,
+    zeros: header.zeros,
+    zeroedTo: Math.min(bytes.length, at + header.zeros),
     lastBatchAt,
   };
   if (damage === null && limit === null) damage = cutShort(segment, at);

@@ -9,7 +9,6 @@
  * @module
  */
 import { CorruptLogError, describeError } from "../base/errors.ts";
-import { isZero } from "../base/bytes.ts";
 import { decodeRecord, type LogRecord } from "../codec/record.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
@@ -22,6 +21,7 @@ import {
   BATCH_HEADER_BYTES,
   checkBatchBody,
   decodeBatchHeader,
+  endsAt,
   placeOfQuarantined,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
@@ -56,9 +56,9 @@ export async function readRemnants(
       const content = await contentOf(fileSystem, path, trace);
       bytes += content.bytes.length;
       const header = readableHeader(path, content.bytes, serial, owner);
-      const { nonce, batches } = partsOf(content.bytes, content.holes, header, serial, owner);
+      const { nonce, batches, footer } = partsOf(content.bytes, content.holes, header, serial, owner);
       if (nonce === null) log.breakOff();
-      else log.segment(batches, nonce, header instanceof CorruptLogError ? null : header);
+      else log.segment(batches, nonce, header instanceof CorruptLogError ? null : header, footer?.end);
     }
     remnants.push(...log.remnants.filter(({ entries }) => entries.length > 0));
   }
@@ -114,8 +114,9 @@ class LostLog {
     this.#end = null;
   }
 
-  /** Reads the batches of a segment; `null` where its header is lost. */
-  segment(bytes: Uint8Array, nonce: Uint8Array, header: SegmentHeader | null): void {
+  /** Reads the batches of a segment; `null` where its header is lost. They end at `end`, if that is known. */
+  segment(bytes: Uint8Array, nonce: Uint8Array, header: SegmentHeader | null, end?: number): void {
+    const zeros = header?.zeros ?? Infinity;
     if (header === null) this.breakOff();
     else {
       const { lastBatch, chain } = header;
@@ -123,12 +124,13 @@ class LostLog {
       this.#thread = { number: lastBatch, checksum: chain };
       this.#end = header.state.last;
     }
-    for (let at = SEGMENT_HEADER_BYTES; !isZero(bytes, at, bytes.length);) {
+    for (let at = SEGMENT_HEADER_BYTES; !endsAt(bytes, at, zeros);) {
       const header = decodeBatchHeader(bytes, at, nonce);
       const body = typeof header === "string" ? header : checkBatchBody(bytes, at, header);
       if (typeof header === "string" || typeof body === "string") {
-        this.breakOff();
         const next = findBatch(bytes, at + ALIGNMENT, nonce);
+        if (next === null && at === end) return;
+        this.breakOff();
         if (next === null) return;
         at = next.at;
         continue;

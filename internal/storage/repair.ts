@@ -9,7 +9,6 @@
  *
  * @module
  */
-import { isZero } from "../base/bytes.ts";
 import { CorruptLogError } from "../base/errors.ts";
 import type { FileSystem } from "../platform/file_system.ts";
 import type { ConfigurationValue, LogPosition } from "../raft/types.ts";
@@ -26,8 +25,8 @@ import {
   PromisesFile,
 } from "./promises.ts";
 import { birthOf, type StartingLog } from "./reconcile.ts";
-import type { ReadLog, RecoveredLog } from "./recovery.ts";
-import { EMPTY_LOG, type LogState, segmentName } from "./segment.ts";
+import { findBatch, type ReadLog, type RecoveredLog } from "./recovery.ts";
+import { EMPTY_LOG, endsAt, type LogState, segmentName } from "./segment.ts";
 import type { SnapshotMeta } from "./snapshot_file.ts";
 
 export interface MendOptions {
@@ -194,7 +193,7 @@ async function copyIfUsed(
     const footer = encodeFooter(footerOf(owner, end, end, state.last));
     const at = (end.footerAt ?? Infinity) - end.offset;
     if (footer.every((byte, i) => byte === rest[at + i])) rest.fill(0, at, at + footer.length);
-    if (isZero(rest, 0, rest.length)) return false;
+    if (endsAt(rest, 0, end.zeros) && findBatch(rest, 0, end.nonce) === null) return false;
     const copy = await fileSystem.create(`${to}.tmp`);
     try {
       await copy.writeAt(0, bytes);

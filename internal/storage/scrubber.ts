@@ -109,7 +109,9 @@ export class Scrubber {
         continue;
       }
       const rot = yield* this.#opened(`${log}/${segmentName(serial)}`, (file) => this.#segment(file, serial));
-      if (rot !== null) return rot;
+      // What is let go of may be written over.
+      const isGone = rot !== null && !(await fileSystem.readDirectory(log)).includes(segmentName(serial));
+      if (rot !== null && !isGone) return rot;
     }
     for (const name of await fileSystem.readDirectory(snapshots)) {
       if (snapshotPlaceOf(name) === null) continue;

@@ -1,10 +1,11 @@
 /**
  * One file of the log: a header block, then batches of records, and a footer block at its end (DESIGN section 5).
  *
- * The header is a block (block.ts) under the letters `raftline`. Its value is an array: format version (2), cluster id, server id, serial of
+ * The header is a block (block.ts) under the letters `raftline`. Its value is an array: format version (2 or 3), cluster id, server id, serial of
  * this segment, nonce (8 bytes), serial of the segment before (0 for none), where that one ended, chain, number of the last batch
  * before this segment; then what the log had come to: current term, voted for, index and term of the last entry, commit index, epoch,
- * index and term of the floor (0 and 0 for none); then the length of this file. All numbers outside CBOR are little-endian.
+ * index and term of the floor (0 and 0 for none); then the length of this file; in format 3, then how many zeros follow the last batch at least.
+ * All numbers outside CBOR are little-endian.
  *
  * In format 1, which this program reads and goes on with, the header does not say how long the file is, there is no footer, and batches may
  * stand up to the end of the file. In format 2 they end before the place of the footer (footer.ts), which is written when the segment closes.
@@ -26,6 +27,10 @@
  * What follows the last batch is zero, up to the place of the footer, and so is that place until the segment closes: a segment is filled
  * with zeros before it gets its name, so that the sync of a batch moves no metadata and the end of the log can be told from damage.
  *
+ * Format 3 is that of a file that was an older segment of the log before (spares.ts). What is behind those zeros is whatever stood there then:
+ * its batches have another nonce. Zeros are written ahead with the batches, so that there are always so many, or as many as there is room for
+ * before the place of the footer. The end of the log is where that many are.
+ *
  * Keeps true: every byte is under a checksum or checked to be zero. The nonce is known to nobody outside, so no client can
  * write a value that looks like a later batch of this segment.
  *
@@ -38,6 +43,7 @@ import type { BatchMemory } from "./batch_memory.ts";
 import { BLOCK_BYTES, decodeBlock, encodeBlock } from "./block.ts";
 
 const FORMAT_VERSION = 2;
+const FORMAT_OF_REUSED = 3;
 const FORMAT_WITHOUT_FOOTER = 1;
 export const SEGMENT_HEADER_BYTES = BLOCK_BYTES;
 export const BATCH_HEADER_BYTES = 40;
@@ -46,6 +52,8 @@ export const ALIGNMENT = 8;
 const LETTERS = "raftline";
 const BATCH_MAGIC = 0x31424c52;
 const NONCE_BYTES = 8;
+/** Each format has one field more than the one before. */
+const FIELDS_BEHIND_VOTE = 5;
 
 export interface SegmentHeader {
   readonly clusterId: string;
@@ -59,6 +67,8 @@ export interface SegmentHeader {
   readonly state: LogState;
   /** The length of the file; `null` in the first format, which does not say, and has no footer. */
   readonly bytes: number | null;
+  /** So many zeros follow the last batch at least, before the place of the footer; Infinity for nothing else. */
+  readonly zeros: number;
 }
 
 /** What the records up to some place come to, but for the entries themselves. */
@@ -123,12 +133,18 @@ function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-/** The header in the newest format. */
+/** Whether the log ends there: whether the zeros are there that follow the last batch. */
+export function endsAt(batches: Uint8Array, at: number, zeros: number): boolean {
+  return isZero(batches, at, Math.min(batches.length, at + zeros));
+}
+
+/** The header in the format that has what it says. */
 export function encodeSegmentHeader(header: SegmentHeader & { readonly bytes: number }): Uint8Array {
   const { clusterId, serverId, serial, nonce, previousSerial, previousEnd, chain, lastBatch, state } = header;
   const { hardState, last, commitIndex, epoch, floor } = state;
+  const isReused = Number.isFinite(header.zeros);
   return encodeBlock(LETTERS, [
-    FORMAT_VERSION,
+    isReused ? FORMAT_OF_REUSED : FORMAT_VERSION,
     clusterId,
     serverId,
     serial,
@@ -146,6 +162,7 @@ export function encodeSegmentHeader(header: SegmentHeader & { readonly bytes: nu
     floor?.index ?? 0,
     floor?.term ?? 0,
     header.bytes,
+    ...(isReused ? [header.zeros] : []),
   ]);
 }
 
@@ -153,7 +170,7 @@ export function encodeSegmentHeader(header: SegmentHeader & { readonly bytes: nu
 export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
   const fields = decodeBlock(block, {
     letters: LETTERS,
-    versions: [FORMAT_WITHOUT_FOOTER, FORMAT_VERSION],
+    versions: [FORMAT_WITHOUT_FOOTER, FORMAT_VERSION, FORMAT_OF_REUSED],
     what: "a segment of the log",
   });
   if (typeof fields === "string") return fields;
@@ -178,9 +195,10 @@ export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
     typeof term !== "number" || (votedFor !== null && typeof votedFor !== "string")
   ) return "the header's fields are not what they should be";
   const numbers = position.filter((field) => typeof field === "number");
-  const [lastIndex, lastTerm, commitIndex, epoch, floorIndex, floorTerm, bytes = null] = numbers;
+  const [lastIndex, lastTerm, commitIndex, epoch, floorIndex, floorTerm, bytes = null, zeros = Infinity] =
+    numbers;
   if (
-    position.length !== (version === FORMAT_VERSION ? 7 : 6) || numbers.length !== position.length ||
+    position.length !== FIELDS_BEHIND_VOTE + Number(version) || numbers.length !== position.length ||
     lastIndex === undefined || lastTerm === undefined || commitIndex === undefined ||
     epoch === undefined || floorIndex === undefined || floorTerm === undefined
   ) return "the header's fields are not what they should be";
@@ -201,23 +219,29 @@ export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | string {
       floor: floorIndex === 0 ? null : { index: floorIndex, term: floorTerm },
     },
     bytes,
+    zeros,
   };
 }
 
 /** A batch as it is written (in memory that the next one takes), and the checksum of its header, with which the next one is chained to it. */
 export interface EncodedBatch {
+  /** The batch, and the zeros that are written with it. */
   readonly bytes: Uint8Array;
+  /** How long the batch is. */
+  readonly length: number;
   readonly checksum: number;
 }
 
-/** Puts records together into a batch, padding and all; in memory whose bytes are any. */
+/** Puts records together into a batch, padding and all, and zeros behind it; in memory whose bytes are any. */
 export function encodeBatch(
   records: readonly Uint8Array[],
   { number, nonce, chain }: { readonly number: number; readonly nonce: Uint8Array; readonly chain: number },
   memory: BatchMemory,
+  zerosBehind: (length: number) => number = () => 0,
 ): EncodedBatch {
   const recordBytes = records.reduce((sum, record) => sum + record.length, 0);
-  const bytes = memory.take(align(BATCH_HEADER_BYTES + recordBytes));
+  const length = align(BATCH_HEADER_BYTES + recordBytes);
+  const bytes = memory.take(length + zerosBehind(length));
   let at = BATCH_HEADER_BYTES;
   // Summed up from what the records say of themselves: a byte that is changed on its way here will be noticed.
   let recordChecksum = 0;
@@ -236,7 +260,7 @@ export function encodeBatch(
   bytes.fill(0, at);
   const checksum = headerChecksum(bytes, 0);
   writeUint32(bytes, 4, checksum);
-  return { bytes, checksum };
+  return { bytes, length, checksum };
 }
 
 function headerChecksum(bytes: Uint8Array, at: number): number {

@@ -33,6 +33,7 @@ import type { Trace } from "../platform/trace.ts";
 import type { WriteEffect } from "../raft/effect.ts";
 import type { Entry, HardState, LogIndex, LogPosition, WriteNumber } from "../raft/types.ts";
 import { BatchMemory } from "./batch_memory.ts";
+import { BLOCK_BYTES } from "./block.ts";
 import { BEYOND_THE_TERM, type Promises, PromisesFile } from "./promises.ts";
 import { DiskSpace } from "./disk_space.ts";
 import { footerOf } from "./footer.ts";
@@ -51,6 +52,7 @@ import {
   type WritableLog,
 } from "./open_segment.ts";
 import type { SegmentContent } from "./recovery.ts";
+import { Spares, zerosAheadIn } from "./spares.ts";
 import {
   BATCH_HEADER_BYTES,
   EMPTY_LOG,
@@ -86,6 +88,7 @@ export class StableStore {
   readonly #options: StoreOptions;
   readonly #promises: PromisesFile;
   #segment: OpenSegment;
+  readonly #spares: Spares;
   readonly #prepared: FileAhead;
   /** The making of the next segment, while it is under way. */
   #preparing: Promise<void> | null = null;
@@ -125,7 +128,8 @@ export class StableStore {
   ) {
     this.#options = options;
     this.#space = new DiskSpace(options);
-    this.#prepared = new FileAhead(options, NEXT_NAME);
+    this.#spares = new Spares(options);
+    this.#prepared = new FileAhead(options, NEXT_NAME, this.#spares);
     this.#reserve = new FileAhead(options, RESERVE_TEMPORARY);
     this.#promises = promises;
     this.#segment = segment;
@@ -351,6 +355,7 @@ export class StableStore {
     if (this.#queue.length > 0) return () => this.#writeBatch();
     if (this.#loss !== null) return () => this.#noteLoss(must(this.#loss, "There is one"));
     if (this.#mustReserve()) return () => this.#makeReserve();
+    if (this.#mustGiveBack) return () => this.#spares.giveBack();
     if (this.#mayDiscard()) return () => this.#discardOldest();
     return null;
   }
@@ -421,7 +426,17 @@ export class StableStore {
   /** The next batch of the segment that is written. */
   #batchOf(records: readonly Uint8Array[]): EncodedBatch {
     const head = { number: this.#lastBatch + 1, nonce: this.#segment.nonce, chain: this.#chain };
-    return encodeBatch(records, head, this.#memory);
+    return encodeBatch(records, head, this.#memory, (length) => this.#zerosBehind(length));
+  }
+
+  /** In a reused segment: zeros that are written with a batch, since too few would follow it. */
+  #zerosBehind(length: number): number {
+    const { offset, limit, zeros, zeroedTo } = this.#segment;
+    const end = offset + length;
+    if (Math.min(end + zeros, limit) <= zeroedTo) return 0;
+    // Up to the end of a page, of which nothing has to be read to write it.
+    const ahead = end + zeros + zerosAheadIn(this.#options.segmentBytes);
+    return Math.min(Math.ceil(ahead / BLOCK_BYTES) * BLOCK_BYTES, limit) - end;
   }
 
   #put({ bytes }: EncodedBatch): Promise<void> {
@@ -431,8 +446,9 @@ export class StableStore {
   }
 
   /** That batch is on the disk. */
-  #appended({ bytes, checksum }: EncodedBatch): void {
-    this.#segment.offset += bytes.length;
+  #appended({ bytes, length, checksum }: EncodedBatch): void {
+    this.#segment.zeroedTo = Math.max(this.#segment.zeroedTo, this.#segment.offset + bytes.length);
+    this.#segment.offset += length;
     this.#chain = checksum;
     this.#lastBatch++;
   }
@@ -528,6 +544,7 @@ export class StableStore {
     await this.#note();
     // Where there is always another batch, this is the only time for it: two go for the one that came.
     for (let i = 0; i < 2 && this.#mayDiscard(); i++) await this.#discardOldest();
+    for (let i = 0; i < 2 && this.#mustGiveBack; i++) await this.#spares.giveBack();
   }
 
   /** Whether the oldest segment holds nothing that is still wanted. */
@@ -537,24 +554,36 @@ export class StableStore {
       this.#mayRemove(oldest.serial, this.#segment.serial);
   }
 
-  /** Removes the oldest segment. Oldest first, so whatever a crash leaves is the end of the log without a gap. */
+  get #keepsSpares(): boolean {
+    return this.#space.isPlenty && !this.isFull;
+  }
+
+  get #mustGiveBack(): boolean {
+    return !this.#keepsSpares && !this.#spares.isEmpty;
+  }
+
+  /** Removes the oldest segment, or keeps it as a spare. Oldest first, so whatever a crash leaves is the end of the log without a gap. */
   async #discardOldest(): Promise<void> {
     const { fileSystem, directory } = this.#options;
     const oldest = must(this.#closed[0], "There is a segment to remove");
     try {
-      await fileSystem.remove(`${directory}/${segmentName(oldest.serial)}`);
+      if (this.#spares.hasRoom && this.#keepsSpares) await this.#spares.keep(oldest.serial);
+      else {
+        await fileSystem.remove(`${directory}/${segmentName(oldest.serial)}`);
+        await fileSystem.syncDirectory(directory);
+      }
     } catch (error) {
       // Somebody took it away.
       if (!(error instanceof FileError && error.code === "ENOENT")) throw error;
+      await fileSystem.syncDirectory(directory);
     }
-    await fileSystem.syncDirectory(directory);
     this.#closed.shift();
   }
 
   /** Once half of a segment is used, the next one is prepared. */
   #mustPrepare(): boolean {
     if (this.#closing || !this.#isHalfUsed || this.#prepared.isWhole) return false;
-    return this.#prepared.isBegun || this.#space.mayTake;
+    return this.#prepared.isBegun || this.#spares.isReady || this.#space.mayTake;
   }
 
   get #isHalfUsed(): boolean {
@@ -579,7 +608,7 @@ export class StableStore {
 
   async #prepare(): Promise<void> {
     if (!this.#prepared.isBegun) await this.#space.look();
-    if (!this.#prepared.isBegun && !this.#space.mayTake) return;
+    if (!this.#prepared.isBegun && !this.#spares.isReady && !this.#space.mayTake) return;
     if (await this.#prepared.step()) this.#noteSpace();
     else this.#space.refused();
   }

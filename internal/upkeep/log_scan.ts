@@ -10,7 +10,6 @@
  *
  * @module
  */
-import { isZero } from "../base/bytes.ts";
 import { decodeRecord, type FoundRecord } from "../codec/record.ts";
 import { FileError, type FileSystem } from "../platform/file_system.ts";
 import { isTimesName } from "../storage/archiver.ts";
@@ -31,6 +30,7 @@ import {
   checkBatchBody,
   decodeBatchHeader,
   decodeSegmentHeader,
+  endsAt,
   isQuarantined,
   type LogState,
   RESERVE_NAME,
@@ -40,6 +40,7 @@ import {
   serialOf,
 } from "../storage/segment.ts";
 import { NEXT_NAME } from "../storage/open_segment.ts";
+import { isSpareName } from "../storage/spares.ts";
 
 /** Something worth telling: damage, or what is as it may be and still of interest. */
 export interface Finding {
@@ -105,8 +106,8 @@ export async function* scanLog(
 ): AsyncGenerator<Sight> {
   const { serials, others } = await segmentsIn(fileSystem, directory);
   for (const name of others) {
-    // The next segment, prepared ahead; space that is held for a full disk; and what an archive has beside segments.
-    if (name === NEXT_NAME || name === RESERVE_NAME || isTimesName(name)) continue;
+    // The next segment, prepared ahead; space that is held for it, or for a full disk; and what an archive has beside segments.
+    if (name === NEXT_NAME || isSpareName(name) || name === RESERVE_NAME || isTimesName(name)) continue;
     const what = isQuarantined(name)
       ? "put aside when a part of the log was lost"
       : name.endsWith(".tmp")
@@ -161,7 +162,8 @@ export async function* scanSegments(
     before = serial;
     const file = pathOf(serial);
     const bytes = await scan.read(file);
-    if (bytes === "" && await wasLetGo(serial)) {
+    // Also where it is there: its file may be written over by now.
+    if (await wasLetGo(serial)) {
       yield found("note", file, 0, "it was let go of meanwhile");
       continue;
     }
@@ -220,6 +222,7 @@ class Scan {
     } else yield* this.#begin(file, serial, header);
     const pinned = successor === null ? null : await this.#limitFrom(successor, serial);
     let { nonce, batches, footer, limit } = partsOf(bytes, header, pinned);
+    const zeros = typeof header === "string" ? Infinity : header.zeros;
     let at = SEGMENT_HEADER_BYTES;
     let readsLeft = successor === null ? READS_AGAIN : 0;
     const readAgain = async () => {
@@ -229,7 +232,7 @@ class Scan {
       bytes = again;
       ({ nonce, batches, footer, limit } = partsOf(bytes, header, pinned));
     };
-    while (at !== limit && !(limit === null && isZero(batches, at, batches.length))) {
+    while (at !== limit && !(limit === null && endsAt(batches, at, zeros))) {
       const batch = batchAt(batches, at, nonce);
       if (typeof batch === "string") {
         if (readsLeft > 0) {

@@ -8,7 +8,7 @@
  * Learnt: a new format gets a directory of its own (tools/golden.ts); those that are here change no more.
  */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { must } from "../../internal/base/assert.ts";
@@ -212,6 +212,36 @@ for (const version of versions) {
       const later = segmentsOf(directory).slice(before.length);
       assertEquals(later.map(bytesOf), later.map(() => SEGMENT_BYTES));
       assertEquals(bytesOf(must(before[0], "There is one")), version === "v1" ? null : 16 * 1024);
+      assertEquals((await verify(files, directory)).findings, []);
+      await opened(directory, "n1", ({ recovered }) => {
+        assertEquals(recovered.entries.at(-1)?.index, index);
+      });
+    }));
+}
+
+for (const version of versions.filter((version) => existsSync(join(root, version, "reused")))) {
+  Deno.test(`${version}: a directory whose segments were older ones before gives back everything, and a server goes on from there`, () =>
+    onCopy(version, "reused", async (directory) => {
+      const content = contentIn(version, "reused");
+      const zerosOf = (path: string) => {
+        const header = decodeSegmentHeader(readFileSync(path));
+        return typeof header === "string" ? header : header.zeros;
+      };
+      const zeros = segmentsOf(directory).map(zerosOf);
+      assertEquals([zeros.includes(Infinity), zeros.at(-1)], [true, 1024], "there are both kinds");
+      assertEquals((await verify(files, directory)).findings, []);
+      const index = content.entries.length + 1;
+      await opened(directory, "n1", async (data, machine) => {
+        assertContent(data, machine, content);
+        assertEquals(data.recovered.snapshotIndex, 100);
+        const durable = new Promise<void>((resolve, reject) =>
+          data.store.listen({ onStable: () => resolve(), onFailure: reject })
+        );
+        const append = [setEntry(index, 3)];
+        const [hardState, reset, truncateFrom, commitIndex] = [null, null, null, 0];
+        data.store.write({ kind: "write", number: 1, hardState, reset, truncateFrom, append, commitIndex });
+        await durable;
+      });
       assertEquals((await verify(files, directory)).findings, []);
       await opened(directory, "n1", ({ recovered }) => {
         assertEquals(recovered.entries.at(-1)?.index, index);

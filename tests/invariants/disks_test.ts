@@ -400,4 +400,7 @@ Deno.test("expected files: identity, segments, snapshots and a few temporary one
   );
   const snapshots = Array.from({ length: 9 }, (_, i) => `data/snapshots/snap-000000000000000${i}-1.snap`);
   assertThrows(() => checkFiles("n1", snapshots, new Set()), Violation, "n1 keeps 9 snapshots");
+  const spares = Array.from({ length: 18 }, (_, i) => `data/log/spare-${String(i).padStart(10, "0")}.tmp`);
+  checkFiles("n1", spares.slice(1), new Set());
+  assertThrows(() => checkFiles("n1", spares, new Set()), Violation, "n1 keeps 18 spare segments");
 });

@@ -175,7 +175,7 @@ export class SimDisk {
    * content are short; `rare` ones come in chains of calls.
    */
   onSettled: (rare: boolean) => void = () => {};
-  /** Called before a name is removed. */
+  /** Called before a name is removed, or becomes another one. */
   onRemove: () => void = () => {};
 
   constructor(random: Random) {
@@ -441,6 +441,7 @@ export class SimDisk {
   }
 
   rename(from: string, to: string): void {
+    this.onRemove();
     this.#change(to, { removed: from, made: to, file: this.find(from) });
   }
 

@@ -99,9 +99,9 @@ const CASES: readonly Case[] = [
   {
     what: "a log of a format to come",
     exitCode: ExitCode.damagedData,
-    message: /the format version is 3, this program reads 1 and 2/,
+    message: /the format version is 4, this program reads 1 and 2 and 3/,
     at: [pathOf(1), 0],
-    do: (machine) => machine.damage(pathOf(1), (bytes) => ofFormat(bytes, 3)),
+    do: (machine) => machine.damage(pathOf(1), (bytes) => ofFormat(bytes, 4)),
   },
   {
     what: "a log without an identity",

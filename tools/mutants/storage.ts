@@ -11,6 +11,7 @@ const STORE = "internal/storage/stable_store.ts";
 const OPEN_SEGMENT = "internal/storage/open_segment.ts";
 const RECOVERY = "internal/storage/recovery.ts";
 const SEGMENT = "internal/storage/segment.ts";
+const SPARES = "internal/storage/spares.ts";
 const DIRECTORY = "internal/storage/data_directory.ts";
 const FOLD = "internal/storage/fold.ts";
 
@@ -19,6 +20,54 @@ function storage(file: string, test: string): Killer {
 }
 
 export const storageMutants: readonly Mutant[] = [
+  {
+    name: "spare-not-durable",
+    catalogue: ["D6", "W12"],
+    breaks: "a segment that is let go of is written over before its other name is durable",
+    file: SPARES,
+    find: "    await fileSystem.syncDirectory(directory);\n    this.#names.push(name);",
+    replace: "    this.#names.push(name);",
+    killer: storage("reuse", "a power failure at any moment among reused segments"),
+  },
+  {
+    name: "no-zeros-ahead",
+    catalogue: ["D9"],
+    breaks: "in a reused segment older bytes follow the last batch",
+    file: STORE,
+    find: "    if (Math.min(end + zeros, limit) <= zeroedTo) return 0;",
+    replace: "    if (zeroedTo > 0) return 0;",
+    killer: storage("reuse", "zeros follow each batch of a reused segment"),
+  },
+  {
+    name: "end-without-zeros",
+    catalogue: ["D9", "D19"],
+    breaks: "a few zeros are taken for the end of a reused segment, though a batch goes on behind them",
+    file: SEGMENT,
+    find: "  return isZero(batches, at, Math.min(batches.length, at + zeros));",
+    replace: "  return isZero(batches, at, Math.min(batches.length, at + (zeros < 4096 ? 40 : zeros)));",
+    killer: storage(
+      "reuse",
+      "rot in a reused segment is never taken for the end of the log, with entries of 1500 bytes",
+    ),
+  },
+  {
+    name: "older-footer-stays",
+    catalogue: ["D4"],
+    breaks: "a reused segment has the footer that it had before",
+    file: OPEN_SEGMENT,
+    find: "    await file.writeAt(footerAt, new Uint8Array(segmentBytes - footerAt));",
+    replace: "",
+    killer: storage("reuse", "a power failure at any moment among reused segments"),
+  },
+  {
+    name: "spare-of-any-length",
+    catalogue: ["D1"],
+    breaks: "a spare becomes the next segment, however long it is",
+    file: OPEN_SEGMENT,
+    find: "    if (await file.size() !== segmentBytes) {",
+    replace: "    if (await file.size() < 0) {",
+    killer: storage("reuse", "a spare that has another length"),
+  },
   {
     name: "snapshot-stands-for-what-it-does-not-cover",
     catalogue: ["D4"],
@@ -81,9 +130,9 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["W3"],
     breaks: "the log is cut one batch before the one that is torn",
     file: RECOVERY,
-    find: "    if (pinned === null && isZero(bytes, at, bytes.length)) break;\n",
+    find: "    if (pinned === null && endsAt(bytes, at, header.zeros)) break;\n",
     replace:
-      "    if (pinned === null && isZero(bytes, at, bytes.length)) break;\n    if (pinned === null && lastBatchAt !== null && isZero(bytes, at + 8192, bytes.length)) break;\n",
+      "    if (pinned === null && endsAt(bytes, at, header.zeros)) break;\n    if (pinned === null && lastBatchAt !== null && endsAt(bytes, at + 8192, Infinity)) break;\n",
     killer: storage("round_trip", "random writes over"),
   },
   {
@@ -485,8 +534,8 @@ export const storageMutants: readonly Mutant[] = [
     breaks: "what a killed life left in the cache is built on as if it were on the disk",
     file: OPEN_SEGMENT,
     find:
-      "  if (end.lastBatchAt !== null) await file.writeAt(end.lastBatchAt.offset, end.lastBatchAt.bytes);\n  await file.sync();\n",
-    replace: "",
+      "  if (end.lastBatchAt !== null) await file.writeAt(end.lastBatchAt.offset, end.lastBatchAt.bytes);\n",
+    replace: "  if (end.clean) return { ...end, file };\n",
     killer: storage("kill_then_crash", "a kill at any operation"),
   },
   {
@@ -570,8 +619,8 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["D13"],
     breaks: "the server stops where there is no space for a file that it does not need yet",
     file: OPEN_SEGMENT,
-    find: "      if (!isNoSpace(error)) throw error;\n      await this.close();\n",
-    replace: "      if (error !== null) throw error;\n      await this.close();\n",
+    find: "      if (!isNoSpace(error)) throw error;\n      const name =",
+    replace: "      if (error !== null) throw error;\n      const name =",
     killer: storage("fault", "ENOSPC at any operation of a life"),
   },
   {
@@ -579,8 +628,9 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["D13", "D21"],
     breaks: "what was half made for want of space keeps taking space, and is in the way of the next attempt",
     file: OPEN_SEGMENT,
-    find: "      await removeIfThere(fileSystem, directory, this.#name);\n      return false;\n",
-    replace: "      return false;\n",
+    find:
+      "      await this.close();\n      await removeIfThere(fileSystem, directory, name);\n      return false;\n",
+    replace: "      await this.close();\n      return name === null;\n",
     killer: storage("space", "what was half made when the space ended"),
   },
   {

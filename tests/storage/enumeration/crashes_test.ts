@@ -23,7 +23,7 @@ import { RestingDisk } from "./resting_disk.ts";
 
 await loadCrc32c();
 
-const STATES = Number(process.env["RAFTLINE_CRASH_STATES"] ?? 2500);
+const STATES = Number(process.env["RAFTLINE_CRASH_STATES"] ?? 6500);
 const IS_SAMPLE = STATES < 50_000;
 /** Of so many states one is also written on. */
 const WRITTEN_ON = 8;

@@ -29,7 +29,7 @@ interface Step {
   readonly operation: Operation;
   readonly path: string;
   readonly actor: Actor;
-  /** In which of the three lives. */
+  /** In which of the four lives. */
   readonly life: number;
   /** Whether it was asked for after a failure had been told. */
   readonly isLate: boolean;
@@ -92,7 +92,8 @@ function documented(steps: readonly Step[], at: number, wrong: Wrong): string {
     return isBeforeTheTear || isCutOff(at) || isCutOff(at + 1) ? "goes on" : "waits";
   }
   if (isCutOff(at)) return "goes on";
-  const isOfSpace = wrong === "ENOSPC" && ["create", "write", "sync"].includes(operation);
+  const isOfSpace = wrong === "ENOSPC" &&
+    (["create", "write", "sync"].includes(operation) || isSpareOpened(operation, path));
   if (isOfSpace && isMadeAhead(steps, at)) return "goes on, disk full";
   if (isOfSpace && life > 1 && actor === "start" && isNewSegment(steps, at)) {
     return "goes on, by the reserve";
@@ -127,8 +128,10 @@ function isMadeAhead(steps: readonly Step[], at: number): boolean {
   const { operation, path } = must(steps[at], "It is a step of the life");
   if (operation === "create") return /\/(?:next|reserve)\.tmp$/.test(path);
   const before = steps.slice(0, at).filter((step) => step.path === path);
-  const made = before.slice(before.findLastIndex(({ operation }) => operation === "create"));
-  return /\/(?:next|reserve)\.tmp$/.test(path) && !made.some(({ operation }) => operation === "sync");
+  // A spare was made long ago.
+  const made = before.slice(Math.max(0, before.findLastIndex(({ operation }) => operation === "create")));
+  return /\/(?:next|reserve|spare-\d+)\.tmp$/.test(path) &&
+    !made.some(({ operation }) => operation === "sync");
 }
 
 /** Whether it makes room for a segment that was not made ahead: where its zeros are durable, its header needs none. */
@@ -138,10 +141,20 @@ function isNewSegment(steps: readonly Step[], at: number): boolean {
   return path.endsWith(".seg.tmp") && !isSynced;
 }
 
+/** Whether it is the next segment, which is made beside the batches: anew, or out of a spare. */
+function isNext(path: string): boolean {
+  return /\/(?:next|spare-\d+)\.tmp$/.test(path);
+}
+
+/** No system says at that time that there is no space; it is what it would be if one did. */
+function isSpareOpened(operation: Operation, path: string): boolean {
+  return (operation === "open" || operation === "size") && /\/spare-\d+\.tmp$/.test(path);
+}
+
 /** Whether batches go on meanwhile, as long as they find room: the next segment is made beside them. */
 function isBesideBatches(steps: readonly Step[], at: number, wrong: Wrong): boolean {
   const { path, actor } = must(steps[at], "It is a step of the life");
-  return wrong === "10 s stall" && actor === "log" && path.endsWith("/next.tmp") && isMadeAhead(steps, at);
+  return wrong === "10 s stall" && actor === "log" && isNext(path) && isMadeAhead(steps, at);
 }
 
 /* ---- what happened ---- */
@@ -183,13 +196,13 @@ function lineOfState({ hardState, base, entries }: Folded): string {
 /** What is done to the disk behind a failure; what was half made for want of space may go. */
 function changesBehind(steps: readonly Step[], at: number, wrong: Wrong): readonly string[] {
   const failed = must(steps[at], "It is a step of the life");
-  const isBeside = failed.path.endsWith("/next.tmp");
+  const isBeside = isNext(failed.path);
   // The next segment is made beside the batches: what of either was asked for before the failure was told is no answer to it.
-  const behind = steps.slice(at + 1).filter(({ path, isLate }) =>
-    isLate || !(isBeside || path.endsWith("/next.tmp"))
-  );
+  const behind = steps.slice(at + 1).filter(({ path, isLate }) => isLate || !(isBeside || isNext(path)));
   // The sync of a batch that was being written belongs to it, and so does the rest of a step of the next segment.
-  while (behind[0] !== undefined && behind[0].path.endsWith(isBeside ? ".seg" : "/next.tmp")) behind.shift();
+  while (behind[0] !== undefined && (isBeside ? behind[0].path.endsWith(".seg") : isNext(behind[0].path))) {
+    behind.shift();
+  }
   return behind.filter(({ operation, path }) =>
     MUTATES.includes(operation) && !(wrong === "ENOSPC" && operation === "remove" && path === failed.path)
   ).map(({ operation, path }) => `${operation} ${path}`);
@@ -233,7 +246,7 @@ function titleOf({ operation, path, actor }: Step): string {
     ? "a directory"
     : name.endsWith(".jsonl")
     ? "the times"
-    : /^(?:next|reserve|log-\d+\.seg)\.tmp$|^reserve$/.test(name)
+    : /^(?:next|reserve|spare-\d+|log-\d+\.seg)\.tmp$|^reserve$/.test(name)
     ? path.startsWith("archive/") ? "a segment" : "what is made ahead"
     : name.endsWith(".seg")
     ? "a segment"
@@ -247,7 +260,7 @@ Deno.test("every operation of a scripted life × every error: what is documented
   const whole = await live(null, "EIO");
   const { steps } = whole;
   assertEquals(whole.stage.ended, null);
-  assertEquals(endOf(whole.stage.oracle.now).index, 25);
+  assertEquals(endOf(whole.stage.oracle.now).index, 37);
   const said = whole.stage.log.said.map(({ event }) => event);
   assertEquals(said.filter((event) => event === "torn tail is cut").length, 1);
   const table = new Table(["operation", "of them", ...ERRORS]);

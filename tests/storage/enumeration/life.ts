@@ -1,9 +1,9 @@
 /**
- * A scripted life of a server's storage: everything that it ever does to a disk, in three lives of its process.
+ * A scripted life of a server's storage: everything that it ever does to a disk, in four lives of its process.
  *
  * The first: birth, votes, entries, several writes in one batch, new segments, a change of members, a conflict, snapshots, the archive,
  * compaction, a snapshot from another server, a clean end. The second goes on, until the power fails in the middle of a batch. The third
- * begins on the torn tail and ends cleanly.
+ * begins on the torn tail and ends cleanly. In the fourth older segments are written again.
  *
  * The script stands in for the node: it asks for one thing after another, and asks again for a snapshot or for the archive where they fail.
  *
@@ -163,7 +163,7 @@ export class Stage {
   between: () => Promise<void> = () => Promise.resolve();
   /** So many continuations may an event have, for nothing else to happen while `between` is at work. */
   continuations = 12;
-  /** Which of the three lives it is. */
+  /** Which of the four lives it is. */
   life = 0;
   #clock = new LifeClock(this.time);
 
@@ -176,7 +176,7 @@ export class Stage {
     disk.timing = { writeMs: [WRITE_MS, WRITE_MS], syncMs: [SYNC_MS, SYNC_MS] };
   }
 
-  /** All three lives, or as much of them as the disk allows. */
+  /** All four lives, or as much of them as the disk allows. */
   play(): Promise<void> {
     return this.#drive(() => this.#script());
   }
@@ -224,7 +224,7 @@ export class Stage {
   }
 
   async #script(): Promise<void> {
-    for (const live of [firstLife, secondLife, thirdLife]) {
+    for (const live of [firstLife, secondLife, thirdLife, fourthLife]) {
       this.actor = "start";
       this.life++;
       try {
@@ -486,5 +486,18 @@ async function secondLife(hand: Hand): Promise<void> {
 async function thirdLife(hand: Hand): Promise<void> {
   await hand.write({ hardState: { currentTerm: 6, votedFor: "n1" } });
   await hand.write({ append: [30], commitIndex: 24 });
+  await hand.end();
+}
+
+/** One entry fills a segment. Older ones are let go of, rest, and are written again. */
+async function fourthLife(hand: Hand): Promise<void> {
+  for (let index = 26; index <= 34; index++) {
+    await hand.write({ append: [1400], commitIndex: index - 1 });
+    await hand.archive();
+    if (index % 2 === 0) await hand.snapshot(index - 1);
+  }
+  // Both stand in a reused one.
+  await hand.write({ append: [200, 30], commitIndex: 34 });
+  await hand.write({ append: [40], commitIndex: 36 });
   await hand.end();
 }
