@@ -14,13 +14,14 @@ import type { ConfigurationValue, HardState, LogPosition } from "../raft/types.t
 import { type ReadAround, readFileAround } from "./bad_sectors.ts";
 import { isCutShort, partsOf } from "./footer.ts";
 import type { Promises } from "./promises.ts";
-import { type Durable, findBatch, headerOf, type ReadLog } from "./recovery.ts";
+import { type Durable, headerOf, type ReadLog } from "./recovery.ts";
 import {
   ALIGNMENT,
   BATCH_HEADER_BYTES,
   checkBatchBody,
   decodeBatchHeader,
   endsAt,
+  findBatch,
   SEGMENT_HEADER_BYTES,
   segmentName,
 } from "./segment.ts";
@@ -70,7 +71,7 @@ class Survey implements Loss {
     isCut: boolean,
     end?: number,
   ): void {
-    while (!endsAt(bytes, at, zeros)) {
+    while (!endsAt(bytes, at, { zeros, nonce })) {
       const header = decodeBatchHeader(bytes, at, nonce);
       const body = typeof header === "string" ? header : checkBatchBody(bytes, at, header);
       if (typeof header === "string" || typeof body === "string" || header.number <= this.lastBatch) {

@@ -53,6 +53,7 @@ import {
   decodeBatchHeader,
   decodeSegmentHeader,
   endsAt,
+  findBatch,
   isQuarantined,
   type LogState,
   RESERVE_NAME,
@@ -445,7 +446,7 @@ function foldSegment(
   let clean = true;
   let damage: CorruptLogError | null = null;
   while (at !== pinned) {
-    if (pinned === null && endsAt(bytes, at, header.zeros)) break;
+    if (pinned === null && endsAt(bytes, at, header)) break;
     const batch = batchAt(bytes, at, header.nonce, thread);
     if (typeof batch === "string") {
       clean = false;
@@ -565,19 +566,6 @@ function batchAt(bytes: Uint8Array, at: number, nonce: Uint8Array, thread: Threa
   const body = checkBatchBody(bytes, at, header);
   if (typeof body === "string") return body;
   return { number: header.number, checksum: header.checksum, ...body };
-}
-
-/** Any batch of this segment behind a place; only one that was synced can have a successor. */
-export function findBatch(
-  bytes: Uint8Array,
-  from: number,
-  nonce: Uint8Array,
-): { readonly at: number; readonly number: number } | null {
-  for (let at = from; at + BATCH_HEADER_BYTES <= bytes.length; at += ALIGNMENT) {
-    const header = decodeBatchHeader(bytes, at, nonce);
-    if (typeof header !== "string") return { at, number: header.number };
-  }
-  return null;
 }
 
 /** Folds the records of a batch that is whole. */

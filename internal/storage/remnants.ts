@@ -15,13 +15,14 @@ import type { Trace } from "../platform/trace.ts";
 import type { Entry, LogIndex, LogPosition, Remnant } from "../raft/types.ts";
 import { isUnreadable, type ReadAround, readFileAround } from "./bad_sectors.ts";
 import { partsOf } from "./footer.ts";
-import { findBatch, headerOf } from "./recovery.ts";
+import { headerOf } from "./recovery.ts";
 import {
   ALIGNMENT,
   BATCH_HEADER_BYTES,
   checkBatchBody,
   decodeBatchHeader,
   endsAt,
+  findBatch,
   placeOfQuarantined,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
@@ -124,7 +125,7 @@ class LostLog {
       this.#thread = { number: lastBatch, checksum: chain };
       this.#end = header.state.last;
     }
-    for (let at = SEGMENT_HEADER_BYTES; !endsAt(bytes, at, zeros);) {
+    for (let at = SEGMENT_HEADER_BYTES; !endsAt(bytes, at, { zeros, nonce });) {
       const header = decodeBatchHeader(bytes, at, nonce);
       const body = typeof header === "string" ? header : checkBatchBody(bytes, at, header);
       if (typeof header === "string" || typeof body === "string") {

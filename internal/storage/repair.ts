@@ -25,7 +25,7 @@ import {
   PromisesFile,
 } from "./promises.ts";
 import { birthOf, type StartingLog } from "./reconcile.ts";
-import { findBatch, type ReadLog, type RecoveredLog } from "./recovery.ts";
+import type { ReadLog, RecoveredLog } from "./recovery.ts";
 import { EMPTY_LOG, endsAt, type LogState, segmentName } from "./segment.ts";
 import type { SnapshotMeta } from "./snapshot_file.ts";
 
@@ -193,7 +193,7 @@ async function copyIfUsed(
     const footer = encodeFooter(footerOf(owner, end, end, state.last));
     const at = (end.footerAt ?? Infinity) - end.offset;
     if (footer.every((byte, i) => byte === rest[at + i])) rest.fill(0, at, at + footer.length);
-    if (endsAt(rest, 0, end.zeros) && findBatch(rest, 0, end.nonce) === null) return false;
+    if (endsAt(rest, 0, end)) return false;
     const copy = await fileSystem.create(`${to}.tmp`);
     try {
       await copy.writeAt(0, bytes);

@@ -29,7 +29,7 @@
  *
  * Format 3 is that of a file that was an older segment of the log before (spares.ts). What is behind those zeros is whatever stood there then:
  * its batches have another nonce. Zeros are written ahead with the batches, so that there are always so many, or as many as there is room for
- * before the place of the footer. The end of the log is where that many are.
+ * before the place of the footer. The end of the log is where that many are, and no batch of the segment behind them.
  *
  * Keeps true: every byte is under a checksum or checked to be zero. The nonce is known to nobody outside, so no client can
  * write a value that looks like a later batch of this segment.
@@ -133,9 +133,27 @@ function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-/** Whether the log ends there: whether the zeros are there that follow the last batch. */
-export function endsAt(batches: Uint8Array, at: number, zeros: number): boolean {
-  return isZero(batches, at, Math.min(batches.length, at + zeros));
+/** Whether the log ends there: whether the zeros are there that follow the last batch, and no other one of this segment does. */
+export function endsAt(
+  batches: Uint8Array,
+  at: number,
+  { zeros, nonce }: Pick<SegmentHeader, "zeros" | "nonce">,
+): boolean {
+  const to = Math.min(batches.length, at + zeros);
+  return isZero(batches, at, to) && findBatch(batches, to, nonce) === null;
+}
+
+/** Any batch of this segment behind a place; only one that was synced can have a successor. */
+export function findBatch(
+  bytes: Uint8Array,
+  from: number,
+  nonce: Uint8Array,
+): { readonly at: number; readonly number: number } | null {
+  for (let at = from; at + BATCH_HEADER_BYTES <= bytes.length; at += ALIGNMENT) {
+    const header = decodeBatchHeader(bytes, at, nonce);
+    if (typeof header !== "string") return { at, number: header.number };
+  }
+  return null;
 }
 
 /** The header in the format that has what it says. */

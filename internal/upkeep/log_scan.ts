@@ -232,7 +232,7 @@ class Scan {
       bytes = again;
       ({ nonce, batches, footer, limit } = partsOf(bytes, header, pinned));
     };
-    while (at !== limit && !(limit === null && endsAt(batches, at, zeros))) {
+    while (at !== limit && !(limit === null && endsAt(batches, at, { zeros, nonce }))) {
       const batch = batchAt(batches, at, nonce);
       if (typeof batch === "string") {
         if (readsLeft > 0) {

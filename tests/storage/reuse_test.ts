@@ -199,11 +199,15 @@ Deno.test("a power failure at any moment among reused segments leaves a legal st
   for (const [what, count] of Object.entries(total)) assertGreater(count, SEEDS / 20, what);
 });
 
+/** No segment has it. */
+const NO_NONCE = new Uint8Array(8);
+
 /** A machine at rest whose log ends in a reused segment, with what it holds; of small batches, or of long ones. */
 async function atRest(
   seed: string,
   payloadBytes: number,
   segmentBytes: number,
+  count = payloadBytes > 1000 ? 2 : 5,
 ): Promise<{ machine: Machine; line: string; path: string }> {
   const machine = new Machine(`reuse at rest ${seed}`);
   machine.segmentBytes = segmentBytes;
@@ -236,7 +240,7 @@ async function atRest(
       const last = machine.disk.paths().filter((one) => one.endsWith(".seg")).at(-1) ?? "";
       const bytes = machine.disk.durableBytes(last);
       const isReused = bytes !== null && reusedIn(machine).has(last);
-      if (isReused && batchesIn(machine, last).length === (payloadBytes > 1000 ? 2 : 5)) path = last;
+      if (isReused && batchesIn(machine, last).length === count) path = last;
     }
     machine.restart("kill");
   });
@@ -316,7 +320,7 @@ Deno.test("zeros follow each batch of a reused segment, also behind a start", as
     const bytes = must(machine.disk.durableBytes(path), "It is there");
     const batches = bytes.subarray(0, footerPlace(bytes.length));
     const end = must(batchesIn(machine, path).at(-1), "There is one").end;
-    assert(endsAt(batches, end, zerosIn(bytes.length)), `zeros follow ${end}`);
+    assert(endsAt(batches, end, { zeros: zerosIn(bytes.length), nonce: NO_NONCE }), `zeros follow ${end}`);
     checked++;
     return end < batches.length - 4096;
   };
@@ -356,10 +360,10 @@ Deno.test("the end of a reused segment is where as many zeros are as its header 
       false,
     ]] as const
   ) {
-    assertEquals(endsAt(bytes, at, zeros), expected, `${at} ${zeros}`);
+    assertEquals(endsAt(bytes, at, { zeros, nonce: NO_NONCE }), expected, `${at} ${zeros}`);
   }
-  assertEquals(endsAt(bytes, 10, Infinity), false);
-  assertEquals(endsAt(bytes, 41, Infinity), true);
+  assertEquals(endsAt(bytes, 10, { zeros: Infinity, nonce: NO_NONCE }), false);
+  assertEquals(endsAt(bytes, 41, { zeros: Infinity, nonce: NO_NONCE }), true);
 });
 
 /** Fills so many segments with entries of that length, and lets go of all but the last ones. */
@@ -480,3 +484,33 @@ for (
     });
   });
 }
+
+Deno.test("zeros with a later batch behind them are no end of a reused segment, however many they are", async () => {
+  const { machine, path } = await atRest("run of zeros", 1500, 16 * 1024, 4);
+  const bytes = must(machine.disk.durableBytes(path), "It is there");
+  const batches = batchesIn(machine, path);
+  const [first, , third, last] = batches;
+  assert(first !== undefined && third !== undefined && last !== undefined, "There are four");
+  assertGreaterOrEqual(third.end - third.at, zerosIn(bytes.length));
+  for (const { at, end } of batches.slice(0, -1)) {
+    const copy = machine.copy();
+    copy.damage(path, (bytes) => bytes.fill(0, at, end));
+    const looker = copy.copy();
+    const { findings } = await looker.run(() => verify(looker.files, "data"));
+    assertGreater(findings.filter(({ level }) => level === "damage").length, 0, `zeros at ${at} are damage`);
+    assertEquals((await startOn(copy)).said, true, `zeros at ${at} went unnoticed`);
+  }
+  // The end of what is lost is behind them.
+  const copy = machine.copy();
+  const whole = machine.copy();
+  const end = await whole.run(async () => {
+    const { entries, snapshotIndex } = (await whole.open()).recovered;
+    return snapshotIndex + entries.length;
+  });
+  copy.damage(path, (bytes) => {
+    bytes[first.at + 60] = (bytes[first.at + 60] ?? 0) ^ 1;
+    return bytes.fill(0, third.at, third.end);
+  });
+  const floor = await copy.run(async () => (await copy.open()).recovered.floor);
+  assertGreaterOrEqual(must(floor, "A part is lost").index, end);
+});

@@ -43,11 +43,24 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["D9", "D19"],
     breaks: "a few zeros are taken for the end of a reused segment, though a batch goes on behind them",
     file: SEGMENT,
-    find: "  return isZero(batches, at, Math.min(batches.length, at + zeros));",
-    replace: "  return isZero(batches, at, Math.min(batches.length, at + (zeros < 4096 ? 40 : zeros)));",
+    find: "  const to = Math.min(batches.length, at + zeros);",
+    replace: "  const to = Math.min(batches.length, at + (zeros < 4096 ? 40 : zeros));",
     killer: storage(
       "reuse",
       "rot in a reused segment is never taken for the end of the log, with entries of 1500 bytes",
+    ),
+  },
+  {
+    name: "end-before-a-later-batch",
+    catalogue: ["D9", "D19"],
+    breaks:
+      "enough zeros are taken for the end of a reused segment, though a whole batch follows behind them",
+    file: SEGMENT,
+    find: "isZero(batches, at, to) && findBatch(batches, to, nonce) === null",
+    replace: "isZero(batches, at, to)",
+    killer: storage(
+      "reuse",
+      "zeros with a later batch behind them are no end of a reused segment, however many they are",
     ),
   },
   {
@@ -130,9 +143,9 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["W3"],
     breaks: "the log is cut one batch before the one that is torn",
     file: RECOVERY,
-    find: "    if (pinned === null && endsAt(bytes, at, header.zeros)) break;\n",
+    find: "    if (pinned === null && endsAt(bytes, at, header)) break;\n",
     replace:
-      "    if (pinned === null && endsAt(bytes, at, header.zeros)) break;\n    if (pinned === null && lastBatchAt !== null && endsAt(bytes, at + 8192, Infinity)) break;\n",
+      "    if (pinned === null && endsAt(bytes, at, header)) break;\n    if (pinned === null && lastBatchAt !== null && endsAt(bytes, at + 8192, { ...header, zeros: Infinity })) break;\n",
     killer: storage("round_trip", "random writes over"),
   },
   {
