@@ -227,6 +227,11 @@ export class Archiver {
     } finally {
       await source.close();
     }
+    // Where the log let go of it, its file may be another segment by now.
+    if (!(await this.#serials()).includes(serial)) {
+      await fileSystem.remove(temporary);
+      return false;
+    }
     await fileSystem.rename(temporary, `${this.#directory}/${name}`);
     await fileSystem.syncDirectory(this.#directory);
     return true;

@@ -15,6 +15,7 @@ import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
 import type { Entry, HardState } from "../../internal/raft/types.ts";
+import { archiveDirectory, Archiver } from "../../internal/storage/archiver.ts";
 import { footerPlace } from "../../internal/storage/footer.ts";
 import {
   checkBatchBody,
@@ -23,6 +24,7 @@ import {
   endsAt,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
+  serialOf,
 } from "../../internal/storage/segment.ts";
 import { isSpareName, zerosIn } from "../../internal/storage/spares.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
@@ -513,4 +515,61 @@ Deno.test("zeros with a later batch behind them are no end of a reused segment, 
   });
   const floor = await copy.run(async () => (await copy.open()).recovered.floor);
   assertGreaterOrEqual(must(floor, "A part is lost").index, end);
+});
+
+Deno.test("a segment that is let go of and written over while it is copied is not archived", async () => {
+  const machine = new Machine("archive that stands still");
+  machine.segmentBytes = 16 * 1024;
+  const { disk, time } = machine;
+  const at = archiveDirectory("archive", OWNER.clusterId, OWNER.serverId);
+  await machine.run(async () => {
+    const opened = await machine.open();
+    const { store, snapshots } = opened;
+    const archiver = new Archiver({
+      fileSystem: machine.files,
+      log: "data/log",
+      archive: "archive",
+      clusterId: OWNER.clusterId,
+      serverId: OWNER.serverId,
+      trace: machine.log,
+      now: () => time.now,
+      appliedIndex: () => 0,
+      waitingMax: 1,
+      onArchived: () => {},
+    });
+    store.holdBack((serial, written) => archiver.mayRemove(serial, written));
+    let stalled: number | null = null;
+    disk.fault = (operation, path, number) => {
+      if (stalled === null && operation === "create" && path.endsWith(".seg.tmp") && path.startsWith(at)) {
+        stalled = number;
+      }
+      return null;
+    };
+    disk.stallMs = (number) => number === stalled ? 100_000 : 0;
+    let ticking: Promise<void> | null = null;
+    for (let number = 1; number <= 60; number++) {
+      const entry = entryOf(number, 1, new Uint8Array(3000).fill(number));
+      const hardState = number === 1 ? { currentTerm: 1, votedFor: "n1" } : null;
+      const [reset, truncateFrom, commitIndex] = [null, null, number - 1];
+      store.write({ kind: "write", number, hardState, reset, truncateFrom, append: [entry], commitIndex });
+      await opened.until(number);
+      if (number === 8) ticking = archiver.tick();
+      if (number % 4 !== 0) continue;
+      await snapshot(opened, entry);
+      store.discard(snapshots.coveredIndex);
+    }
+    assert(
+      reusedIn(machine).size > 0 && stalled !== null && time.now < 100_000,
+      "it is written over meanwhile",
+    );
+    await must(ticking, "It was begun");
+    await archiver.close();
+    await opened.close();
+  });
+  for (const path of disk.paths().filter((path) => path.startsWith(at))) {
+    const serial = serialOf(path.slice(at.length + 1));
+    if (serial === null) continue;
+    const header = decodeSegmentHeader(must(disk.durableBytes(path), "It is there"));
+    assertEquals(typeof header === "string" ? header : header.serial, serial, path);
+  }
 });
