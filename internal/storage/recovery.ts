@@ -104,6 +104,8 @@ export interface RecoveredLog {
 export interface SegmentContent {
   readonly serial: number;
   readonly highestIndex: LogIndex;
+  /** Where its footer has its place; `null` where its file is not to be written again, as the disk may not read all of it. */
+  readonly footerAt: number | null;
 }
 
 /** Who takes what is settled while the log is read, and which snapshot it begins behind; 0 and 0 for none. */
@@ -231,7 +233,7 @@ export async function readLog(
   const settling = replaying === null ? null : new Settling(fold, replaying.replay, replaying.snapshot);
   const thread: Thread = { chain: beginning.chain, lastBatch: beginning.lastBatch };
   const segments: SegmentContent[] = serials.filter((serial) => serial < first)
-    .map((serial) => ({ serial, highestIndex: last.index }));
+    .map((serial) => ({ serial, highestIndex: last.index, footerAt: null }));
   const files = new ReadAhead(fileSystem);
   const progress = new Progress(read.length, trace);
   let end: LogEnd | null = null;
@@ -255,7 +257,8 @@ export async function readLog(
         : await limitOf(fileSystem, pathOf(successor), successor, serial, owner);
       const folded = foldSegment(segment, fold, thread, limit, durable, trace);
       end = folded.end;
-      segments.push({ serial, highestIndex: fold.tally.highestIndex });
+      const footerAt = holes.length === 0 ? end.footerAt : null;
+      segments.push({ serial, highestIndex: fold.tally.highestIndex, footerAt });
       damage = folded.damage;
       if (damage !== null) break;
       settling?.settle();

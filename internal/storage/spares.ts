@@ -12,6 +12,8 @@
  * @module
  */
 import { removeIfThere, type SegmentOptions } from "./open_segment.ts";
+import { footerPlace } from "./footer.ts";
+import type { SegmentContent } from "./recovery.ts";
 import { segmentName } from "./segment.ts";
 
 const BYTES_MAX = 256 * 1024 * 1024;
@@ -57,11 +59,14 @@ export class Spares {
 
   constructor(options: SegmentOptions) {
     this.#options = options;
-    this.#max = Math.min(COUNT_MAX, Math.floor(BYTES_MAX / options.segmentBytes));
+    const count = Math.min(COUNT_MAX, Math.floor(BYTES_MAX / options.segmentBytes));
+    // None would be ready ever.
+    this.#max = count > RESTING ? count : 0;
   }
 
-  get hasRoom(): boolean {
-    return this.#names.length < this.#max;
+  /** Whether there is room for one more, and that segment is as long as the next one will be. */
+  takes({ footerAt }: Pick<SegmentContent, "footerAt">): boolean {
+    return this.#names.length < this.#max && footerAt === footerPlace(this.#options.segmentBytes);
   }
 
   get isEmpty(): boolean {

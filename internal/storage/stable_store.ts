@@ -285,6 +285,7 @@ export class StableStore {
     const gone = this.#closed.filter((segment) => segment.serial <= serial);
     const highest = gone.reduce((most, { highestIndex }) => Math.max(most, highestIndex), 0);
     if (serial >= this.#segment.serial || highest > covered) return false;
+    this.#closed.splice(0, gone.length, ...gone.map((segment) => ({ ...segment, footerAt: null })));
     this.discard(highest);
     return true;
   }
@@ -514,7 +515,8 @@ export class StableStore {
     const fileBytes = fileBytesFor(this.#options, recordBytes);
     await this.#preparing;
     if (this.#failed) return;
-    this.#closed.push({ serial: old.serial, highestIndex: old.tally.highestIndex });
+    const { serial, footerAt, tally: { highestIndex } } = old;
+    this.#closed.push({ serial, footerAt, highestIndex });
     const prepared = fileBytes === this.#options.segmentBytes ? this.#prepared.take() : null;
     const segment = await makeSegment(
       this.#options,
@@ -567,7 +569,7 @@ export class StableStore {
     const { fileSystem, directory } = this.#options;
     const oldest = must(this.#closed[0], "There is a segment to remove");
     try {
-      if (this.#spares.hasRoom && this.#keepsSpares) await this.#spares.keep(oldest.serial);
+      if (this.#keepsSpares && this.#spares.takes(oldest)) await this.#spares.keep(oldest.serial);
       else {
         await fileSystem.remove(`${directory}/${segmentName(oldest.serial)}`);
         await fileSystem.syncDirectory(directory);

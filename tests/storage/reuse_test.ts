@@ -26,10 +26,10 @@ import {
   type SegmentHeader,
   serialOf,
 } from "../../internal/storage/segment.ts";
-import { isSpareName, zerosIn } from "../../internal/storage/spares.ts";
+import { isSpareName, Spares, zerosIn } from "../../internal/storage/spares.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
 import { advance, letPromisesRun } from "../platform/drive.ts";
-import { entryOf, lineOf, Machine, type Opened, OWNER } from "./lab.ts";
+import { entryOf, lineOf, Machine, type Opened, OWNER, pathOf } from "./lab.ts";
 
 await loadCrc32c();
 
@@ -573,3 +573,80 @@ Deno.test("a segment that is let go of and written over while it is copied is no
     assertEquals(typeof header === "string" ? header : header.serial, serial, path);
   }
 });
+
+Deno.test("only what can be written again is kept: not a segment that is longer than others, nor where none would be ready", async () => {
+  const machine = new Machine("spares of no use");
+  machine.segmentBytes = 16 * 1024;
+  await machine.run(async () => {
+    const opened = await machine.open();
+    await fillAndLetGo(machine, opened, 8, 20_000);
+    assertEquals(sparesOf(machine), ["data/log/spare-0000000001.tmp"], "the first one was made before");
+    await opened.close();
+  });
+  const { files: fileSystem } = machine;
+  const mebibytes = (segmentBytes: number) => segmentBytes * 1024 * 1024;
+  for (const [segmentBytes, takes] of [[16, true], [85, true], [86, false], [200, false]] as const) {
+    const random = new SeededRandom("spares");
+    const options = { ...OWNER, fileSystem, directory: "data/log", random };
+    const spares = new Spares({ ...options, segmentBytes: mebibytes(segmentBytes) });
+    const footerAt = footerPlace(mebibytes(segmentBytes));
+    assertEquals(spares.takes({ footerAt }), takes, `${segmentBytes} MiB`);
+  }
+});
+
+for (const when of ["while the server is up", "at a start"] as const) {
+  Deno.test(`a segment of which the disk cannot read a part is not written again, found ${when}`, async () => {
+    const machine = new Machine("bad sectors");
+    machine.segmentBytes = 16 * 1024;
+    const { disk } = machine;
+    const spoilt = () =>
+      disk.durablePaths().filter((path) => path.startsWith("data/log/") && disk.isSpoilt(path));
+    let index = 0;
+    const write = async (opened: Opened) => {
+      const from = opened.stable();
+      const entry = entryOf(++index, 1, new Uint8Array(3000).fill(index));
+      const hardState = index === 1 ? { currentTerm: 1, votedFor: "n1" } : null;
+      const [reset, truncateFrom, commitIndex] = [null, null, index - 1];
+      opened.store.write({
+        kind: "write",
+        number: from + 1,
+        hardState,
+        reset,
+        truncateFrom,
+        append: [entry],
+        commitIndex,
+      });
+      await opened.until(from + 1);
+      return entry;
+    };
+    const isNoted = (what: string) => machine.log.said.some(({ event }) => event.startsWith(what));
+    const letGo = async (opened: Opened) => {
+      for (let i = 0; i < 40; i++) {
+        const entry = await write(opened);
+        assertEquals(spoilt().filter((path) => path !== pathOf(1)), []);
+        if (index % 4 !== 0) continue;
+        await snapshot(opened, entry);
+        opened.store.discard(opened.snapshots.coveredIndex);
+      }
+      assertGreater(reusedIn(machine).size, 0);
+    };
+    await machine.run(async () => {
+      const opened = await machine.open();
+      for (let i = 0; i < 8; i++) await snapshot(opened, await write(opened));
+      disk.spoil(pathOf(1), 9000, 9512);
+      if (when === "at a start") return;
+      assert(opened.store.discardThrough(1, index));
+      await letGo(opened);
+      assertEquals(spoilt(), []);
+    });
+    if (when !== "at a start") return;
+    machine.restart("kill");
+    await machine.run(async () => {
+      const opened = await machine.open();
+      assert(isNoted("a part of the log is damaged"));
+      assertEquals(spoilt().length, 1);
+      await letGo(opened);
+      assertEquals(spoilt(), []);
+    });
+  });
+}
