@@ -259,11 +259,10 @@ export class SimDisk {
 
   /** What a crash at this moment would decide about: changes of names, and writes with their numbers of sectors. */
   get unsynced(): Unsynced {
-    const writes = [...this.#files()].flatMap(({ pending }) => pending);
-    return {
-      names: this.#changes.length,
-      sectors: writes.map(({ offset, data }) => sectorsOf(offset, data).length),
-    };
+    const sectors = [...this.#files()].flatMap((file) =>
+      file.pending.map((write) => sectorsOf(file, write).length)
+    );
+    return { names: this.#changes.length, sectors };
   }
 
   /** What would be durable after a crash that keeps these changes of names and sectors of writes, and no others. */
@@ -279,10 +278,11 @@ export class SimDisk {
       }
       const content = new Content();
       content.copyOf(file.durable);
-      for (const { offset, data } of file.pending) {
+      for (const write of file.pending) {
+        const { offset, data } = write;
         const keeps = sectors[number++] ?? [];
         let at = 0;
-        for (const [sector, end] of sectorsOf(offset, data).entries()) {
+        for (const [sector, end] of sectorsOf(file, write).entries()) {
           if (keeps[sector] === true) content.write(offset + at, data.subarray(at, end));
           at = end;
         }
@@ -481,19 +481,28 @@ export class SimDisk {
   }
 }
 
-/** Where the sectors of a write end. Zeros in a row count as one: whichever of them is there, zeros are read. */
-function sectorsOf(offset: number, data: Uint8Array): readonly number[] {
+/** Where the sectors of a write end. Zeros in a row over zeros count as one: whichever of them is there, zeros are read. */
+function sectorsOf(file: SimFile, write: PendingWrite): readonly number[] {
+  const { offset, data } = write;
   const ends: number[] = [];
   let wasZero = false;
   for (let at = 0; at < data.length;) {
     const end = Math.min(data.length, at + SECTOR - (offset + at) % SECTOR);
-    const isAllZero = isZero(data, at, end);
+    const isAllZero = isZero(data, at, end) && isZeroBelow(file, write, offset + at, offset + end);
     if (isAllZero && wasZero) ends.pop();
     ends.push(end);
     wasZero = isAllZero;
     at = end;
   }
   return ends;
+}
+
+/** Whether zeros are read there whatever becomes of a write that is pending. */
+function isZeroBelow({ durable, pending }: SimFile, write: PendingWrite, from: number, to: number): boolean {
+  const isZeroIn = (bytes: Uint8Array, begin: number, length: number) =>
+    isZero(bytes, Math.max(0, from - begin), Math.max(0, Math.min(to - begin, length)));
+  return isZeroIn(durable.bytes, 0, durable.length) &&
+    pending.every((other) => other === write || isZeroIn(other.data, other.offset, other.data.length));
 }
 
 function applyChange({ removed, made, file }: NameChange, names: Map<string, SimFile>): void {
