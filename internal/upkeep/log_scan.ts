@@ -162,8 +162,8 @@ export async function* scanSegments(
     before = serial;
     const file = pathOf(serial);
     const bytes = await scan.read(file);
-    // Also where it is there: its file may be written over by now.
-    if (await wasLetGo(serial)) {
+    // Also where it is there: its file may be written over by now, but for those of an archive.
+    if ((bytes === "" || whence !== "archive") && await wasLetGo(serial)) {
       yield found("note", file, 0, "it was let go of meanwhile");
       continue;
     }

@@ -9,7 +9,7 @@
  * each operation of the reader, so every moment is met in every run.
  */
 import { assert, assertEquals, assertGreater } from "@std/assert";
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { must } from "../../internal/base/assert.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
@@ -197,4 +197,23 @@ Deno.test("a segment that goes while an older one is there is missing, whenever 
       assertEquals(told.length, 1, shown(findings).join("\n"));
       assert(/^damage .*(the segment is missing|it is gone)$/.test(told[0] ?? ""), told[0]);
     }
+  }));
+
+Deno.test("an archive is listed a few times only, since nothing of it is written over", () =>
+  inTemporary(async (root) => {
+    const directory = join(root, "data");
+    await makeDirectory(directory, PLAN);
+    const archive = join(root, "archive");
+    cpSync(join(directory, "log"), archive, { recursive: true });
+    writeFileSync(join(archive, "times-0000000001.jsonl"), "");
+    let lists = 0;
+    const reader = new WatchedReader(() => Promise.resolve());
+    const { readDirectory } = reader;
+    reader.readDirectory = (path) => {
+      lists++;
+      return readDirectory.call(reader, path);
+    };
+    const { segments } = await verify(reader, archive);
+    assertGreater(segments, 4);
+    assertEquals(lists, 3);
   }));
