@@ -81,8 +81,9 @@ class DiskFile implements FileHandle {
     return stats.size;
   }
 
-  async readAt(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
+  async readAt(offset: number, length: number, memory?: Uint8Array): Promise<Uint8Array> {
+    const hasRoom = memory !== undefined && memory.length >= length;
+    const bytes = hasRoom ? memory.subarray(0, length) : new Uint8Array(length);
     let at = 0;
     while (at < length) {
       const read = await attempt<number>(

@@ -95,8 +95,8 @@ export class KeyValueMachine implements StateMachine {
     const table = new KeyTable();
     let last: { readonly hash: number; readonly key: Uint8Array } | null = null;
     return {
-      take: (chunk) =>
-        readImage(chunk, (key, value) => {
+      take: (chunk) => {
+        const objection = readImage(chunk, (key, value) => {
           const hash = hashOf(key, 0, key.length);
           if (last !== null && compareKeys(hash, key, last.hash, last.key) <= 0) {
             return "the keys of the image are not in order";
@@ -105,7 +105,11 @@ export class KeyValueMachine implements StateMachine {
           table.set(key, 0, key.length, value, 0, value.length);
           this.#longestBytes = Math.max(this.#longestBytes, value.length);
           return null;
-        }),
+        });
+        // The chunk is the caller's again.
+        if (last !== null) last = { hash: last.hash, key: last.key.slice() };
+        return objection;
+      },
       finish: (expected) => {
         if (table.digest !== expected) return `the digest is ${table.digest}, the snapshot says ${expected}`;
         this.#replace(table);

@@ -47,7 +47,7 @@ export interface Capture {
 
 /** A state on its way out of a snapshot. */
 export interface Restoration {
-  /** Takes the next chunk; or says why it is none. */
+  /** Takes the next chunk, and keeps nothing that the caller may change afterwards; or says why it is none. */
   take(chunk: Uint8Array): string | null;
   /** Puts it in the place of what was there; or says why it cannot be: then everything is as before. */
   finish(digest: number): string | null;

@@ -37,8 +37,11 @@ export interface FileHandle {
   readonly path: string;
   /** Its length in bytes. */
   size(): Promise<number>;
-  /** The bytes from `offset` on: `length` of them, or fewer only where the file ends. A failure is never an end. */
-  readAt(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * The bytes from `offset` on: `length` of them, or fewer only where the file ends. A failure is never an end. They may stand in
+   * `memory`, where that is long enough.
+   */
+  readAt(offset: number, length: number, memory?: Uint8Array): Promise<Uint8Array>;
   /** Writes all the bytes there, or fails; how many were written is then unknown. */
   writeAt(offset: number, bytes: Uint8Array): Promise<void>;
   /** Writes all the bytes there and returns when these are on the disk, in one step where the runtime can; what was written before may not be. */

@@ -36,13 +36,18 @@ export interface ReadAround {
 }
 
 /**
- * Reads around bad sectors.
+ * Reads around bad sectors; into `memory`, where it can.
  *
  * @throws {FileError} where it is more than some sectors that cannot be read
  */
-export async function readAround(file: Readable, offset: number, length: number): Promise<ReadAround> {
+export async function readAround(
+  file: Readable,
+  offset: number,
+  length: number,
+  memory?: Uint8Array,
+): Promise<ReadAround> {
   try {
-    return { bytes: await file.readAt(offset, length), holes: [] };
+    return { bytes: await file.readAt(offset, length, memory), holes: [] };
   } catch (error) {
     if (!isUnreadable(error)) throw error;
     return await readPieces(file, offset, length, error);

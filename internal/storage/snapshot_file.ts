@@ -40,6 +40,8 @@ const FOOT_BYTES = 28;
 /** What a head may have; a configuration of a thousand members has less. */
 const HEAD_VALUE_BYTES_MAX = 1024 * 1024;
 const CHUNK_BYTES_MAX = 1024 * 1024 * 1024;
+/** Memory to read into grows in such steps. */
+const MEMORY_STEP_BYTES = 64 * 1024;
 
 /** Of which place a snapshot is. */
 export interface SnapshotMeta {
@@ -112,15 +114,15 @@ export class SnapshotEncoder {
     return this.#sealed(bytes, 8, 12);
   }
 
-  chunk(payload: Uint8Array): Uint8Array {
+  /** What stands before the payload, and the payload itself as it was given. */
+  chunk(payload: Uint8Array): readonly [Uint8Array, Uint8Array] {
     assert(payload.length > 0, "A chunk has a payload");
-    const bytes = new Uint8Array(CHUNK_HEAD_BYTES + payload.length);
-    writeUint32(bytes, 0, payload.length);
-    bytes.set(payload, CHUNK_HEAD_BYTES);
-    writeUint32(bytes, 4, crc32c(bytes.subarray(0, 4), payload));
-    this.#sums.push(readUint32(bytes, 4));
-    this.#bytes += bytes.length;
-    return bytes;
+    const head = new Uint8Array(CHUNK_HEAD_BYTES);
+    writeUint32(head, 0, payload.length);
+    writeUint32(head, 4, crc32c(head.subarray(0, 4), payload));
+    this.#sums.push(readUint32(head, 4));
+    this.#bytes += head.length + payload.length;
+    return [head, payload];
   }
 
   foot(): Uint8Array {
@@ -152,6 +154,10 @@ export class SnapshotReader {
   readonly #sums: number[] = [];
   readonly #size: number;
   #at = 0;
+  /** What stands before the payload of the next chunk, where it was read with the one before. */
+  #head: Uint8Array | null = null;
+  /** Payloads are read into the same memory one after another. */
+  #memory = new Uint8Array(0);
   readonly meta: SnapshotMeta;
 
   private constructor(file: FileHandle, size: number, head: Uint8Array, meta: SnapshotMeta) {
@@ -185,28 +191,42 @@ export class SnapshotReader {
   }
 
   /**
-   * The payload of the next chunk; behind the last one, the identity of the whole.
+   * The payload of the next chunk, which is there until the one behind it is asked for; behind the last one, the identity of the whole.
    *
    * @throws {SnapshotDamage} where the file is not what it was
    */
   async next(): Promise<Uint8Array | SnapshotId> {
     const { path } = this.#file;
     const at = this.#at;
-    const head = await readSound(this.#file, at, CHUNK_HEAD_BYTES);
+    const head = this.#head ?? await readSound(this.#file, at, CHUNK_HEAD_BYTES);
     if (head.length < CHUNK_HEAD_BYTES) throw new SnapshotDamage(path, at, "the file ends without a foot");
     const length = readUint32(head, 0);
     if (length === 0) return await this.#foot(at);
     if (length > CHUNK_BYTES_MAX || at + CHUNK_HEAD_BYTES + length > this.#size) {
       throw new SnapshotDamage(path, at, `a chunk has ${length} bytes, ${this.#size - at} are left`);
     }
-    const payload = await readSound(this.#file, at + CHUNK_HEAD_BYTES, length);
+    const bytes = await readSound(
+      this.#file,
+      at + CHUNK_HEAD_BYTES,
+      length + CHUNK_HEAD_BYTES,
+      this.#memoryFor(length + CHUNK_HEAD_BYTES),
+    );
+    const payload = bytes.subarray(0, length);
     const sum = readUint32(head, 4);
     if (payload.length < length || crc32c(head.subarray(0, 4), payload) !== sum) {
       throw new SnapshotDamage(path, at, "the checksum of a chunk does not match");
     }
     this.#sums.push(sum);
     this.#at = at + CHUNK_HEAD_BYTES + length;
+    this.#head = bytes.slice(length);
     return payload;
+  }
+
+  #memoryFor(bytes: number): Uint8Array {
+    if (this.#memory.length < bytes) {
+      this.#memory = new Uint8Array(Math.ceil(bytes / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES);
+    }
+    return this.#memory;
   }
 
   /**
@@ -255,8 +275,13 @@ export class SnapshotReader {
 }
 
 /** The bytes there; a part that the disk cannot read is damage. */
-async function readSound(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
-  const { bytes, holes } = await readAround(file, offset, length);
+async function readSound(
+  file: FileHandle,
+  offset: number,
+  length: number,
+  memory?: Uint8Array,
+): Promise<Uint8Array> {
+  const { bytes, holes } = await readAround(file, offset, length, memory);
   const [hole] = holes;
   if (hole !== undefined) throw new SnapshotDamage(file.path, offset, wordsOf(hole), "unreadable");
   return bytes;

@@ -31,6 +31,7 @@ import {
   snapshotPlaceOf,
   SnapshotReader,
 } from "./snapshot_file.ts";
+import { StepWriter } from "./step_writer.ts";
 
 const TAKING_NAME = "taking.tmp";
 const RECEIVING_NAME = "receiving.tmp";
@@ -165,15 +166,13 @@ export class SnapshotStore {
       const file = await this.#createAnew(TAKING_NAME);
       try {
         const encoder = new SnapshotEncoder();
-        let at = 0;
-        const write = async (bytes: Uint8Array) => {
-          await file.writeAt(at, bytes);
-          at += bytes.length;
-        };
-        await write(encoder.head(meta));
-        for (let chunk = next(); chunk !== null; chunk = next()) await write(encoder.chunk(chunk));
-        await write(encoder.foot());
-        await file.sync();
+        const writer = new StepWriter(file);
+        await writer.add(encoder.head(meta));
+        for (let chunk = next(); chunk !== null; chunk = next()) {
+          for (const part of encoder.chunk(chunk)) await writer.add(part);
+        }
+        await writer.add(encoder.foot());
+        await writer.finish();
       } finally {
         await file.close();
       }
@@ -341,7 +340,10 @@ function isSame(a: SnapshotId, b: SnapshotId): boolean {
   return a.index === b.index && a.term === b.term && a.bytes === b.bytes && a.checksum === b.checksum;
 }
 
-/** Begins to restore from a snapshot of that place; what is given back takes the chunks, and says what is wrong with them. */
+/**
+ * Begins to restore from a snapshot of that place; what is given back takes the chunks, and says what is wrong with them. A chunk is there
+ * until the next one comes: what is kept of it is copied.
+ */
 export type Begin = (
   meta: SnapshotMeta,
 ) => { take(chunk: Uint8Array): string | null; finish(): string | null };

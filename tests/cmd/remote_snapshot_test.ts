@@ -33,7 +33,7 @@ function snapshotOf(chunks: number): Uint8Array {
   };
   const parts = [encoder.head(meta)];
   for (let i = 0; i < chunks; i++) {
-    parts.push(encoder.chunk(new Uint8Array(i === 3 ? 1_000_000 : 100_000).fill(i + 1)));
+    parts.push(...encoder.chunk(new Uint8Array(i === 3 ? 1_000_000 : 100_000).fill(i + 1)));
   }
   parts.push(encoder.foot());
   return joined(parts);

@@ -14,6 +14,7 @@ import { encodeCommand, Operation } from "../../internal/codec/command.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type { Capture } from "../../internal/machine/machine.ts";
 import { hexOf } from "../codec/support.ts";
+import { colliding } from "./colliding.ts";
 import { contentsOf } from "./local.ts";
 
 function write(machine: KeyValueMachine, random: Random, keys: number): void {
@@ -49,7 +50,12 @@ function restored(chunks: readonly Uint8Array[], digest: number): KeyValueMachin
   const machine = new KeyValueMachine();
   machine.apply(encodeCommand(Operation.set, ["gone", "v", ""].map(bytesOfLatin1)));
   const restoration = machine.restore();
-  for (const chunk of chunks) assertEquals(restoration.take(chunk), null);
+  for (const chunk of chunks) {
+    const memory = chunk.slice();
+    assertEquals(restoration.take(memory), null);
+    // A chunk is there until it is taken.
+    memory.fill(255);
+  }
   assertEquals(restoration.finish(digest), null);
   return machine;
 }
@@ -76,6 +82,23 @@ for (let seed = 0; seed < 12; seed++) {
     }
   });
 }
+
+Deno.test("keys of one hash that fill several chunks are captured as they stood, and restored", () => {
+  const machine = new KeyValueMachine();
+  const names = Array.from({ length: 3000 }, (_, i) => colliding(i));
+  const set = (name: Uint8Array, value: string) =>
+    machine.apply(encodeCommand(Operation.set, [name, bytesOfLatin1(value), new Uint8Array(0)]));
+  for (const name of names) set(name, "v".repeat(256));
+  const [before, digest] = [contentsOf(machine), machine.digest()];
+  const capture = machine.capture();
+  const chunks = chunksOf(capture, () => {
+    for (const name of names) set(name, "w".repeat(256));
+  });
+  assertGreater(chunks.length, 4);
+  assert(capture.isSound);
+  const other = restored(chunks, digest);
+  assertEquals([contentsOf(other), other.digest()], [before, digest]);
+});
 
 Deno.test("the same contents have the same image, however they came about, and chunks are of a size", () => {
   const random = new SeededRandom("image");

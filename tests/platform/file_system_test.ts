@@ -260,6 +260,12 @@ function conformance(body: Body): void {
     const file = await files.openForReading(`${root}/file`);
     for (const [offset, length, expected] of READS) {
       assertEquals(textOf(await file.readAt(offset, length)), expected, `${length} bytes at ${offset}`);
+      for (const room of [0, length, length + 3]) {
+        const memory = new Uint8Array(room).fill(65);
+        const found = await file.readAt(offset, length, memory);
+        assertEquals(textOf(found), expected, `${length} bytes at ${offset}, into ${room}`);
+        if (room >= length) assert(found.buffer === memory.buffer, "memory that is long enough is used");
+      }
     }
     await file.close();
   });

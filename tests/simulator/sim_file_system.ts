@@ -669,7 +669,7 @@ class SimHandle implements FileHandle {
     return this.#run("size", this.#quick, nothing, () => this.#file.cache.length);
   }
 
-  readAt(offset: number, length: number): Promise<Uint8Array> {
+  readAt(offset: number, length: number, memory?: Uint8Array): Promise<Uint8Array> {
     const begin = () => {
       const isBad = this.#file.bad.some(({ from, to }) => from < offset + length && offset < to);
       if (!isBad && this.#disk.unreadable !== this.path) return;
@@ -677,7 +677,10 @@ class SimHandle implements FileHandle {
     };
     return this.#run("read", this.#quick, begin, () => {
       const { bytes, length: end } = this.#file.cache;
-      return bytes.slice(Math.min(offset, end), Math.min(offset + length, end));
+      const found = bytes.subarray(Math.min(offset, end), Math.min(offset + length, end));
+      if (memory === undefined || memory.length < length) return found.slice();
+      memory.set(found);
+      return memory.subarray(0, found.length);
     });
   }
 

@@ -92,7 +92,7 @@ async function open(machine: Machine, taker = new Taker()) {
 
 function bytesOf(meta: SnapshotMeta, chunks: readonly Uint8Array[]): Uint8Array {
   const encoder = new SnapshotEncoder();
-  const parts = [encoder.head(meta), ...chunks.map((chunk) => encoder.chunk(chunk)), encoder.foot()];
+  const parts = [encoder.head(meta), ...chunks.flatMap((chunk) => encoder.chunk(chunk)), encoder.foot()];
   return joined(parts);
 }
 

@@ -36,9 +36,9 @@ export const snapshotMutants: readonly Mutant[] = [
     name: "snapshot-not-synced",
     catalogue: ["S2"],
     breaks: "a snapshot gets its name before its bytes are on the disk",
-    file: STORE,
-    find: "        await file.sync();\n",
-    replace: "",
+    file: "internal/storage/step_writer.ts",
+    find: "await this.#write();\n    await this.#file.sync();\n",
+    replace: "await this.#write();\n",
     killer: stored("a power failure at any moment"),
   },
   {

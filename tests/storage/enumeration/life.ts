@@ -437,7 +437,7 @@ function snapshotOf(index: number, term: number, scale: number): Known {
 /** The file of a snapshot, as another server has it. */
 export function encoded({ meta, chunks }: Known): { readonly id: SnapshotId; readonly bytes: Uint8Array } {
   const encoder = new SnapshotEncoder();
-  const parts = [encoder.head(meta), ...chunks.map((chunk) => encoder.chunk(chunk)), encoder.foot()];
+  const parts = [encoder.head(meta), ...chunks.flatMap((chunk) => encoder.chunk(chunk)), encoder.foot()];
   const bytes = joined(parts);
   const { index, term } = meta;
   return { id: { index, term, bytes: bytes.length, checksum: readUint32(bytes, bytes.length - 4) }, bytes };
