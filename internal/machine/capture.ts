@@ -2,7 +2,7 @@
  * The state as it was at one moment, read at leisure while writes go on.
  *
  * Taking it costs a list of tables and chunks, not of keys: both are shared with the store until it changes them, and then it changes a
- * copy. What is kept aside so is bounded by what is written meanwhile.
+ * copy, but for pairs that came out already. What is kept aside so is bounded by what is written meanwhile.
  *
  * Keeps true: what comes out is the state of that moment, in the order of the store, whatever happened since. At its end it tells whether
  * the values still add up to the digest they had: memory that changed by itself shows here.
@@ -52,7 +52,9 @@ export class KeyValueCapture implements Capture {
         continue;
       }
       this.#found.add(pairs.checksumNow(position));
-      if (pairs.writeTo(this.#writer, position)) return this.#writer.take();
+      if (!pairs.writeTo(this.#writer, position)) continue;
+      picture.passed(pairs.hashAt(position));
+      return this.#writer.take();
     }
     const last = this.#writer.take();
     this.release();

@@ -4,7 +4,8 @@
  * Keeps true:
  *  1. The value that `get` hands out is the one that was put there, else the process stops; it stays as it is: one that may be overwritten
  *     is copied. What is walked over is seen, not owned.
- *  2. While somebody looks at a picture, no pair is overwritten or moved, so the picture stays as it was taken.
+ *  2. While somebody looks at a picture, no pair is moved, and none overwritten but those that he says he has passed: of what is still to come
+ *     the picture stays as it was taken.
  *  3. The digest is the sum over what is there (digest.ts): each pair carries its checksum, so that to remove it needs no look at its bytes.
  *  4. The order in which keys are walked over depends on the keys alone (key_hash.ts).
  *
@@ -20,13 +21,25 @@ import type { Table } from "./table.ts";
 export interface Picture {
   readonly pairs: ArenaView;
   readonly tables: readonly Table[];
+  /** Says that pairs with a lower hash than this one will not be looked at any more: they may change. */
+  readonly passed: (hash: number) => void;
 }
+
+/** Higher than any hash. */
+const NOTHING_SHOWN = 2 ** 32;
+/** After so many bytes were written, a chunk may be emptied: the work is spread, and more is given back than was written. */
+const TIDY_BYTES = 64 * 1024;
+/** What a pair may take besides its key and its value. */
+const PAIR_BYTES = 32;
 
 export class KeyTable {
   readonly #arena = new Arena();
   readonly #index = new KeyIndex(this.#arena);
   readonly #digest = new Digest();
-  #isShown = false;
+  /** Pairs with this hash or a higher one are looked at by whoever has the picture. */
+  #shownFrom = NOTHING_SHOWN;
+  /** Bytes that were written or removed since a chunk was emptied. */
+  #untidied = 0;
   /** The positions of one table in their order, for whoever walks over it page by page. */
   #sorted: { readonly table: Table; readonly version: number; readonly positions: readonly number[] } | null =
     null;
@@ -82,10 +95,12 @@ export class KeyTable {
     const hash = hashOf(key, keyFrom, keyTo);
     const old = this.#index.find(hash, key, keyFrom, keyTo);
     const arena = this.#arena;
+    const bytes = PAIR_BYTES + keyTo - keyFrom + valueTo - valueFrom;
     if (old !== 0) {
       this.#digest.remove(arena.checksumAt(old));
-      if (!this.#isShown && arena.overwrite(old, value, valueFrom, valueTo)) {
-        return this.#digest.add(arena.checksumAt(old));
+      if (hash >>> 0 < this.#shownFrom && arena.overwrite(old, value, valueFrom, valueTo)) {
+        this.#digest.add(arena.checksumAt(old));
+        return this.#changed(bytes);
       }
     }
     const position = arena.append(hash, key, keyFrom, keyTo, value, valueFrom, valueTo);
@@ -93,7 +108,7 @@ export class KeyTable {
     if (old === 0) return this.#index.add(hash, position);
     this.#index.replace(hash, old, position);
     arena.remove(old);
-    this.#tidy();
+    this.#changed(bytes);
   }
 
   /** Tells whether it was there. */
@@ -101,10 +116,11 @@ export class KeyTable {
     const hash = hashOf(key, from, to);
     const position = this.#index.find(hash, key, from, to);
     if (position === 0) return false;
+    const bytes = PAIR_BYTES + to - from + this.#arena.valueLengthAt(position);
     this.#digest.remove(this.#arena.checksumAt(position));
     this.#index.remove(hash, position);
     this.#arena.remove(position);
-    this.#tidy();
+    this.#changed(bytes);
     return true;
   }
 
@@ -135,20 +151,28 @@ export class KeyTable {
 
   /** The pairs as they are now. They stay so until `hide`; one picture at a time. */
   show(): Picture {
-    this.#isShown = true;
-    return { pairs: this.#arena.view(), tables: this.#index.picture() };
+    this.#shownFrom = 0;
+    const passed = (hash: number) => {
+      this.#shownFrom = hash >>> 0;
+    };
+    return { pairs: this.#arena.view(), tables: this.#index.picture(), passed };
   }
 
   /** Nobody looks at the picture any more. */
   hide(): void {
-    this.#isShown = false;
+    this.#shownFrom = NOTHING_SHOWN;
     this.#index.forget();
-    this.#tidy();
+  }
+
+  /** Of so many bytes something else is there now, or nothing. */
+  #changed(bytes: number): void {
+    this.#untidied += bytes;
+    if (this.#untidied >= TIDY_BYTES && this.#shownFrom === NOTHING_SHOWN) this.#tidy();
   }
 
   /** Empties the chunk that has most waste, if there is too much of it: what is still needed moves to the end. */
   #tidy(): void {
-    if (this.#isShown) return;
+    this.#untidied = 0;
     const victim = this.#arena.victim();
     if (victim < 0) return;
     const arena = this.#arena;

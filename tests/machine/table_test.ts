@@ -12,6 +12,7 @@ import { AssertionError, must } from "../../internal/base/assert.ts";
 import { bytesOfLatin1, latin1Of } from "../../internal/base/latin1.ts";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { Arena } from "../../internal/machine/arena.ts";
+import { KeyValueCapture } from "../../internal/machine/capture.ts";
 import { checksumOfWords, Digest } from "../../internal/machine/digest.ts";
 import { compareBytes, compareKeys, hashOf } from "../../internal/machine/key_hash.ts";
 import { KeyIndex } from "../../internal/machine/key_index.ts";
@@ -351,6 +352,35 @@ Deno.test("overwriting and removing for long leaves not much more memory than th
   assertLess(table.bytesAllocated, bytes * 1.6 + 5 * 1024 * 1024);
   for (const [key, value] of model) assertEquals(text(get(table, key)) === value, true);
   assertEquals(table.digest, fresh(model).digest);
+});
+
+Deno.test("captures beside writes leave not much more memory than there are bytes, and pairs that came out are overwritten", () => {
+  const random = new SeededRandom("captures");
+  const table = new KeyTable();
+  const keys = Array.from({ length: 20_000 }, (_, i) => `key ${i}`);
+  for (const key of keys) put(table, key, "v".repeat(300));
+  const full = table.bytesAllocated;
+  const writes = (count: number) => {
+    for (let i = 0; i < count; i++) put(table, keys[random.below(keys.length)] ?? "", "w".repeat(300));
+  };
+  let peak = 0;
+  for (let round = 0; round < 12; round++) {
+    const capture = new KeyValueCapture(table.show(), table.digest, () => table.hide());
+    while (capture.next() !== null) writes(500);
+    assert(capture.isSound);
+    peak = Math.max(peak, table.bytesAllocated);
+    writes(20_000);
+  }
+  assertLess(peak, full * 1.5 + 8 * 1024 * 1024);
+  assertLess(table.bytesAllocated, full * 1.6);
+  const picture = table.show();
+  const last = must(picture.tables.at(-1), "There is a table");
+  picture.passed(must(last.slots.find((hash, at) => at % 2 === 0 && hash !== 0), "It is not empty"));
+  const before = table.bytesAllocated;
+  // Half of them, all over memory: where they were put elsewhere, no chunk would be given back for it.
+  for (const key of keys.slice(0, keys.length / 2)) put(table, key, "x".repeat(300));
+  assertLess(table.bytesAllocated, before + 1024 * 1024);
+  table.hide();
 });
 
 Deno.test("memory that changed by itself is found by its checksum", () => {
