@@ -214,10 +214,10 @@ export function positionsInOrder(
   let isOrdered = true;
   let last = -1;
   for (const number of order.sort()) {
-    const hash = Math.floor(number / SLOT_FACTOR);
+    const hash = number / SLOT_FACTOR >>> 0;
     if (hash === last) isOrdered = false;
     last = hash;
-    positions.push(slots[number % SLOT_FACTOR + 1] ?? 0);
+    positions.push(slots[number - hash * SLOT_FACTOR + 1] ?? 0);
   }
   return isOrdered ? positions : positions.sort(compare);
 }
