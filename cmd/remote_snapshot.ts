@@ -108,6 +108,10 @@ class RemoteSnapshot implements FileHandle {
     return Promise.resolve(this.#id.bytes);
   }
 
+  links(): Promise<number> {
+    return Promise.resolve(1);
+  }
+
   async readAt(offset: number, length: number): Promise<Uint8Array> {
     this.#letGoBefore(offset);
     const end = Math.min(offset + length, this.#id.bytes);

@@ -77,8 +77,15 @@ class DiskFile implements FileHandle {
   }
 
   async size(): Promise<number> {
-    const stats = await attempt<fs.Stats>("stat", this.path, (done) => fs.fstat(this.#descriptor, done));
-    return stats.size;
+    return (await this.#stat()).size;
+  }
+
+  async links(): Promise<number> {
+    return (await this.#stat()).nlink;
+  }
+
+  async #stat(): Promise<fs.Stats> {
+    return await attempt<fs.Stats>("stat", this.path, (done) => fs.fstat(this.#descriptor, done));
   }
 
   async readAt(offset: number, length: number, memory?: Uint8Array): Promise<Uint8Array> {

@@ -37,6 +37,8 @@ export interface FileHandle {
   readonly path: string;
   /** Its length in bytes. */
   size(): Promise<number>;
+  /** How many names it has. Whoever gave it another one wants it to stay as it is. */
+  links(): Promise<number>;
   /**
    * The bytes from `offset` on: `length` of them, or fewer only where the file ends. A failure is never an end. They may stand in
    * `memory`, where that is long enough.

@@ -292,8 +292,8 @@ export class FileAhead {
     if (name === null) return false;
     const file = await openIfThere(fileSystem, `${directory}/${name}`);
     if (file === null) return false;
-    if (await file.size() !== segmentBytes) {
-      // Of an entry that is longer than others.
+    // Of another length is that of an entry that is longer than others; another name is that of a copy that somebody made.
+    if (await file.size() !== segmentBytes || await file.links() > 1) {
       await file.close();
       await removeIfThere(fileSystem, directory, name);
       return false;

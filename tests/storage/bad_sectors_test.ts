@@ -262,6 +262,7 @@ for (
         let asked = 0;
         const file = {
           size: () => Promise.resolve(content.length),
+          links: () => Promise.resolve(1),
           readAt: (offset: number, length: number) => {
             const number = asked++;
             const isBad = (number >= begin && number < end) || (offset <= bad && bad < offset + length);

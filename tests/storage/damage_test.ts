@@ -106,6 +106,7 @@ class ReadOnlyFiles implements FileSystem {
     return Promise.resolve({
       path,
       size: () => Promise.resolve(bytes.length),
+      links: () => Promise.resolve(1),
       readAt: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
       writeAt: refuse,
       writeSynced: refuse,

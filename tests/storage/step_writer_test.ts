@@ -21,6 +21,7 @@ function noted(file: FileHandle) {
   const handle: FileHandle = {
     path: file.path,
     size: () => file.size(),
+    links: () => file.links(),
     readAt: (offset, length, memory) => file.readAt(offset, length, memory),
     writeAt: (offset, bytes) => {
       notes.writes.push(bytes.length);

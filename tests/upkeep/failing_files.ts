@@ -36,6 +36,7 @@ export class FailingFiles implements FileSystem {
     return {
       path: file.path,
       size: () => file.size(),
+      links: () => file.links(),
       readAt: (offset, length) => file.readAt(offset, length),
       writeAt: (offset, bytes) => this.#change(() => file.writeAt(offset, bytes)),
       writeSynced: (offset, bytes) => this.#change(() => file.writeSynced(offset, bytes)),

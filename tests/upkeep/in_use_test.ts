@@ -9,12 +9,13 @@
  * each operation of the reader, so every moment is met in every run.
  */
 import { assert, assertEquals, assertGreater } from "@std/assert";
-import { cpSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { must } from "../../internal/base/assert.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { KeyValueMachine } from "../../internal/machine/kv.ts";
 import type { FileHandle, FileSystem } from "../../internal/platform/file_system.ts";
+import { decodeSegmentHeader } from "../../internal/storage/segment.ts";
 import type { Finding } from "../../internal/upkeep/log_scan.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
 import {
@@ -30,6 +31,8 @@ import {
 
 await loadCrc32c();
 
+/** Entries that are written together. */
+const AT_ONCE = 7;
 const MEMBERS = ["n1", "n2", "n3"];
 const PLAN = { entries: 140, committed: 140, snapshotsAt: [50, 80] };
 const OWNER = { serverId: "n1", clusterId: "workshop", members: MEMBERS };
@@ -57,6 +60,7 @@ class WatchedReader implements FileSystem {
     return {
       path: file.path,
       size: () => this.#before(() => file.size()),
+      links: () => file.links(),
       readAt: (offset, length) => this.#before(() => file.readAt(offset, length)),
       writeAt: writes,
       writeSynced: writes,
@@ -105,10 +109,11 @@ class Life {
     const oldest = basename(must(segmentsOf(this.#directory)[0], "There is one"));
     for (const half of [1, 2]) {
       const upTo = this.#last + Math.ceil(entries / 2);
-      for (let index = this.#last + 1; index <= upTo; index++) {
-        const entry = setEntry(index, 1, 300);
-        await this.#hand.write({ append: [entry], commitIndex: index });
-        this.#hand.apply(entry);
+      for (let from = this.#last + 1; from <= upTo; from += AT_ONCE) {
+        const count = Math.min(AT_ONCE, upTo - from + 1);
+        const append = Array.from({ length: count }, (_, i) => setEntry(from + i, 1, 300));
+        await this.#hand.write({ append, commitIndex: from + count - 1 });
+        for (const entry of append) this.#hand.apply(entry);
       }
       this.#last = upTo;
       await this.#hand.snapshot(1, votersOf(MEMBERS));
@@ -216,4 +221,33 @@ Deno.test("an archive is listed a few times only, since nothing of it is written
     const { segments } = await verify(reader, archive);
     assertGreater(segments, 4);
     assertEquals(lists, 3);
+  }));
+
+Deno.test("a copy by hard links stays as it was, however many segments are written again", () =>
+  inTemporary(async (root) => {
+    const directory = join(root, "data");
+    await makeDirectory(directory, PLAN);
+    const life = await Life.on(directory);
+    try {
+      const linked = join(root, "linked");
+      mkdirSync(linked);
+      const before = new Map<string, string>();
+      for (const path of segmentsOf(directory).slice(0, -1)) {
+        const copy = join(linked, basename(path));
+        linkSync(path, copy);
+        before.set(copy, String(readFileSync(copy)));
+      }
+      assertGreater(before.size, 2);
+      for (let i = 0; i < 5; i++) await life.goesOn(100);
+      const reused = segmentsOf(directory).filter((path) => {
+        const header = decodeSegmentHeader(readFileSync(path));
+        return typeof header !== "string" && Number.isFinite(header.zeros);
+      });
+      assertGreater(reused.length, 0, "others are written again");
+      for (const [copy, bytes] of before) {
+        assert(String(readFileSync(copy)) === bytes, `${copy} was written over`);
+      }
+    } finally {
+      await life.ends();
+    }
   }));

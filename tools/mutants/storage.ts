@@ -73,12 +73,21 @@ export const storageMutants: readonly Mutant[] = [
     killer: storage("reuse", "a power failure at any moment among reused segments"),
   },
   {
+    name: "copy-by-links-written-over",
+    catalogue: ["D6"],
+    breaks: "a segment of which somebody made a copy by another name is written again, and with it the copy",
+    file: OPEN_SEGMENT,
+    find: " || await file.links() > 1) {",
+    replace: ") {",
+    killer: { file: "tests/upkeep/in_use_test.ts", test: "a copy by hard links" },
+  },
+  {
     name: "spare-of-any-length",
     catalogue: ["D1"],
     breaks: "a spare becomes the next segment, however long it is",
     file: OPEN_SEGMENT,
-    find: "    if (await file.size() !== segmentBytes) {",
-    replace: "    if (await file.size() < 0) {",
+    find: "    if (await file.size() !== segmentBytes || ",
+    replace: "    if (",
     killer: storage("reuse", "a spare that has another length"),
   },
   {

@@ -109,6 +109,10 @@ class RestingHandle implements FileHandle {
     this.#file = file;
   }
 
+  links(): Promise<number> {
+    return Promise.resolve(1);
+  }
+
   size(): Promise<number> {
     return Promise.resolve(this.#file.bytes.length);
   }
