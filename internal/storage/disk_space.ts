@@ -11,7 +11,7 @@
 import { FileError, type FileSystem } from "../platform/file_system.ts";
 import type { Trace } from "../platform/trace.ts";
 
-/** So many times the bound is plenty. */
+/** So many times the bound is plenty, or so many segments where the bound is lower. */
 const PLENTY = 8;
 
 /** Whether an operation failed since there was no space for it. */
@@ -25,6 +25,7 @@ export interface DiskSpaceOptions {
   readonly trace: Trace;
   /** With less than this the disk is full. */
   readonly freeBytesMin: number;
+  readonly segmentBytes: number;
 }
 
 export class DiskSpace {
@@ -45,7 +46,8 @@ export class DiskSpace {
 
   /** Whether so much is free that what is not needed may take some of it, without making the disk full. */
   get isPlenty(): boolean {
-    return this.#freeBytes !== null && this.#freeBytes >= PLENTY * this.#options.freeBytesMin;
+    const { freeBytesMin, segmentBytes } = this.#options;
+    return this.#freeBytes !== null && this.#freeBytes >= PLENTY * Math.max(freeBytesMin, segmentBytes);
   }
 
   /** Whether something may be made that takes space. */

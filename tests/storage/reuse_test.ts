@@ -16,6 +16,7 @@ import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
 import type { Entry, HardState } from "../../internal/raft/types.ts";
 import { archiveDirectory, Archiver } from "../../internal/storage/archiver.ts";
+import { DiskSpace } from "../../internal/storage/disk_space.ts";
 import { footerPlace } from "../../internal/storage/footer.ts";
 import {
   checkBatchBody,
@@ -441,6 +442,29 @@ Deno.test("spares go where space gets short, before the disk is full", async () 
     assertEquals(opened.events.filter((event) => typeof event !== "number"), []);
     await opened.close();
   });
+});
+
+Deno.test("eight segments of free space are plenty at least, also where the bound is zero", async () => {
+  const machine = new Machine("no bound");
+  const { segmentBytes, disk, log: trace, files: fileSystem } = machine;
+  for (
+    const [freeBytesMin, times, isPlenty] of [[0, 0, false], [0, 7, false], [0, 8, true], [2, 15, false], [
+      2,
+      16,
+      true,
+    ]] as const
+  ) {
+    disk.capacity = times * segmentBytes;
+    const space = new DiskSpace({
+      fileSystem,
+      directory: "data",
+      trace,
+      freeBytesMin: freeBytesMin * segmentBytes,
+      segmentBytes,
+    });
+    await machine.run(() => space.look());
+    assertEquals(space.isPlenty, isPlenty, `${times} segments`);
+  }
 });
 
 for (
