@@ -22,20 +22,20 @@ const COUNT_MAX = 16;
 const RESTING = 2;
 
 /** Where so many zeros follow the last batch, that is where the log ends. */
-const ZEROS_MAX = 64 * 1024;
+const ZEROS_MAX = 16 * 1024;
 /** More than two sectors, so that one that is lost does not look like an end. */
 const ZEROS_MIN = 1024;
-const AHEAD_MAX = 256 * 1024;
+const AHEAD_MAX = 32 * 1024;
 const SECTOR_BYTES = 512;
 
 /** How many zeros follow the last batch of a reused segment at least. */
 export function zerosIn(segmentBytes: number): number {
-  return Math.max(ZEROS_MIN, Math.min(ZEROS_MAX, sectorsOf(segmentBytes / 256)));
+  return Math.max(ZEROS_MIN, Math.min(ZEROS_MAX, sectorsOf(segmentBytes / 1024)));
 }
 
 /** When there are too few, so many more are written. */
 export function zerosAheadIn(segmentBytes: number): number {
-  return Math.max(SECTOR_BYTES, Math.min(AHEAD_MAX, sectorsOf(segmentBytes / 64)));
+  return Math.max(SECTOR_BYTES, Math.min(AHEAD_MAX, sectorsOf(segmentBytes / 512)));
 }
 
 function sectorsOf(bytes: number): number {
