@@ -15,7 +15,7 @@ export const USAGE =
   --clients 1,64,256    connections                       --seconds 2        how long each takes, about
   --pipeline 1          commands under way on each        --value-bytes 256  --keys 100000
   --at leader           where the load goes, or spread    --nodes 3          servers of raftline and etcd
-  --warm 10             seconds of load on each before anything is measured
+  --warm 30             seconds of load on each before anything is measured
   --driver redis-benchmark   or own: the same program loads everybody
   --data DIR            where the servers' data goes; a disk, not memory (default the system's temporary directory)
   --quick               few and short rounds, few keys    --install          installs the rivals by apt-get first
@@ -101,7 +101,7 @@ export function optionsOf(args: readonly string[], temporary: string): Options |
     modes,
     rounds: number("--rounds", quick ? 3 : 5),
     seconds: number("--seconds", quick ? 1 : 2),
-    warmSeconds: number("--warm", quick ? 1 : 10),
+    warmSeconds: number("--warm", quick ? 1 : 30),
     valueBytes,
     keys,
     nodes: number("--nodes"),
