@@ -31,6 +31,7 @@ import {
   decodeBatchHeader,
   decodeSegmentHeader,
   endsAt,
+  findBatch,
   isQuarantined,
   type LogState,
   RESERVE_NAME,
@@ -239,7 +240,7 @@ class Scan {
           await readAgain();
           continue;
         }
-        const next = nextBatch(batches, at + ALIGNMENT, nonce);
+        const next = findBatch(batches, at + ALIGNMENT, nonce);
         const isOpen = successor === null && this.#whence !== "archive" && footer === null;
         if (isOpen && next === null && (typeof header === "string" || !isCutShort(bytes, header))) {
           return yield found("note", file, at, `torn tail: ${batch}; it is cut at the next start`);
@@ -431,19 +432,6 @@ function batchAt(bytes: Uint8Array, at: number, nonce: Uint8Array): FoundBatch |
   const body = checkBatchBody(bytes, at, header);
   if (typeof body === "string") return `batch ${header.number}: ${body}`;
   return { number: header.number, chain: header.chain, checksum: header.checksum, ...body };
-}
-
-/** The next place at which a batch of this segment begins. */
-function nextBatch(
-  bytes: Uint8Array,
-  from: number,
-  nonce: Uint8Array,
-): { readonly at: number; readonly number: number } | null {
-  for (let at = from; at + BATCH_HEADER_BYTES <= bytes.length; at += ALIGNMENT) {
-    const header = decodeBatchHeader(bytes, at, nonce);
-    if (typeof header !== "string") return { at, number: header.number };
-  }
-  return null;
 }
 
 /** The first record that is not what it was, in a batch whose header is whole. */
