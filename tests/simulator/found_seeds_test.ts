@@ -74,6 +74,11 @@ const FOUND: readonly Found[] = [
     decaying: "always",
   },
   {
+    seed: 2372,
+    faultySeconds: 12,
+    what: "a disk that was emptied after it had lost a part: the leader knows of that loss, and says so",
+  },
+  {
     seed: 261,
     faultySeconds: 12,
     what: "the reader of durable logs did not read on where a segment rotted that it had not come to",

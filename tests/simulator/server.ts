@@ -329,7 +329,10 @@ export class Server {
     const isRot = code === ExitCode.diskIo && life.node !== null && this.#isRotten;
     if (isRot) this.#home.foundRot(this, "log");
     const isInjected = life.injected && code !== null && FOR_DISK.includes(code);
-    if (!isInjected && !isFull && !isRot) return this.#home.fail(this, error);
+    // A leader knows of a loss that an emptied disk knows nothing of, and tells it: then it goes on as one that lost its log.
+    const isToldOfLoss = this.isWiped && code === ExitCode.diskIo && life.node !== null &&
+      describeError(error).startsWith("this server has less than it acknowledged");
+    if (!isInjected && !isFull && !isRot && !isToldOfLoss) return this.#home.fail(this, error);
     this.end(describeError(error));
     this.startIn(this.#random.between(100, 2100));
   }
