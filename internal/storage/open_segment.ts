@@ -292,7 +292,7 @@ export class FileAhead {
     if (name === null) return false;
     const file = await openIfThere(fileSystem, `${directory}/${name}`);
     if (file === null) return false;
-    // Of another length is that of an entry that is longer than others; another name is that of a copy that somebody made.
+    // Somebody changed its length, or made a copy of it by another name.
     if (await file.size() !== segmentBytes || await file.links() > 1) {
       await file.close();
       await removeIfThere(fileSystem, directory, name);

@@ -11,18 +11,12 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { SeededRandom } from "../../internal/base/random.ts";
 import { loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { ExitCode, Refusal } from "../../internal/base/errors.ts";
-import { entryOf, Machine, type Opened, OWNER, pathOf, Writer } from "./lab.ts";
+import { entryOf, Machine, OWNER, pathOf, takeSnapshot, Writer } from "./lab.ts";
 
 /** Eight of them fill a segment. */
 const ENTRY_BYTES = 16 * 1024 / 12;
 
 const SNAPSHOTS = "data/snapshots/";
-
-async function snapshot({ snapshots, recovered: { configuration } }: Opened, index: number): Promise<void> {
-  const { clusterId } = OWNER;
-  const meta = { clusterId, index, term: 2, configurationIndex: 0, configuration, digest: 0 };
-  await snapshots.take(meta, () => null);
-}
 
 /** Eight entries of term 1 fill a segment; from 7 on they are replaced in term 2, up to 12, in the next one; the first one is gone. */
 async function begunBehindReplaced(machine: Machine): Promise<void> {
@@ -40,7 +34,7 @@ async function begunBehindReplaced(machine: Machine): Promise<void> {
     commitIndex: 12,
   });
   await opened.until(9);
-  for (const index of [9, 10]) await snapshot(opened, index);
+  for (const index of [9, 10]) await takeSnapshot(opened, { index, term: 2 });
   opened.store.discard(opened.snapshots.coveredIndex);
   while (machine.disk.paths().includes(pathOf(1))) await machine.files.readDirectory("data/log");
   await opened.close();
@@ -100,17 +94,7 @@ Deno.test("segments up to one that rotted go once a snapshot covers what was app
     await machine.files.readDirectory("data/log");
     assertEquals(segments(), before);
     machine.damage(pathOf(rotten), (bytes) => bytes.fill(7, 6000, 6100));
-    await opened.snapshots.take(
-      {
-        clusterId: OWNER.clusterId,
-        index: 40,
-        term: 1,
-        configurationIndex: 0,
-        configuration: opened.recovered.configuration,
-        digest: 0,
-      },
-      () => null,
-    );
+    await takeSnapshot(opened, { index: 40, term: 1 });
     assertEquals(store.discardThrough(rotten, 40), true);
     while (machine.disk.paths().includes(pathOf(rotten))) await machine.files.readDirectory("data/log");
     assertEquals(segments(), before.slice(rotten), "no other one goes");

@@ -11,8 +11,8 @@ import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { type Random, SeededRandom } from "../../internal/base/random.ts";
 import { crc32c, loadCrc32c } from "../../internal/codec/crc32c.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
-import { advance, letPromisesRun } from "../platform/drive.ts";
-import { EMPTY, lineOf, Machine, type Opened, type State, Writer } from "./lab.ts";
+import { advance } from "../platform/drive.ts";
+import { EMPTY, lineOf, Machine, openUntil, type State, Writer } from "./lab.ts";
 
 const SEEDS = Number(Deno.env.get("RAFTLINE_STORAGE_SEEDS") ?? 400);
 const FIRST = Number(Deno.env.get("RAFTLINE_FIRST_SEED") ?? 1);
@@ -45,17 +45,6 @@ class Legal {
     this.#states = [state];
     return { state, kept: at, lost: lines.length - 1 - at };
   }
-}
-
-/** Opens while time passes until then; `null` where the power failed before. */
-async function openUntil(machine: Machine, until: number): Promise<Opened | null> {
-  let result: { readonly opened: Opened } | { readonly error: unknown } | null = null;
-  machine.open().then((opened) => result = { opened }, (error) => result = { error });
-  const settled = (): { readonly opened: Opened } | { readonly error: unknown } | null => result;
-  do await letPromisesRun(); while (settled() === null && machine.time.step(until));
-  const found = settled();
-  if (found !== null && "error" in found) throw found.error;
-  return found?.opened ?? null;
 }
 
 /** Segments that have a successor on the disk, as they were when that was first seen: they change no more. */

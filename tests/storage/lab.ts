@@ -11,7 +11,7 @@ import { decodeCbor } from "../../internal/codec/cbor.ts";
 import type { FileSystem } from "../../internal/platform/file_system.ts";
 import type { Trace, TraceLevel, TraceValue } from "../../internal/platform/trace.ts";
 import type { WriteEffect } from "../../internal/raft/effect.ts";
-import type { Entry, HardState, Recovered } from "../../internal/raft/types.ts";
+import type { Entry, HardState, LogPosition, Recovered } from "../../internal/raft/types.ts";
 import { BLOCK_BYTES, encodeBlock } from "../../internal/storage/block.ts";
 import {
   type DataDirectory,
@@ -19,7 +19,7 @@ import {
   openDataDirectory,
 } from "../../internal/storage/data_directory.ts";
 import type { Replay } from "../../internal/storage/settling.ts";
-import { type Drive, virtually } from "../platform/drive.ts";
+import { type Drive, letPromisesRun, virtually } from "../platform/drive.ts";
 import { SimDisk } from "../simulator/sim_file_system.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 
@@ -286,6 +286,35 @@ export class Machine {
   damage(path: string, change: (bytes: Uint8Array) => Uint8Array | null): void {
     this.disk.replace(path, change(must(this.disk.durableBytes(path), "There is such a file").slice()));
   }
+}
+
+/** Opens while time passes until then; `null` where the power failed before. */
+export async function openUntil(machine: Machine, until: number): Promise<Opened | null> {
+  let result: { readonly opened: Opened } | { readonly error: unknown } | null = null;
+  machine.open().then((opened) => result = { opened }, (error) => result = { error });
+  const settled = (): { readonly opened: Opened } | { readonly error: unknown } | null => result;
+  do await letPromisesRun(); while (settled() === null && machine.time.step(until));
+  const found = settled();
+  if (found !== null && "error" in found) throw found.error;
+  return found?.opened ?? null;
+}
+
+/** Takes a snapshot of that place, of a state machine that has nothing. */
+export async function takeSnapshot(
+  { snapshots, recovered: { configuration } }: Pick<Opened, "snapshots" | "recovered">,
+  { index, term }: LogPosition,
+): Promise<void> {
+  const { clusterId } = OWNER;
+  await snapshots.take(
+    { clusterId, index, term, configurationIndex: 0, configuration, digest: 0 },
+    () => null,
+  );
+}
+
+/** A write that only appends; the first one of a life begins the first term too. */
+export function appending(number: number, append: readonly Entry[], commitIndex = 0): WriteEffect {
+  const hardState = number === 1 ? { currentTerm: 1, votedFor: "n1" } : null;
+  return { kind: "write", number, hardState, reset: null, truncateFrom: null, append, commitIndex };
 }
 
 export function pathOf(serial: number): string {

@@ -17,7 +17,7 @@ import {
   decodeSegmentHeader,
   SEGMENT_HEADER_BYTES,
 } from "../../internal/storage/segment.ts";
-import { entryOf, Machine, OWNER } from "./lab.ts";
+import { appending, entryOf, Machine, takeSnapshot } from "./lab.ts";
 
 await loadCrc32c();
 
@@ -35,28 +35,15 @@ async function afterPower(random: Random): Promise<{ readonly machine: Machine; 
   let stable = 0;
   await machine.run(async () => {
     const { store, snapshots, recovered, until } = await machine.open();
-    const { clusterId } = OWNER;
-    const { configuration } = recovered;
     const last = random.between(100, 160);
     for (let number = 1; number <= last; number++) {
       const payload = new Uint8Array(random.between(1, random.chance(1, 4) ? 1800 : 600)).fill(number);
-      store.write({
-        kind: "write",
-        number,
-        hardState: number === 1 ? { currentTerm: 1, votedFor: "n1" } : null,
-        reset: null,
-        truncateFrom: null,
-        append: [entryOf(number, 1, payload)],
-        commitIndex: stable,
-      });
+      store.write(appending(number, [entryOf(number, 1, payload)], stable));
       if (number === last) return;
       await until(number);
       stable = number;
       if (number % 12 !== 0 || number > last - 20) continue;
-      await snapshots.take(
-        { clusterId, index: number, term: 1, configurationIndex: 0, configuration, digest: 0 },
-        () => null,
-      );
+      await takeSnapshot({ snapshots, recovered }, { index: number, term: 1 });
       store.discard(snapshots.coveredIndex);
     }
   });

@@ -29,8 +29,18 @@ import {
 } from "../../internal/storage/segment.ts";
 import { isSpareName, Spares, zerosIn } from "../../internal/storage/spares.ts";
 import { verify } from "../../internal/upkeep/verify.ts";
-import { advance, letPromisesRun } from "../platform/drive.ts";
-import { entryOf, lineOf, Machine, type Opened, OWNER, pathOf } from "./lab.ts";
+import { advance } from "../platform/drive.ts";
+import {
+  appending,
+  entryOf,
+  lineOf,
+  Machine,
+  type Opened,
+  openUntil,
+  OWNER,
+  pathOf,
+  takeSnapshot,
+} from "./lab.ts";
 
 await loadCrc32c();
 
@@ -90,23 +100,6 @@ class Core {
 const lineBehind = ({ hardState, entries }: Model, index: number) =>
   lineOf({ hardState, entries: entries.slice(index) });
 
-async function openUntil(machine: Machine, until: number): Promise<Opened | null> {
-  const result: { opened?: Opened; error?: unknown } = {};
-  machine.open().then((opened) => result.opened = opened, (error) => result.error = error);
-  do await letPromisesRun(); while (Object.keys(result).length === 0 && machine.time.step(until));
-  if (result.error !== undefined) throw result.error;
-  return result.opened ?? null;
-}
-
-async function snapshot({ snapshots, recovered: { configuration } }: Opened, entry: Entry): Promise<void> {
-  const { clusterId } = OWNER;
-  const { index, term } = entry;
-  await snapshots.take(
-    { clusterId, index, term, configurationIndex: 0, configuration, digest: 0 },
-    () => null,
-  );
-}
-
 /** The headers of the reused segments on the disk, by path. */
 function reusedIn(machine: Machine): Map<string, SegmentHeader> {
   const reused = new Map<string, SegmentHeader>();
@@ -158,7 +151,7 @@ async function run(random: Random): Promise<void> {
           const entry = safe.at(-1);
           if (!isFixed || entry === undefined || entry.index <= core.committed) continue;
           core.committed = entry.index;
-          const taken = snapshot(opened, entry);
+          const taken = takeSnapshot(opened, entry);
           await advance(time, time.now + 20);
           await taken;
           opened.store.discard(opened.snapshots.coveredIndex);
@@ -219,24 +212,14 @@ async function atRest(
     const opened = await machine.open();
     const entries: Entry[] = [];
     const write = async (append: Entry[], number: number) => {
-      const hardState = number === 1 ? { currentTerm: 1, votedFor: "n1" } : null;
       entries.push(...append);
-      const commitIndex = Math.max(0, number - 2);
-      opened.store.write({
-        kind: "write",
-        number,
-        hardState,
-        reset: null,
-        truncateFrom: null,
-        append,
-        commitIndex,
-      });
+      opened.store.write(appending(number, append, Math.max(0, number - 2)));
       await opened.until(number);
     };
     for (let index = 1; path === ""; index++) {
       await write([entryOf(index, 1, new Uint8Array(payloadBytes).fill(index))], index);
       if (index % 10 === 0) {
-        await snapshot(opened, must(entries.at(-1), "There is one"));
+        await takeSnapshot(opened, must(entries.at(-1), "There is one"));
         opened.store.discard(opened.snapshots.coveredIndex);
       }
       // In the middle of it, with older batches behind.
@@ -382,20 +365,11 @@ async function fillAndLetGo(
   const { recovered: { snapshotIndex } } = opened;
   for (let number = 1; serialNow() <= segments; number++) {
     const append = [entryOf(snapshotIndex + number, 1, new Uint8Array(payloadBytes))];
-    const hardState = number === 1 ? { currentTerm: 1, votedFor: "n1" } : null;
-    store.write({
-      kind: "write",
-      number,
-      hardState,
-      reset: null,
-      truncateFrom: null,
-      append,
-      commitIndex: 0,
-    });
+    store.write(appending(number, append));
     await opened.until(number);
     entries.push(...append);
   }
-  for (const entry of entries.slice(-2)) await snapshot(opened, entry);
+  for (const entry of entries.slice(-2)) await takeSnapshot(opened, entry);
   store.discard(opened.snapshots.coveredIndex);
   while (serialNow() > 2) await machine.files.readDirectory("data/log");
 }
@@ -493,9 +467,8 @@ for (
         const append = [
           entryOf(must(opened.snapshots.newest, "There is one").meta.index + i, 1, new Uint8Array(3000)),
         ];
-        const [hardState, reset, truncateFrom, commitIndex, number] = [null, null, null, 0, from + i];
-        store.write({ kind: "write", number, hardState, reset, truncateFrom, append, commitIndex });
-        await opened.until(number);
+        store.write(appending(from + i, append));
+        await opened.until(from + i);
       }
       assertEquals(opened.events.filter((event) => typeof event !== "number"), []);
       assertGreater(reusedIn(machine).size, 0, "the next one is written again");
@@ -579,7 +552,7 @@ Deno.test("a segment that is let go of and written over while it is copied is no
       await opened.until(number);
       if (number === 8) ticking = archiver.tick();
       if (number % 4 !== 0) continue;
-      await snapshot(opened, entry);
+      await takeSnapshot(opened, entry);
       store.discard(snapshots.coveredIndex);
     }
     assert(
@@ -649,14 +622,14 @@ for (const when of ["while the server is up", "at a start"] as const) {
         const entry = await write(opened);
         assertEquals(spoilt().filter((path) => path !== pathOf(1)), []);
         if (index % 4 !== 0) continue;
-        await snapshot(opened, entry);
+        await takeSnapshot(opened, entry);
         opened.store.discard(opened.snapshots.coveredIndex);
       }
       assertGreater(reusedIn(machine).size, 0);
     };
     await machine.run(async () => {
       const opened = await machine.open();
-      for (let i = 0; i < 8; i++) await snapshot(opened, await write(opened));
+      for (let i = 0; i < 8; i++) await takeSnapshot(opened, await write(opened));
       disk.spoil(pathOf(1), 9000, 9512);
       if (when === "at a start") return;
       assert(opened.store.discardThrough(1, index));
