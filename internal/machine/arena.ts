@@ -20,6 +20,7 @@
  *
  * @module
  */
+import { copyBytes } from "../base/copy.ts";
 import { assert, must } from "../base/assert.ts";
 import { checksumOfWords } from "./digest.ts";
 import type { ImageWriter } from "./image.ts";
@@ -37,8 +38,6 @@ const HEADER_WORDS = 4;
 const CHECKSUM = 1;
 const KEY_LENGTH = 2;
 const VALUE_LENGTH = 3;
-/** Keys are mostly shorter than what a call costs. */
-const SHORT_BYTES = 24;
 /** What is brought near at once: a part of memory of this size, and so much of a pair. */
 const CACHE_LINE_WORDS = 16;
 const TOUCHED_WORDS = 5 * CACHE_LINE_WORDS;
@@ -211,8 +210,8 @@ export class Arena extends ArenaView {
     words[word] = hash;
     words[word + KEY_LENGTH] = keyLength;
     words[word + VALUE_LENGTH] = valueLength;
-    copy(key, keyFrom, keyTo, bytes, from + HEADER_BYTES);
-    copy(value, valueFrom, valueTo, bytes, from + HEADER_BYTES + keyLength);
+    copyBytes(key, keyFrom, keyTo, bytes, from + HEADER_BYTES);
+    copyBytes(value, valueFrom, valueTo, bytes, from + HEADER_BYTES + keyLength);
     words[word + CHECKSUM] = checksumOfPair(words, word);
     chunk.used += size;
     chunk.live += size;
@@ -229,7 +228,7 @@ export class Arena extends ArenaView {
     // A pair in a chunk of its own is handed out as it stands.
     if (size > SHARED_BYTES_MAX || size !== pairBytes(keyLength, to - from)) return false;
     const begin = 4 * (word + HEADER_WORDS) + keyLength;
-    copy(value, from, to, bytes, begin);
+    copyBytes(value, from, to, bytes, begin);
     for (let at = begin + to - from; at < 4 * word + size; at++) bytes[at] = 0;
     words[word + VALUE_LENGTH] = to - from;
     words[word + CHECKSUM] = checksumOfPair(words, word);
@@ -328,9 +327,4 @@ export class Arena extends ArenaView {
     this.#free.push(number);
     this.#allocated -= chunk.bytes.length;
   }
-}
-
-function copy(source: Uint8Array, from: number, to: number, target: Uint8Array, at: number): void {
-  if (to - from > SHORT_BYTES) target.set(source.subarray(from, to), at);
-  else for (let next = from; next < to; next++) target[at++] = source[next] ?? 0;
 }

@@ -302,7 +302,8 @@ export class KeyValueMachine implements StateMachine {
 
   #put(key: number, value: number): void {
     const bytes = this.#bytes;
-    const [from, to] = [this.#from(value), this.#to(value)];
+    const from = this.#from(value);
+    const to = this.#to(value);
     if (to - from > this.#longestBytes) this.#longestBytes = to - from;
     this.#table.set(bytes, this.#from(key), this.#to(key), bytes, from, to);
   }
@@ -321,7 +322,9 @@ export class KeyValueMachine implements StateMachine {
   /* ---- what commands do ---- */
 
   #set(): Reply {
-    let [onlyNew, onlyThere, wantsOld] = [false, false, false];
+    let onlyNew = false;
+    let onlyThere = false;
+    let wantsOld = false;
     for (let at = this.#from(2); at < this.#to(2); at++) {
       const option = this.#bytes[at];
       if (option === ONLY_NEW) onlyNew = true;
