@@ -63,9 +63,9 @@ export class KeyTable {
     return position === 0 ? undefined : this.#arena.readValue(position);
   }
 
-  /** Where the search for the key that stands in these bytes begins: most often at its pair; 0 for nowhere. */
-  guess(key: Uint8Array, from: number, to: number): number {
-    return this.#index.guess(hashOf(key, from, to));
+  /** Where the search for a key of this hash begins: most often at its pair; 0 for nowhere. */
+  guess(hash: number): number {
+    return this.#index.guess(hash);
   }
 
   /** Brings the pair at a position near, if one is there. */

@@ -51,6 +51,13 @@ function objectionTo(reply: Reply): Reply | null {
   );
 }
 
+/** The hash of the first argument, if it is a short one, as a key; else that of nothing. */
+function hashOfFirst(bytes: Uint8Array, from: number, to: number): number {
+  const length = bytes[from + 1] ?? 0;
+  const key = from + 2;
+  return length > 127 || key + length > to ? 0 : hashOf(bytes, key, key + length);
+}
+
 /** The letters of SET's options. */
 const ONLY_NEW = 78;
 const ONLY_THERE = 88;
@@ -67,8 +74,8 @@ export class KeyValueMachine implements StateMachine {
   #operation = 0;
   #count = 0;
   readonly #bounds: number[] = [];
-  /** Where the keys of the commands that come next may be. */
-  readonly #guessed = new Int32Array(EXPECTED_MAX);
+  /** Of the commands that come next the hash of the key, then where it may be. */
+  readonly #near = new Int32Array(EXPECTED_MAX);
   /** What was read only to have it near; kept, so that no compiler finds that nobody needs it. */
   readonly #touched = new Int32Array(1);
 
@@ -119,22 +126,17 @@ export class KeyValueMachine implements StateMachine {
   }
 
   expect(bytes: Uint8Array, places: Int32Array, count: number): void {
-    const guessed = this.#guessed;
-    const expected = Math.min(count, guessed.length);
-    // First every search, then every pair: no wait for memory depends on another one, so they pass together.
+    const near = this.#near;
+    const expected = Math.min(count, near.length);
+    // Every hash, then every search, then every pair: no wait for memory depends on another one, and between two of them there is
+    // so little to do that the processor meets the next one before the first is over.
     for (let i = 0; i < expected; i++) {
-      guessed[i] = this.#guess(bytes, places[2 * i] ?? 0, places[2 * i + 1] ?? 0);
+      near[i] = hashOfFirst(bytes, places[2 * i] ?? 0, places[2 * i + 1] ?? 0);
     }
+    for (let i = 0; i < expected; i++) near[i] = this.#table.guess(near[i] ?? 0);
     let sum = 0;
-    for (let i = 0; i < expected; i++) sum ^= this.#table.touch(guessed[i] ?? 0);
+    for (let i = 0; i < expected; i++) sum ^= this.#table.touch(near[i] ?? 0);
     this.#touched[0] = sum;
-  }
-
-  /** Where the first argument, if it is a short one, is as a key; 0 for nowhere. */
-  #guess(bytes: Uint8Array, from: number, to: number): number {
-    const length = bytes[from + 1] ?? 0;
-    const key = from + 2;
-    return length > 127 || key + length > to ? 0 : this.#table.guess(bytes, key, key + length);
   }
 
   apply(command: Uint8Array): Reply {
