@@ -8,15 +8,13 @@
  *
  * @module
  */
+import { copyBytes } from "../base/copy.ts";
 
 /** A chunk is closed when it has at least so many bytes. */
 const CHUNK_BYTES = 128 * 1024;
 
 /** A length takes at most so many bytes. */
 const LENGTH_BYTES_MAX = 5;
-
-/** Keys are mostly shorter than what a call costs. */
-const SHORT_BYTES = 24;
 
 /** Puts pairs into chunks. */
 export class ImageWriter {
@@ -48,8 +46,7 @@ export class ImageWriter {
       left >>>= 7;
     }
     target[at++] = left;
-    if (to - from > SHORT_BYTES) target.set(bytes.subarray(from, to), at);
-    else for (let i = 0; i < to - from; i++) target[at + i] = bytes[from + i] ?? 0;
+    copyBytes(bytes, from, to, target, at);
     this.#length = at + to - from;
   }
 
