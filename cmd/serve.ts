@@ -39,6 +39,7 @@ import { SnapshotDesk } from "../internal/storage/snapshot_desk.ts";
 import { Advertised } from "./advertised.ts";
 import { whenParentEnds } from "./exit_with_parent.ts";
 import { showAddress } from "./flags.ts";
+import { keepFreedMemory } from "./freed_memory.ts";
 import { clusterToJoin } from "./joining.ts";
 import { type Member, readServeOptions, type ServeOptions } from "./serve_options.ts";
 import { runtimeName, version } from "./version.ts";
@@ -58,12 +59,16 @@ const LAST_ANSWERS_MS = 1000;
 
 export async function serve(args: readonly string[]): Promise<number> {
   const options = readServeOptions(args);
+  const notAnew = keepFreedMemory();
   const ending = endOfService();
   if (options.exitWithParent) whenParentEnds(() => ending.end(null));
   await loadCrc32c();
   if (systemCopy !== null) copyLongBy(systemCopy);
   const random = new SeededRandom(systemSeed());
   const trace = new StderrTrace(options.logLevel);
+  if (notAnew !== null) {
+    trace.event("warn", "freed memory goes back at once", { reason: describeError(notAnew) });
+  }
   const { id, members, data, segmentBytes, freeBytesMin } = options;
   const network = new RedirectedNetwork(systemNetwork(), options.dial);
   const host: Host = { fileSystem: new DiskFileSystem(), clock: new SystemClock(), network };

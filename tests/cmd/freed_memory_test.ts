@@ -1,0 +1,59 @@
+/**
+ * Kind: unit (a hand-made runtime), and integration (the compiled binary on loopback).
+ *
+ * Invariant: a server's program is begun anew once, as the same process, with the same words and the allocator's setting; whoever has set it decides;
+ * where it cannot be begun anew it is not the server's end.
+ *
+ * Learnt: Bun's `execve` throws where the file is missing, so there is something to go on from.
+ */
+import { assertEquals } from "@std/assert";
+import { keepFreedMemory } from "../../cmd/freed_memory.ts";
+
+const VARIABLE = "MIMALLOC_PURGE_DELAY";
+
+interface Begun {
+  readonly words: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** A runtime that notes what would take its place. */
+function runtime(env: Readonly<Record<string, string>>, fails = false) {
+  const begun: Begun[] = [];
+  return {
+    begun,
+    argv: ["bun", "main.ts", "serve", "--id", "1"],
+    env,
+    execve(_: string, words: readonly string[], environment: Begun["environment"]): void {
+      if (fails) throw new Error("ENOENT");
+      begun.push({ words, environment });
+    },
+  };
+}
+
+Deno.test("the program is begun anew with the same words, and with the setting", () => {
+  const one = runtime({ PATH: "/bin" });
+  assertEquals(keepFreedMemory(one, true), null);
+  const [begun, ...others] = one.begun;
+  assertEquals(others, []);
+  assertEquals(begun?.words.slice(-3), ["serve", "--id", "1"]);
+  assertEquals(begun?.environment, { PATH: "/bin", [VARIABLE]: "30000" });
+});
+
+Deno.test("whoever has set it decides, and what was begun anew is not begun again", () => {
+  for (const value of ["30000", "-1", ""]) {
+    const one = runtime({ [VARIABLE]: value });
+    assertEquals(keepFreedMemory(one, true), null);
+    assertEquals(one.begun, []);
+  }
+});
+
+Deno.test("a runtime with another allocator, or that cannot, goes on as it is", () => {
+  const one = runtime({});
+  assertEquals(keepFreedMemory(one, false), null);
+  assertEquals(one.begun, []);
+  assertEquals(keepFreedMemory({ argv: [], env: {} }, true), null);
+});
+
+Deno.test("a failure is told", () => {
+  assertEquals(String(keepFreedMemory(runtime({}, true), true)), "Error: ENOENT");
+});
