@@ -22,6 +22,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** The part of a runtime's `process` that is needed. */
 interface Runtime {
   readonly argv: readonly string[];
+  /** Words for the runtime itself: whoever has some looks into it, and it is left alone. */
+  readonly execArgv: readonly string[];
   readonly env: Environment;
 }
 
@@ -39,7 +41,8 @@ function isReplaceable(runtime: Runtime): runtime is Replaceable {
  * where that failed.
  */
 export function keepFreedMemory(runtime: Runtime = process, isBun = "Bun" in globalThis): unknown {
-  if (!isBun || runtime.env[PURGE_DELAY] !== undefined || !isReplaceable(runtime)) return null;
+  const isSet = runtime.env[PURGE_DELAY] !== undefined || runtime.execArgv.length > 0;
+  if (!isBun || isSet || !isReplaceable(runtime)) return null;
   const { command, before } = ownProgram();
   const words = [command, ...before, ...runtime.argv.slice(2)];
   try {

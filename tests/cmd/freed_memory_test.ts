@@ -4,7 +4,8 @@
  * Invariant: a server's program is begun anew once, as the same process, with the same words and the allocator's setting; whoever has set it decides;
  * where it cannot be begun anew it is not the server's end.
  *
- * Learnt: Bun's `execve` throws where the file is missing, so there is something to go on from.
+ * Learnt: Bun's `execve` throws where the file is missing, so there is something to go on from. A signal that is under way when the program is replaced
+ * ends it, since it has no handler yet: Bun's profiler sends one for each look (SIGPWR), and nothing else was seen to.
  */
 import { assertEquals } from "@std/assert";
 import { keepFreedMemory } from "../../cmd/freed_memory.ts";
@@ -17,11 +18,12 @@ interface Begun {
 }
 
 /** A runtime that notes what would take its place. */
-function runtime(env: Readonly<Record<string, string>>, fails = false) {
+function runtime(env: Readonly<Record<string, string>>, fails = false, execArgv: readonly string[] = []) {
   const begun: Begun[] = [];
   return {
     begun,
     argv: ["bun", "main.ts", "serve", "--id", "1"],
+    execArgv,
     env,
     execve(_: string, words: readonly string[], environment: Begun["environment"]): void {
       if (fails) throw new Error("ENOENT");
@@ -51,7 +53,13 @@ Deno.test("a runtime with another allocator, or that cannot, goes on as it is", 
   const one = runtime({});
   assertEquals(keepFreedMemory(one, false), null);
   assertEquals(one.begun, []);
-  assertEquals(keepFreedMemory({ argv: [], env: {} }, true), null);
+  assertEquals(keepFreedMemory({ argv: [], execArgv: [], env: {} }, true), null);
+});
+
+Deno.test("a runtime that was told something itself is left alone", () => {
+  const one = runtime({}, false, ["--cpu-prof"]);
+  assertEquals(keepFreedMemory(one, true), null);
+  assertEquals(one.begun, []);
 });
 
 Deno.test("a failure is told", () => {
