@@ -140,7 +140,7 @@ export const serveCommand: CommandLine = {
     {
       name: "snapshot-log-bytes",
       value: "BYTES",
-      help: "or after so many bytes of them, if they are also 4 times the last snapshot",
+      help: "or after about so many bytes of them, if they are also some 4 times the last snapshot",
       default: String(defaultLimits.snapshotBytes),
     },
     {

@@ -24,7 +24,9 @@ export interface NodeLimits extends GatheringLimits {
   readonly forwardExpectedBytesMax: number;
   /** A snapshot is taken when so many entries were applied since the last one, */
   readonly snapshotEntries: number;
-  /** or so many bytes of them, if they are also so many times as many as the last snapshot has. */
+  /**
+   * or so many bytes of them, if they are also so many times as many as the last snapshot has; a quarter less or more, drawn anew for each.
+   */
   readonly snapshotBytes: number;
   readonly snapshotRatio: number;
   /** Applied entries that stay in memory for followers that lag. */

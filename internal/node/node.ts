@@ -248,6 +248,7 @@ export class Node implements Backend {
       clusterId,
       limits,
       clock,
+      random: options.random.fork("snapshots"),
       trace,
       machine,
       room: options.snapshots,

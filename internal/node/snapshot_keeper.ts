@@ -16,6 +16,7 @@
  */
 import { must } from "../base/assert.ts";
 import { describeError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
 import type { BulkMessage, SnapshotName, SnapshotPiece } from "../codec/bulk_message.ts";
 import type { Restoration, StateMachine } from "../machine/machine.ts";
 import type { Alarm, Clock, Millis } from "../platform/clock.ts";
@@ -28,11 +29,15 @@ import type { BulkLine, PeerRoom, SnapshotRoom } from "./ports.ts";
 
 /** After a snapshot could not be taken, the next try waits so long. */
 const RETRY_MS = 10_000;
+/** The bytes that make a snapshot due are so many hundredths of what the limits say. */
+const DUE_PERCENT_MIN = 75;
+const DUE_PERCENT_MAX = 125;
 
 export interface SnapshotKeeperOptions {
   readonly clusterId: string;
   readonly limits: NodeLimits;
   readonly clock: Clock;
+  readonly random: Random;
   readonly trace: Trace;
   readonly machine: StateMachine;
   readonly room: SnapshotRoom;
@@ -84,6 +89,8 @@ export class SnapshotKeeper {
   #entriesSince = 0;
   /** Bytes of the entries in memory that were applied. */
   #bytesInMemory = 0;
+  /** When the next snapshot is due, in hundredths of what the limits say. */
+  #duePercent = DUE_PERCENT_MAX;
   #isTaking = false;
   /** What of that the snapshot covers that is being taken. */
   #covered = { bytes: 0, entries: 0 };
@@ -97,6 +104,7 @@ export class SnapshotKeeper {
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options;
+    this.#drawDue();
   }
 
   /** What was applied while the log was read, since the newest snapshot; and bytes of those entries that are in memory. */
@@ -136,10 +144,18 @@ export class SnapshotKeeper {
 
   #isDue(): boolean {
     const { snapshotEntries, snapshotBytes, snapshotRatio } = this.#options.limits;
-    const isMuch = this.#entriesSince >= snapshotEntries || this.#bytesSince >= snapshotBytes;
-    if (!isMuch || this.#isTaking || this.#options.clock.now() < this.#retryAt) return false;
-    if (this.#entriesSince >= snapshotEntries) return true;
-    return this.#bytesSince >= snapshotRatio * (this.#options.room.newest?.id.bytes ?? 0);
+    const bytes = Math.max(snapshotBytes, snapshotRatio * (this.#options.room.newest?.id.bytes ?? 0));
+    const isMuch = this.#entriesSince >= snapshotEntries ||
+      this.#bytesSince * 100 >= bytes * this.#duePercent;
+    return isMuch && !this.#isTaking && this.#options.clock.now() >= this.#retryAt;
+  }
+
+  /**
+   * All servers apply the same entries, so by the same rule all would take their snapshots at the same time, and nobody would be left to
+   * acknowledge writes without delay. So each is due at another time.
+   */
+  #drawDue(): void {
+    this.#duePercent = this.#options.random.between(DUE_PERCENT_MIN, DUE_PERCENT_MAX);
   }
 
   #take(): void {
@@ -179,6 +195,7 @@ export class SnapshotKeeper {
       }
       this.#bytesSince -= this.#covered.bytes;
       this.#entriesSince -= this.#covered.entries;
+      this.#drawDue();
       trace.event("info", "took a snapshot", {
         index,
         bytes: result.id.bytes,

@@ -49,6 +49,7 @@ class FetchStage {
       clusterId: "test",
       limits: { ...defaultLimits, snapshotPieceBytes: 10, snapshotPiecesMax: 2 },
       clock,
+      random: new SeededRandom("due"),
       trace: { event: () => {} },
       machine: new KeyValueMachine(),
       room,

@@ -107,6 +107,7 @@ Deno.test("a snapshot that was being taken when another one took the place of th
     clusterId: "test",
     limits: { ...defaultLimits, snapshotEntries: 10 },
     clock: new LifeClock(new VirtualTime()),
+    random: new SeededRandom("due"),
     trace: { event: () => {} },
     machine,
     room: {
@@ -145,4 +146,65 @@ Deno.test("a snapshot that was being taken when another one took the place of th
   applied = 30;
   keeper.tend();
   assertEquals(taken.length, 2, "ten entries came behind the state that was installed");
+});
+
+/** After how many bytes of entries a server takes its first snapshot, and its second one behind that, by the same rule. */
+function dueBytes(seed: string): readonly number[] {
+  const payload = new Uint8Array(1000);
+  const raft = new Raft({
+    id: "n1",
+    settings: defaultSettings,
+    recovered: {
+      hardState: { currentTerm: 1, votedFor: null },
+      ...birth(["n1", "n2", "n3"]),
+      entries: [entryOf(1, 1, payload)],
+      commitIndex: 1,
+    },
+    random: new SeededRandom("keeper"),
+    now: 0,
+  });
+  const due: number[] = [];
+  let bytes = 0;
+  const keeper = new SnapshotKeeper({
+    clusterId: "test",
+    limits: { ...defaultLimits, snapshotBytes: 100_000 },
+    clock: new LifeClock(new VirtualTime()),
+    random: new SeededRandom(seed),
+    trace: { event: () => {} },
+    machine: new KeyValueMachine(),
+    room: {
+      newest: null,
+      coveredIndex: 0,
+      take: (meta, _, done) => {
+        due.push(bytes);
+        bytes = 0;
+        done({ meta, id: { index: meta.index, term: meta.term, bytes: 10, checksum: 1 } });
+      },
+      read: () => {},
+      receive: (_, done) => done(0),
+      received: () => {},
+    },
+    peers: { isConnected: () => true, openBulk: () => null },
+    raft,
+    discardOnDisk: () => {},
+    appliedIndex: () => 1,
+    deliver: () => {},
+    damaged: () => {},
+  });
+  while (due.length < 2) {
+    bytes += payload.length;
+    keeper.applied(entryOf(1, 1, payload));
+    keeper.tend();
+  }
+  return due;
+}
+
+Deno.test("servers that apply the same entries are due at different times, each within a quarter of what the limits say", () => {
+  const due = Array.from({ length: 20 }, (_, i) => dueBytes(`seed ${i}`));
+  for (const bytes of due.flat()) {
+    assertGreater(bytes, 74_000);
+    assertLessOrEqual(bytes, 125_000);
+  }
+  for (const place of [0, 1]) assertGreater(new Set(due.map((one) => one[place])).size, 10);
+  assertGreater(due.filter(([first, second]) => first !== second).length, 10, "each is drawn anew");
 });
