@@ -248,7 +248,7 @@ export class Node implements Backend {
       clusterId,
       limits,
       clock,
-      random: options.random.fork("snapshots"),
+      random: options.random.fork(`snapshots/${options.id}`),
       trace,
       machine,
       room: options.snapshots,

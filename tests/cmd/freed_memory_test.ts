@@ -1,5 +1,5 @@
 /**
- * Kind: unit (a hand-made runtime), and integration (the compiled binary on loopback).
+ * Kind: unit (a hand-made runtime); tests/process/freed_memory_test.ts has it with real processes.
  *
  * Invariant: a server's program is begun anew once, as the same process, with the same words and the allocator's setting; whoever has set it decides;
  * where it cannot be begun anew it is not the server's end.
