@@ -90,7 +90,7 @@ export class SnapshotKeeper {
   /** Bytes of the entries in memory that were applied. */
   #bytesInMemory = 0;
   /** When the next snapshot is due, in hundredths of what the limits say. */
-  #duePercent = DUE_PERCENT_MAX;
+  #duePercent: number;
   #isTaking = false;
   /** What of that the snapshot covers that is being taken. */
   #covered = { bytes: 0, entries: 0 };
@@ -104,7 +104,7 @@ export class SnapshotKeeper {
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options;
-    this.#drawDue();
+    this.#duePercent = this.#drawDue();
   }
 
   /** What was applied while the log was read, since the newest snapshot; and bytes of those entries that are in memory. */
@@ -154,8 +154,8 @@ export class SnapshotKeeper {
    * All servers apply the same entries, so by the same rule all would take their snapshots at the same time, and nobody would be left to
    * acknowledge writes without delay. So each is due at another time.
    */
-  #drawDue(): void {
-    this.#duePercent = this.#options.random.between(DUE_PERCENT_MIN, DUE_PERCENT_MAX);
+  #drawDue(): number {
+    return this.#options.random.between(DUE_PERCENT_MIN, DUE_PERCENT_MAX);
   }
 
   #take(): void {
@@ -195,7 +195,7 @@ export class SnapshotKeeper {
       }
       this.#bytesSince -= this.#covered.bytes;
       this.#entriesSince -= this.#covered.entries;
-      this.#drawDue();
+      this.#duePercent = this.#drawDue();
       trace.event("info", "took a snapshot", {
         index,
         bytes: result.id.bytes,

@@ -18,6 +18,7 @@ import { SnapshotKeeper } from "../../internal/node/snapshot_keeper.ts";
 import { NO_MEMBERS } from "../../internal/raft/configuration.ts";
 import { Raft } from "../../internal/raft/raft.ts";
 import { defaultSettings } from "../../internal/raft/state.ts";
+import type { Entry } from "../../internal/raft/types.ts";
 import { birth } from "../scenarios/stage.ts";
 import { LifeClock, VirtualTime } from "../simulator/virtual_time.ts";
 import { entryOf } from "../storage/lab.ts";
@@ -31,6 +32,18 @@ function write(stage: NodeStage, count: number): void {
     stage.acknowledge();
   }
   stage.pass(1);
+}
+
+/** The core of n1 with these entries, all of them committed. */
+function coreWith(entries: readonly Entry[]): Raft {
+  const hardState = { currentTerm: 1, votedFor: null };
+  return new Raft({
+    id: "n1",
+    settings: defaultSettings,
+    recovered: { hardState, ...birth(["n1", "n2", "n3"]), entries, commitIndex: entries.length },
+    random: new SeededRandom("keeper"),
+    now: 0,
+  });
 }
 
 Deno.test("S19: who asks for a snapshot while one is taken waits for it", () => {
@@ -77,15 +90,8 @@ Deno.test("S20: the log waits for a follower that fetches a snapshot, four times
 });
 
 Deno.test("a snapshot that was being taken when another one took the place of the state counts nothing of what comes behind", () => {
-  const recovered = { hardState: { currentTerm: 1, votedFor: null }, ...birth(["n1", "n2", "n3"]) };
   const entries = Array.from({ length: 40 }, (_, i) => entryOf(i + 1, 1, Uint8Array.of(i)));
-  const raft = new Raft({
-    id: "n1",
-    settings: defaultSettings,
-    recovered: { ...recovered, entries, commitIndex: 40 },
-    random: new SeededRandom("keeper"),
-    now: 0,
-  });
+  const raft = coreWith(entries);
   const machine = new KeyValueMachine();
   const digest = machine.digest();
   const meta = {
@@ -151,18 +157,6 @@ Deno.test("a snapshot that was being taken when another one took the place of th
 /** After how many bytes of entries a server takes its first snapshot, and its second one behind that, by the same rule. */
 function dueBytes(seed: string): readonly number[] {
   const payload = new Uint8Array(1000);
-  const raft = new Raft({
-    id: "n1",
-    settings: defaultSettings,
-    recovered: {
-      hardState: { currentTerm: 1, votedFor: null },
-      ...birth(["n1", "n2", "n3"]),
-      entries: [entryOf(1, 1, payload)],
-      commitIndex: 1,
-    },
-    random: new SeededRandom("keeper"),
-    now: 0,
-  });
   const due: number[] = [];
   let bytes = 0;
   const keeper = new SnapshotKeeper({
@@ -185,7 +179,7 @@ function dueBytes(seed: string): readonly number[] {
       received: () => {},
     },
     peers: { isConnected: () => true, openBulk: () => null },
-    raft,
+    raft: coreWith([entryOf(1, 1, payload)]),
     discardOnDisk: () => {},
     appliedIndex: () => 1,
     deliver: () => {},
