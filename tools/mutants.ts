@@ -14,6 +14,7 @@ import type { Mutant } from "./mutants/mutant.ts";
 import { allMutants, mutantGroups } from "./mutants/table.ts";
 import { type Verdict, Workshop } from "./mutants/workshop.ts";
 
+const OPTIONS: readonly string[] = ["--hunt", "--write"];
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Where a hunt looks: the tests that take seconds, by the room that was changed. */
 const HUNTING_GROUNDS: Readonly<Record<string, readonly string[]>> = {
@@ -23,6 +24,13 @@ const HUNTING_GROUNDS: Readonly<Record<string, readonly string[]>> = {
 
 function main(words: readonly string[]): number {
   const names = words.filter((word) => !word.startsWith("--"));
+  const foreign = words.filter((word) => word.startsWith("--") && !OPTIONS.includes(word));
+  if (foreign.length > 0) {
+    console.error(
+      `${foreign.join(", ")} is no option; usage: deno task mutants [--hunt | --write] [NAME...]`,
+    );
+    return 64;
+  }
   const unknown = names.filter((name) => !allMutants.some((mutant) => mutant.name === name));
   if (unknown.length > 0) {
     console.error(`no such mutant: ${unknown.join(", ")}`);

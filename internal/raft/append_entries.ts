@@ -10,7 +10,7 @@
 import { assert, must } from "../base/assert.ts";
 import type { Health } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
-import type { State } from "./state.ts";
+import { diskSilenceOf, type State } from "./state.ts";
 import type { Entry, LogIndex, ServerId } from "./types.ts";
 
 /** Sends every follower what its window allows. */
@@ -74,8 +74,7 @@ function needsSnapshot(state: State, to: ServerId): boolean {
  * could renew a lease (R6).
  */
 function confessHealth(state: State): Health {
-  const oldest = state.pendingWrites[0];
-  const diskMs = oldest === undefined ? 0 : Math.floor(state.now - oldest.askedAt);
+  const diskMs = Math.floor(diskSilenceOf(state));
   if (diskMs > state.settings.electionTimeoutMinMs) state.openRounds = [];
   return { diskMs, loopMs: Math.floor(state.loopDelayMs) };
 }

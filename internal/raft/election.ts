@@ -40,8 +40,8 @@ import {
   resetElectionTimer,
   stepDown,
 } from "./role.ts";
-import type { State } from "./state.ts";
-import type { Millis, ServerId } from "./types.ts";
+import { diskSilenceOf, type State } from "./state.ts";
+import type { ServerId } from "./types.ts";
 
 /** The election timer ran out. */
 export function timeout(state: State, outbox: Outbox): void {
@@ -67,15 +67,9 @@ function mayCampaign(state: State): boolean {
     !isDiskStalled(state);
 }
 
-/** For how long the oldest unsynced write has waited. */
-function diskDelayOf(state: State): Millis {
-  const oldest = state.pendingWrites[0];
-  return oldest === undefined ? 0 : state.now - oldest.askedAt;
-}
-
 /** Whether our disk has not answered for so long that we should not lead (E20, D16). */
 export function isDiskStalled(state: State): boolean {
-  return state.settings.checkQuorum && diskDelayOf(state) > state.settings.electionTimeoutMinMs / 2;
+  return state.settings.checkQuorum && diskSilenceOf(state) > state.settings.electionTimeoutMinMs / 2;
 }
 
 /** A server with a lower priority lets others go first, but not for ever: what is wanted decays with every timeout. */

@@ -52,7 +52,7 @@ export interface RequestVoteResponse {
 
 /** What a leader says of itself, so that nobody stays loyal to one that cannot work. */
 export interface Health {
-  /** For how many whole milliseconds its oldest unsynced write has waited; 0 if none waits. */
+  /** For how many whole milliseconds its disk has made no write stable while one waits; 0 if none waits. */
   readonly diskMs: number;
   /** By how many whole milliseconds its latest alarm was late. */
   readonly loopMs: number;

@@ -244,6 +244,7 @@ export class Raft {
     const state = this.#state;
     if (upTo <= state.stableWrite) return;
     state.stableWrite = Math.min(upTo, state.lastWrite);
+    state.stableAt = state.now;
     let done = 0;
     for (const write of state.pendingWrites) {
       if (write.number > upTo) break;

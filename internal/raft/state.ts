@@ -234,6 +234,8 @@ export interface State {
   /* the disk, as far as the shell told */
   lastWrite: WriteNumber;
   stableWrite: WriteNumber;
+  /** When a write became stable last. */
+  stableAt: Millis;
   pendingWrites: PendingWrite[];
   /** The newest write with which the log begins anew behind a snapshot; 0 if there was none in this life. */
   resetWrite: WriteNumber;
@@ -303,6 +305,7 @@ export function initialState(
     loopDelayMs: 0,
     lastWrite: 0,
     stableWrite: 0,
+    stableAt: now,
     pendingWrites: [],
     resetWrite: 0,
     durableIndex: log.lastIndex,
@@ -322,4 +325,13 @@ function configurationsOf({ configurationIndex, configuration, entries }: Recove
 /** The hard state as it stands in memory. */
 export function hardStateOf(state: State): HardState {
   return { currentTerm: state.currentTerm, votedFor: state.votedFor };
+}
+
+/**
+ * For how long our disk has made no write stable while one waits: a disk that is behind and goes on does not stand still, however long a
+ * write waits for its turn.
+ */
+export function diskSilenceOf(state: State): Millis {
+  const oldest = state.pendingWrites[0];
+  return oldest === undefined ? 0 : state.now - Math.max(oldest.askedAt, state.stableAt);
 }

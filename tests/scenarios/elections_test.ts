@@ -7,7 +7,7 @@
  * Learnt: chance alone hardly finds "own vote counted early" (the bag ran 27,000 schedules without finding it, since the request for
  * votes itself waits for the disk); so it has its tests here.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { defaultSettings } from "../../internal/raft/state.ts";
 import { agreed, append, askVote, refused, Stage, vote } from "./stage.ts";
 
@@ -189,6 +189,44 @@ Deno.test("E20, D16: a leader that says that its disk stands still keeps nobody 
   a.heard();
   a.hears("C", askVote(2, 1, 1));
   assertEquals(a.said()[0]?.message, vote(2, true), "what it was told 1200 ms ago counts no more");
+});
+
+Deno.test("E20, D16: a disk that is behind and goes on does not stand still, however long a write waits its turn", () => {
+  const a = new Stage({}).elected(["B", "C"]).stable();
+  a.now = Math.ceil(a.now / 100) * 100;
+  // A write every 100 ms, each durable 1500 ms later, once the disk has fallen behind: fifteen wait then.
+  const waiting: { readonly number: number; readonly due: number }[] = [];
+  let count = 0;
+  const goOn = (ms: number, answers: boolean) => {
+    const diskMs: number[] = [];
+    for (const until = a.now + ms; a.now < until; a.now += 10) {
+      if (a.now >= a.raft.wakeAt) a.timeout();
+      if (a.now % 100 === 0) {
+        a.write(++count);
+        waiting.push({ number: a.lastWrite, due: a.now + Math.min(1500, 150 * count) });
+      }
+      for (let next = waiting[0]; answers && next !== undefined && next.due <= a.now; next = waiting[0]) {
+        a.stable(next.number);
+        waiting.shift();
+      }
+      for (const { message } of a.said()) {
+        if (message.kind === "appendEntriesRequest") diskMs.push(message.health.diskMs);
+      }
+      for (const id of ["B", "C"]) a.hears(id, agreed(1, a.view.lastIndex));
+    }
+    return Math.max(...diskMs);
+  };
+  assertLessOrEqual(goOn(6000, true), 250);
+  assertEquals(waiting.length, 15);
+  assertEquals([a.view.role, a.view.isTransferring], ["leader", false]);
+  // From now on it answers nothing.
+  assertGreaterOrEqual(goOn(450, false), 300);
+  assertEquals([a.view.role, a.view.isTransferring], ["leader", false]);
+  goOn(250, false);
+  assert(
+    a.view.isTransferring || a.view.role === "follower",
+    "it has stood still for half an election timeout",
+  );
 });
 
 Deno.test("E22: a server that lost what it may have acknowledged neither campaigns nor votes for a log without it", () => {

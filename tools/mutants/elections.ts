@@ -279,6 +279,15 @@ export const electionMutants: readonly Mutant[] = [
     killer: transcript("E20: a leader whose disk stands still steps down though"),
   },
   {
+    name: "behind-is-sick",
+    catalogue: ["E20", "D16"],
+    breaks: "a disk that is behind and goes on passes for one that stands still",
+    file: "internal/raft/state.ts",
+    find: "Math.max(oldest.askedAt, state.stableAt)",
+    replace: "oldest.askedAt",
+    killer: scenario("elections", "E20, D16: a disk that is behind"),
+  },
+  {
     name: "loyal-to-sick-leader",
     catalogue: ["E20", "D16"],
     breaks: "a leader that says that its disk stands still keeps its followers loyal",

@@ -464,8 +464,8 @@ export const storageMutants: readonly Mutant[] = [
     catalogue: ["L23", "W11"],
     breaks: "segments are let go of from the newest on",
     file: STORE,
-    find: "    this.#closed.shift();\n",
-    replace: "    this.#closed.pop();\n",
+    find: 'must(this.#closed[0], "There is a segment to remove")',
+    replace: 'must(this.#closed.at(-1), "There is a segment to remove")',
     killer: storage("crash", "every promised write survives"),
   },
   {
