@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { isNoSpace } from "./disk_space.ts";
 import { removeIfThere, type SegmentOptions } from "./open_segment.ts";
 import { footerPlace } from "./footer.ts";
 import type { SegmentContent } from "./recovery.ts";
@@ -78,13 +79,19 @@ export class Spares {
     return this.#names.length > RESTING;
   }
 
-  /** The segment is none any more, and kept. */
-  async keep(serial: number): Promise<void> {
+  /** The segment is none any more, and kept. Tells whether it is: a name may want space, where there is none. */
+  async keep(serial: number): Promise<boolean> {
     const { fileSystem, directory } = this.#options;
     const name = spareName(serial);
-    await fileSystem.rename(`${directory}/${segmentName(serial)}`, `${directory}/${name}`);
+    try {
+      await fileSystem.rename(`${directory}/${segmentName(serial)}`, `${directory}/${name}`);
+    } catch (error) {
+      if (isNoSpace(error)) return false;
+      throw error;
+    }
     await fileSystem.syncDirectory(directory);
     this.#names.push(name);
+    return true;
   }
 
   /** The name of the oldest one, which is the caller's now; `null` where there is none that may be written over. */

@@ -569,8 +569,9 @@ export class StableStore {
     const { fileSystem, directory } = this.#options;
     const oldest = must(this.#closed[0], "There is a segment to remove");
     try {
-      if (this.#keepsSpares && this.#spares.takes(oldest)) await this.#spares.keep(oldest.serial);
-      else {
+      const isKept = this.#keepsSpares && this.#spares.takes(oldest) &&
+        await this.#spares.keep(oldest.serial);
+      if (!isKept) {
         await fileSystem.remove(`${directory}/${segmentName(oldest.serial)}`);
         await fileSystem.syncDirectory(directory);
       }

@@ -371,7 +371,10 @@ async function fillAndLetGo(
   }
   for (const entry of entries.slice(-2)) await takeSnapshot(opened, entry);
   store.discard(opened.snapshots.coveredIndex);
-  while (serialNow() > 2) await machine.files.readDirectory("data/log");
+  while (serialNow() > 2) {
+    assertEquals(opened.events.filter((event) => typeof event !== "number"), []);
+    await machine.files.readDirectory("data/log");
+  }
 }
 
 const sparesOf = (machine: Machine) =>
@@ -413,6 +416,25 @@ Deno.test("spares go where space gets short, before the disk is full", async () 
     await look();
     assertEquals([sparesOf(machine), opened.store.isFull], [[], false]);
     assertEquals(machine.log.said.filter(({ event }) => event.includes("disk full")), []);
+    assertEquals(opened.events.filter((event) => typeof event !== "number"), []);
+    await opened.close();
+  });
+});
+
+Deno.test("where a segment cannot be kept for want of space it goes, and the server goes on", async () => {
+  const machine = new Machine("no space for a name");
+  machine.segmentBytes = 16 * 1024;
+  await machine.run(async () => {
+    const opened = await machine.open();
+    let refused = 0;
+    machine.disk.fault = (operation, path) => {
+      const isKept = operation === "rename" && path.endsWith(".seg");
+      if (isKept) refused++;
+      return isKept ? "ENOSPC" : null;
+    };
+    await fillAndLetGo(machine, opened, 8);
+    assertGreater(refused, 4);
+    assertEquals(sparesOf(machine), []);
     assertEquals(opened.events.filter((event) => typeof event !== "number"), []);
     await opened.close();
   });
