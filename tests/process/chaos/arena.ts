@@ -205,13 +205,15 @@ export class Arena {
     running.signal("SIGCONT");
     const startedAt = performance.now();
     running.signal("SIGTERM");
-    const { code, signal } = await Promise.race([
+    const { code, signal, stderr } = await Promise.race([
       running.ended,
-      pause(withinMs).then(() => ({ code: null, signal: "nothing" })),
+      pause(withinMs).then(() => ({ code: null, signal: "nothing", stderr: "" })),
     ]);
     const ms = Math.round(performance.now() - startedAt);
+    // A runtime that has not begun our program yet ends by the signal: nothing was said, and nothing opened.
+    const hadNotBegun = signal === "SIGTERM" && stderr === "";
     // Somebody else's kill -9 in the same moment is no fault of its own.
-    if (code !== 0 && signal !== "SIGKILL") {
+    if (code !== 0 && signal !== "SIGKILL" && !hadNotBegun) {
       this.surprises.push(`${id} was asked to stop and ended with ${code ?? signal} after ${ms} ms`);
     }
     await running.kill();
