@@ -99,6 +99,10 @@ function documented(steps: readonly Step[], at: number, wrong: Wrong): string {
     return "goes on, by the reserve";
   }
   if (wrong === "EIO" && operation === "read" && isReadAgain(steps, at)) return "reads again";
+  // A segment that is let go of gets another name, or goes where there is no space for one.
+  if (wrong === "ENOSPC" && operation === "rename" && actor === "log" && path.endsWith(".seg")) {
+    return "goes on";
+  }
   switch (actor) {
     case "start":
       return `does not start, ${EXIT_CODES[wrong]}`;
