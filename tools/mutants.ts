@@ -23,17 +23,10 @@ const HUNTING_GROUNDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 function main(words: readonly string[]): number {
-  const names = words.filter((word) => !word.startsWith("--"));
-  const foreign = words.filter((word) => word.startsWith("--") && !OPTIONS.includes(word));
-  if (foreign.length > 0) {
-    console.error(
-      `${foreign.join(", ")} is no option; usage: deno task mutants [--hunt | --write] [NAME...]`,
-    );
-    return 64;
-  }
+  const names = words.filter((word) => !OPTIONS.includes(word));
   const unknown = names.filter((name) => !allMutants.some((mutant) => mutant.name === name));
   if (unknown.length > 0) {
-    console.error(`no such mutant: ${unknown.join(", ")}`);
+    console.error(`no such mutant or option: ${unknown.join(", ")}`);
     return 64;
   }
   const mutants = allMutants.filter(({ name }) => names.length === 0 || names.includes(name));
