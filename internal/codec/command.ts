@@ -148,14 +148,21 @@ export function findArguments(
     while (true) {
       if (at === to || shift > 28) return "a length is cut short or too long";
       const byte = bytes[at++] ?? 0;
-      length += shift < 28 ? (byte & 127) << shift : (byte & 127) * 2 ** shift;
+      // Beyond 31 bits: more than bytes can have. It is told apart here, so that all places stay whole numbers of 32 bits to the compiler,
+      // and whoever reads at them (the hash of a key, the search for it) needs no arithmetic of fractions.
+      if (shift === 28 && byte > 7 && byte < 128) return tooMany(length + byte * 2 ** 28, to - at);
+      length |= (byte & 127) << shift;
       if (byte < 128) break;
       shift += 7;
     }
-    if (length > to - at) return `an argument has ${length} bytes, ${to - at} are left`;
+    if (length > to - at) return tooMany(length, to - at);
     bounds[2 * count] = at;
     at += length;
     bounds[2 * count + 1] = at;
   }
   return count;
+}
+
+function tooMany(length: number, left: number): string {
+  return `an argument has ${length} bytes, ${left} are left`;
 }

@@ -126,6 +126,9 @@ const REFUSED: readonly (readonly [hex: string, reason: string])[] = [
   ["01 8080808080 00", LENGTH],
   ["01 ffffffffffffff 7f", LENGTH],
   ["01 8080808001 00", "an argument has 268435456 bytes, 1 are left"],
+  ["01 ffffffff07", "an argument has 2147483647 bytes, 0 are left"],
+  ["01 8080808008 61", "an argument has 2147483648 bytes, 1 are left"],
+  ["01 8080808088 00", LENGTH],
   ["01 ffffffff0f", "an argument has 4294967295 bytes, 0 are left"],
   ["01 ffffffff7f", "an argument has 34359738367 bytes, 0 are left"],
 ];
