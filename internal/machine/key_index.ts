@@ -76,10 +76,15 @@ export class KeyIndex {
     }
   }
 
-  /** What stands where the search for a hash begins; 0 for nothing. */
+  /** The first position with this hash, most often that of the key; 0 for none. No pair is looked at. */
   guess(hash: number): number {
-    const { slots } = this.#tableOf(hash);
-    return slots[(hash << 1 & slots.length - 2) + 1] ?? 0;
+    const { slots, crowd } = this.#tableOf(hash);
+    if (crowd !== null) return 0;
+    const mask = slots.length - 2;
+    for (let at = hash << 1 & mask;; at = at + 2 & mask) {
+      const position = slots[at + 1] ?? 0;
+      if (position === 0 || slots[at] === hash) return position;
+    }
   }
 
   /** Whether the position is there. */

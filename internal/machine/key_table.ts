@@ -63,7 +63,7 @@ export class KeyTable {
     return position === 0 ? undefined : this.#arena.readValue(position);
   }
 
-  /** Where the search for a key of this hash begins: most often at its pair; 0 for nowhere. */
+  /** The position of the first key with this hash, most often that of the key meant; 0 for none. */
   guess(hash: number): number {
     return this.#index.guess(hash);
   }

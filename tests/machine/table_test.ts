@@ -132,6 +132,14 @@ for (const [what, draw] of KINDS) {
     for (const [position, hash] of model) {
       assertEquals([findIn(index, hash, texts.keyAt(position)), index.has(hash, position)], [position, true]);
     }
+    const { comparisons } = texts;
+    for (const [position, hash] of model) {
+      // Among hashes that are too much alike nothing is guessed.
+      const guess = index.guess(hash);
+      assert(guess === 0 || model.get(guess) === hash, "what is guessed has the hash");
+      if (what === "any") assertEquals([guess, index.guess(~hash)], [position, 0]);
+    }
+    assertEquals(texts.comparisons, comparisons, "no pair is looked at for a guess");
     const found: number[] = [];
     let last = 0;
     for (const { slots, count } of index.tablesFrom(0)) {
