@@ -4,7 +4,7 @@
  * | words of 4 bytes | what |
  * | --- | --- |
  * | 1 | hash of the key |
- * | 1 | checksum of everything behind it (digest.ts) |
+ * | 1 | checksum of everything behind it (checksum.ts) |
  * | 1 | length of the key |
  * | 1 | length of the value |
  * | then | key, value, zeros up to the next multiple of 8 bytes |
@@ -22,7 +22,7 @@
  */
 import { copyBytes } from "../base/copy.ts";
 import { assert, must } from "../base/assert.ts";
-import { checksumOfWords } from "./digest.ts";
+import { checksumOfWords, copySummed, SUMMED_BYTES_MIN } from "./checksum.ts";
 import type { ImageWriter } from "./image.ts";
 
 const UNIT_BYTES = 8;
@@ -117,11 +117,13 @@ export class ArenaView {
 
   /** Reads a little of everything that a short pair has, so that it is in the processor's cache when it is needed. */
   touch(position: number): number {
-    const words = this.chunks[position >>> 15]?.words;
-    if (words === undefined) return 0;
+    const chunk = this.chunks[position >>> 15] ?? null;
+    if (chunk === null) return 0;
+    const { bytes, words } = chunk;
     const from = this.wordOf(position);
     const end = Math.min(from + TOUCHED_WORDS, words.length);
-    let sum = 0;
+    // Where the bytes are is something of its own to wait for.
+    let sum = bytes[4 * from] ?? 0;
     for (let at = from; at < end; at += CACHE_LINE_WORDS) sum ^= words[at] ?? 0;
     return sum;
   }
@@ -167,6 +169,9 @@ function checksumOfPair(words: Int32Array, word: number): number {
 }
 
 export class Arena extends ArenaView {
+  /** Where the last value came from, most often the next one too, and how it is seen. */
+  #source: Uint8Array | null = null;
+  #view: DataView = new DataView(new ArrayBuffer(0));
   /** Numbers of chunks that were freed. */
   readonly #free: number[] = [];
   #current = -1;
@@ -209,10 +214,8 @@ export class Arena extends ArenaView {
     const word = from >> 2;
     words[word] = hash;
     words[word + KEY_LENGTH] = keyLength;
-    words[word + VALUE_LENGTH] = valueLength;
     copyBytes(key, keyFrom, keyTo, bytes, from + HEADER_BYTES);
-    copyBytes(value, valueFrom, valueTo, bytes, from + HEADER_BYTES + keyLength);
-    words[word + CHECKSUM] = checksumOfPair(words, word);
+    this.#putValue(chunk, word, keyLength, value, valueFrom, valueTo);
     chunk.used += size;
     chunk.live += size;
     this.#live += size;
@@ -221,18 +224,45 @@ export class Arena extends ArenaView {
 
   /** Puts another value into the place of a pair's, if it fits there; tells whether it did. */
   overwrite(position: number, value: Uint8Array, from: number, to: number): boolean {
-    const { bytes, words } = this.chunkOf(position);
+    const chunk = this.chunkOf(position);
+    const { words } = chunk;
     const word = this.wordOf(position);
     const keyLength = words[word + KEY_LENGTH] ?? 0;
     const size = pairBytes(keyLength, words[word + VALUE_LENGTH] ?? 0);
     // A pair in a chunk of its own is handed out as it stands.
     if (size > SHARED_BYTES_MAX || size !== pairBytes(keyLength, to - from)) return false;
-    const begin = 4 * (word + HEADER_WORDS) + keyLength;
-    copyBytes(value, from, to, bytes, begin);
-    for (let at = begin + to - from; at < 4 * word + size; at++) bytes[at] = 0;
-    words[word + VALUE_LENGTH] = to - from;
-    words[word + CHECKSUM] = checksumOfPair(words, word);
+    this.#putValue(chunk, word, keyLength, value, from, to);
     return true;
+  }
+
+  /** Puts a value into the pair whose key is there, with its length, and zeros behind it; and the checksum. */
+  #putValue(
+    chunk: Chunk,
+    word: number,
+    keyLength: number,
+    value: Uint8Array,
+    from: number,
+    to: number,
+  ): void {
+    const { bytes, words } = chunk;
+    words[word + VALUE_LENGTH] = to - from;
+    const begin = 4 * (word + HEADER_WORDS) + keyLength;
+    const end = word + (pairBytes(keyLength, to - from) >> 2);
+    if (to - from >= SUMMED_BYTES_MIN && to - from <= SHARED_BYTES_MAX) {
+      const source = this.#seen(value);
+      words[word + CHECKSUM] = copySummed(source, from, to, chunk, begin, word + KEY_LENGTH, end);
+      return;
+    }
+    copyBytes(value, from, to, bytes, begin);
+    for (let at = begin + to - from; at < 4 * end; at++) bytes[at] = 0;
+    words[word + CHECKSUM] = checksumOfPair(words, word);
+  }
+
+  /** Bytes, seen as words at any place. */
+  #seen(bytes: Uint8Array): DataView {
+    if (bytes === this.#source) return this.#view;
+    this.#source = bytes;
+    return this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   /** The value in bytes that nobody changes any more; a pair of which memory lost a bit is not handed out. */
