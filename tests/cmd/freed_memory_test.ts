@@ -1,7 +1,7 @@
 /**
  * Kind: unit (a hand-made runtime); tests/process/freed_memory_test.ts has it with real processes.
  *
- * Invariant: a server's program is begun anew once, as the same process, with the same words and the allocator's setting; whoever has set it decides;
+ * Invariant: a server's program is begun anew once, as the same process, with the same words and the allocator's settings; whoever has set one decides;
  * where it cannot be begun anew it is not the server's end.
  *
  * Learnt: Bun's `execve` throws where the file is missing, so there is something to go on from. A signal that is under way when the program is replaced
@@ -11,6 +11,7 @@ import { assertEquals } from "@std/assert";
 import { keepFreedMemory } from "../../cmd/freed_memory.ts";
 
 const VARIABLE = "MIMALLOC_PURGE_DELAY";
+const HOLES = "MIMALLOC_PURGE_HOLES_MIN_INTERVAL";
 
 interface Begun {
   readonly words: readonly string[];
@@ -32,13 +33,19 @@ function runtime(env: Readonly<Record<string, string>>, fails = false, execArgv:
   };
 }
 
-Deno.test("the program is begun anew with the same words, and with the setting", () => {
+Deno.test("the program is begun anew with the same words, and with the settings", () => {
   const one = runtime({ PATH: "/bin" });
   assertEquals(keepFreedMemory(one, true), null);
   const [begun, ...others] = one.begun;
   assertEquals(others, []);
   assertEquals(begun?.words.slice(-3), ["serve", "--id", "1"]);
-  assertEquals(begun?.environment, { PATH: "/bin", [VARIABLE]: "30000" });
+  assertEquals(begun?.environment, { PATH: "/bin", [VARIABLE]: "30000", [HOLES]: "30000" });
+});
+
+Deno.test("one setting that is there stays beside the other", () => {
+  const one = runtime({ [HOLES]: "5" });
+  assertEquals(keepFreedMemory(one, true), null);
+  assertEquals(one.begun.map(({ environment }) => environment), [{ [VARIABLE]: "30000", [HOLES]: "5" }]);
 });
 
 Deno.test("whoever has set it decides, and what was begun anew is not begun again", () => {
