@@ -5,7 +5,8 @@
  * that what changes slowly (a machine that warms up) favours nobody. What counts is the median of the ratios of the pairs: one long stall of a
  * disk spoils one pair. A period in which nothing was asked for a while is begun anew, as it tells nothing.
  *
- * Keeps true: the first way is taken unless the second served more; what was settled is tried again after so long a time under load.
+ * Keeps true: the first way is taken unless the second served more; what was settled is tried again after a time under load, which is short for
+ * a verdict that is new and twice as long each time that it is the same again: one in fifty is chance's, and is soon put right.
  *
  * @module
  */
@@ -18,8 +19,9 @@ const PERIOD_BATCHES = 16;
 const GAIN_MIN = 1.04;
 /** After so long without a batch a period begins anew. */
 const PAUSE_MS = 100;
-/** For so long nothing is tried again; pauses do not count. */
-const SETTLED_MS = 20_000;
+/** For so long nothing is tried again after a verdict that is another one than before, and at most; pauses do not count. */
+const SETTLED_MS_MIN = 1250;
+const SETTLED_MS_MAX = 20_000;
 
 export class Trial {
   #isSecond = false;
@@ -31,6 +33,8 @@ export class Trial {
   #batches = 0;
   /** Milliseconds under load until the next trial; 0 while one is under way. */
   #settledMs = 0;
+  /** The verdict of the last trial for this load, and for how long it was settled. */
+  #verdict: { readonly isSecond: boolean; readonly settledMs: number } | null = null;
 
   /** Whether the second way is to be gone now. */
   get isSecond(): boolean {
@@ -39,6 +43,11 @@ export class Trial {
 
   /** What was settled is not so any more: the load is another one. */
   restart(): void {
+    this.#verdict = null;
+    this.#begin();
+  }
+
+  #begin(): void {
     this.#settledMs = 0;
     this.#rates = { first: [], second: [] };
     this.#isSecond = false;
@@ -51,7 +60,7 @@ export class Trial {
     this.#lastServed = now;
     if (this.#settledMs > 0) {
       this.#settledMs -= Math.min(sinceLast, PAUSE_MS);
-      if (this.#settledMs <= 0) this.restart();
+      if (this.#settledMs <= 0) this.#begin();
     } else if (this.#began === null || sinceLast > PAUSE_MS) this.#beginPeriod(now);
     else {
       this.#commands += commands;
@@ -78,8 +87,13 @@ export class Trial {
   #settle(): void {
     const { first, second } = this.#rates;
     const ratios = second.map((rate, i) => rate / (first[i] ?? rate)).sort((a, b) => a - b);
-    this.#isSecond = (ratios[PAIRS >> 1] ?? 0) >= GAIN_MIN;
+    const isSecond = (ratios[PAIRS >> 1] ?? 0) >= GAIN_MIN;
+    const settledMs = this.#verdict?.isSecond === isSecond
+      ? Math.min(2 * this.#verdict.settledMs, SETTLED_MS_MAX)
+      : SETTLED_MS_MIN;
+    this.#verdict = { isSecond, settledMs };
+    this.#isSecond = isSecond;
     this.#rates = { first: [], second: [] };
-    this.#settledMs = SETTLED_MS;
+    this.#settledMs = settledMs;
   }
 }

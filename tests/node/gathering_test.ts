@@ -157,7 +157,7 @@ function servedBy(
   const [held, free] = [new Model(machine), new Model(machine, false)];
   for (const model of [held, free]) {
     model.clients(clients);
-    model.run(2000);
+    model.run(6000);
     model.served = model.batches = model.holds = 0;
     model.run(ms);
   }
@@ -234,6 +234,41 @@ Deno.test("a trial takes the second way only where it serves more by more than c
     }
     assertEquals(second > 4500, isTaken, `${gain}: ${second} of 9000`);
   }
+});
+
+Deno.test("a verdict that was chance's is put right within seconds, others are kept for long", () => {
+  const trial = new Trial();
+  let now = 0;
+  let isSecond = false;
+  let changedAt = 0;
+  let changes = 0;
+  const batch = (isSpoilt: boolean) => {
+    now += 1;
+    // By chance the disk stands still whenever the second way is gone.
+    if (isSpoilt && trial.isSecond) now += 2;
+    trial.served(trial.isSecond ? 120 : 100, now);
+    if (trial.isSecond === isSecond) return;
+    isSecond = trial.isSecond;
+    changedAt = now;
+    changes++;
+  };
+  /** Goes on until one way was gone for longer than a trial goes it: that is a verdict. */
+  const until = (verdict: boolean, isSpoilt: boolean, limitMs: number) => {
+    const began = now;
+    while (isSecond !== verdict || now - changedAt < 200) {
+      batch(isSpoilt);
+      assert(now - began < limitMs, `no verdict for the ${verdict ? "second" : "first"} way`);
+    }
+  };
+  until(true, false, 3000);
+  for (let i = 0; i < 30_000; i++) batch(false);
+  until(false, true, 60_000);
+  until(true, false, 3000);
+  // Trials are 1.25, 2.5, 5, 10 and 20 s apart, then always 20.
+  for (let i = 0; i < 45_000; i++) batch(false);
+  changes = 0;
+  for (let i = 0; i < 60_000; i++) batch(false);
+  assert(changes > 0 && changes <= 3 * 19, `${changes} changes in a minute`);
 });
 
 Deno.test("a node hands on what it held, in order, when the time is over or the others came; a read is not held", () => {
