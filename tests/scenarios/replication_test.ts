@@ -242,6 +242,20 @@ Deno.test("L25: a quorum is more than half, of even numbers too", () => {
   assertEquals(four.quorumReached((id) => reached.get(id) ?? 0), 3);
 });
 
+Deno.test("L25: what a quorum has reached is what stands in that place of the order, in every half", () => {
+  const random = new SeededRandom("L25");
+  for (let i = 0; i < 3000; i++) {
+    const ids = ["a", "b", "c", "d", "e", "f", "g"];
+    const [voters, outgoing] = [ids.slice(0, random.between(1, 7)), ids.slice(random.between(0, 7))];
+    const reached = new Map(ids.map((id) => [id, random.chance(1, 8) ? -Infinity : random.below(5)]));
+    const configuration = new Configuration({ ...configurationOfVoters(ids), voters, outgoing });
+    const ofHalf = (half: readonly string[]) =>
+      half.map((id) => reached.get(id) ?? 0).sort((a, b) => b - a)[majorityOf(half.length) - 1];
+    const halves = [voters, outgoing].filter(({ length }) => length > 0).map((half) => ofHalf(half) ?? NaN);
+    assertEquals(configuration.quorumReached((id) => reached.get(id) ?? NaN), Math.min(...halves));
+  }
+});
+
 Deno.test("L25: two of four elect nobody and commit nothing", () => {
   const a = new Stage({ servers: "A B C D" }).elected(["B"]);
   assertEquals(a.view.role, "candidate");
