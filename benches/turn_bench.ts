@@ -106,6 +106,7 @@ class Stage {
         write: ({ number }) => this.#stable = number,
         discard: () => {},
         endRepair: () => {},
+        begin: () => {},
         noteLoss: () => {},
       },
       snapshots: new SnapshotHands(),

@@ -884,6 +884,8 @@ export class Node implements Backend {
         else this.#held.hold({ to: effect.to, message: effect.message, after: effect.after });
         return;
       case "apply":
+        // The leader waits for our disk; what it said is committed is so whenever we apply it.
+        if (this.#role === "follower") this.#options.store.begin();
         for (const entry of effect.entries) this.#apply(entry);
         return;
       case "accepted":

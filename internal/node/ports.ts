@@ -22,6 +22,8 @@ export interface Store {
   readonly takesEntries: boolean;
   /** Queues a write; writes become durable in the order in which they were queued. */
   write(effect: WriteEffect): void;
+  /** Nothing else is to join what was queued in this turn: it goes to the disk now, if nothing else is on its way there. */
+  begin(): void;
   /** Entries up to `index` are not needed on disk any more. */
   discard(index: LogIndex): void;
   /** All that was lost is on the disk again: the mark of the loss may go. */

@@ -112,7 +112,9 @@ export class StableStore {
   #loss: { readonly epoch: number; readonly done: () => void } | null = null;
   #queue: WriteEffect[] = [];
   #queuedBytes = 0;
+  /** Whether something is being done, or will be when the turn is over. */
   #busy = false;
+  #isDue = false;
   #working: Promise<void> = Promise.resolve();
   #events: StoreEvents | null = null;
   #closing = false;
@@ -309,6 +311,7 @@ export class StableStore {
   /** Makes durable what was queued, and gives the files back. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.begin();
     await this.#working;
     await this.#preparing;
     if (!this.#failed && this.#lastBatch > this.#notedBatch) await this.#note();
@@ -318,16 +321,23 @@ export class StableStore {
     await this.#reserve.close();
   }
 
+  /** Begins now with what was queued in this turn, if nothing is being written: nothing else is to join it. */
+  begin(): void {
+    if (!this.#isDue) return;
+    this.#isDue = false;
+    this.#working = this.#drain();
+  }
+
   #work(): void {
     if (this.#busy) return;
     this.#busy = true;
-    this.#working = this.#drain();
+    this.#isDue = true;
+    // What else this very turn wants written joins the first batch.
+    queueMicrotask(() => this.begin());
   }
 
   async #drain(): Promise<void> {
     try {
-      // What else this very turn wants written joins the first batch.
-      await Promise.resolve();
       for (let work = this.#next(); work !== null; work = this.#next()) {
         this.#prepareBeside();
         await work();

@@ -36,6 +36,8 @@ export class NodeStage {
   readonly time = new VirtualTime();
   readonly sent: Sent[] = [];
   readonly writes: WriteEffect[] = [];
+  /** When the disk was told to begin: the last index that had been written, and how many keys there were. */
+  readonly begun: { readonly lastIndex: LogIndex; readonly keys: number }[] = [];
   /** What stands in its log for the operator. */
   readonly said: string[] = [];
   readonly node: Node;
@@ -115,6 +117,11 @@ export class NodeStage {
       write: (effect) => this.writes.push(effect),
       discard: (index) => this.discarded.push(index),
       endRepair: () => {},
+      begin: () =>
+        this.begun.push({
+          lastIndex: this.writes.at(-1)?.append.at(-1)?.index ?? 0,
+          keys: this.machine.size(),
+        }),
       noteLoss: (_, done) => done(),
     };
   }

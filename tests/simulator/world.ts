@@ -423,6 +423,7 @@ export class World {
         this.#checks.wrote(id, effect);
         store.write(effect);
       },
+      begin: () => store.begin(),
       discard: (index) => {
         this.#settled(true);
         store.discard(index);

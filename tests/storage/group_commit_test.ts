@@ -55,6 +55,34 @@ Deno.test("the writes of one turn share a sync, and complete as one", () =>
     assertEquals([opened.events, counts.write, counts.sync], [[20], 1, 1]);
   }));
 
+Deno.test("what was queued goes at once where nothing else is to join it, and one batch at a time all the same", () =>
+  onMachine("begin", async (machine, opened, writer) => {
+    await begun(opened, writer);
+    const counts = counting(machine);
+    opened.store.begin();
+    opened.store.write(writer.entry(10));
+    assertEquals(counts.write, 0, "the rest of the turn may join it");
+    opened.store.begin();
+    assertEquals(counts.write, 1);
+    for (let i = 0; i < 3; i++) {
+      opened.store.write(writer.entry(10));
+      opened.store.begin();
+    }
+    assertEquals(counts.write, 1);
+    await opened.until(5);
+    assertEquals([opened.events, counts.write, counts.sync], [[1, 2, 5], 2, 2]);
+  }));
+
+Deno.test("what was queued is durable when the store is closed in the same turn", () =>
+  onMachine("closed at once", async (_, opened, writer) => {
+    await begun(opened, writer);
+    opened.store.write(writer.entry(10));
+    const closed = opened.store.close();
+    await opened.until(2);
+    await closed;
+    assertEquals(opened.events, [1, 2]);
+  }));
+
 Deno.test("everything that arrives while a sync is under way joins the next one", () =>
   onMachine("join", async (machine, opened, writer) => {
     const counts = counting(machine);
