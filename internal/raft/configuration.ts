@@ -86,7 +86,7 @@ function isMajority(voters: readonly ServerId[], servers: ReadonlySet<ServerId>)
 /** Counted for each number on its own: voters are few, and sorting that many takes a microsecond longer. */
 function majorityReached(voters: readonly ServerId[], reached: (id: ServerId) => number): number {
   const numbers = voters.map(reached);
-  const needed = majorityOf(numbers.length);
+  const needed = majorityOf(voters.length);
   let best = -Infinity;
   for (const number of numbers) {
     if (number <= best) continue;

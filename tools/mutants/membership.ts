@@ -117,8 +117,8 @@ export const membershipMutants: readonly Mutant[] = [
     catalogue: ["M7"],
     breaks: "a leader that is no voter any more counts itself when it commits",
     file: "internal/raft/configuration.ts",
-    find: "const numbers = voters.map(reached).sort(descending);",
-    replace: "const numbers = [...voters.map(reached), Infinity].sort(descending);",
+    find: "const numbers = voters.map(reached);",
+    replace: "const numbers = [...voters.map(reached), Infinity];",
     killer: transcript("M7: "),
   },
   {
