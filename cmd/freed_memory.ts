@@ -3,8 +3,8 @@
  *
  * A server frees as much as it is told, in large pieces, and needs as much again at once. Bun's allocator (mimalloc) gives pages, and free
  * parts of them, back after a tenth of a second by default, and to get one again costs a fault, which fills it with zeros: a quarter of the
- * processor time of a pipeline of writes. The allocator reads its settings once, before anything of ours runs, from the environment; so the program is begun anew, in
- * the same process, with the settings in its environment.
+ * processor time of a pipeline of writes. The allocator reads its settings once, before anything of ours runs, from the environment; so the
+ * program is begun anew, in the same process, with the settings in its environment.
  *
  * Keeps true: whoever sets a variable decides; where the program cannot be begun anew, it goes on as it is, and says so.
  *
